@@ -1,0 +1,38 @@
+"""What holds for every test: no setting of the developer's shell reaches it."""
+
+import os
+
+import pytest
+
+for name in list(os.environ):
+    if name.startswith("SHOONYA_") or name in (
+        "CREDENTIALS_DIRECTORY",
+        "JOURNAL_STREAM",
+        "NOTIFY_SOCKET",
+        "WATCHDOG_PID",
+        "WATCHDOG_USEC",
+    ):
+        del os.environ[name]
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--no-skips",
+        action="store_true",
+        help="a skipped test is a failed one (scripts/test: a group must have run)",
+    )
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item, call):
+    report = yield
+    # An expected failure (xfail) is reported as a skip too, and is none.
+    if (
+        report.skipped
+        and item.config.getoption("--no-skips")
+        and not hasattr(report, "wasxfail")
+    ):
+        report.outcome = "failed"
+        reason = report.longrepr[2] if report.longrepr else ""
+        report.longrepr = f"{item.nodeid} could not run: {reason}"
+    return report
