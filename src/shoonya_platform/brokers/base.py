@@ -1,0 +1,176 @@
+"""
+The broker's port: what every broker promises.
+
+The caller tells three failures apart, because each asks for another deed:
+`BrokerUnavailable` (proven unsent, try later), `BrokerRejected` (a no with its
+reason), `OutcomeUnknown` (it may have arrived: look for the `client_order_id` in
+the order book, never send again).  Everything else that goes wrong after the
+request may have left is `OutcomeUnknown`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from typing import Protocol
+
+from shoonya_platform.domain.instruments import Exchange, Instrument, Product
+from shoonya_platform.domain.orders import (
+    BrokerOrderId,
+    ClientOrderId,
+    Fill,
+    OrderStatus,
+    OrderType,
+    Side,
+    TimeInForce,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlaceOrder:
+    """What the broker is asked to do."""
+
+    client_order_id: ClientOrderId
+    exchange: Exchange
+    tradingsymbol: str
+    side: Side
+    quantity: int  #: units
+    order_type: OrderType
+    price: Decimal | None  #: rupees, for LIMIT and STOP_LIMIT
+    trigger_price: Decimal | None
+    product: Product
+    time_in_force: TimeInForce
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BrokerOrder:
+    """
+    What the broker claims about one order: an order book's row, or a report.
+
+    `status` is one of ACCEPTED, PARTIALLY_FILLED, FILLED, CANCELED, REJECTED,
+    EXPIRED.  A canceled order may have been filled in part.
+    """
+
+    broker_order_id: BrokerOrderId
+    client_order_id: ClientOrderId | None  #: None for an order that is not ours
+    exchange: Exchange
+    tradingsymbol: str
+    side: Side
+    product: Product
+    quantity: int
+    status: OrderStatus
+    filled_quantity: int
+    average_price: Decimal | None
+    reason: str  #: why rejected or canceled; empty otherwise
+    updated_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BrokerTrade:
+    """One row of the trade book."""
+
+    broker_order_id: BrokerOrderId
+    client_order_id: ClientOrderId | None
+    fill: Fill
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExecutionReport:
+    """A change of an order that the broker tells unasked, with the fill if it is one."""
+
+    order: BrokerOrder
+    fill: Fill | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BrokerPosition:
+    """The account's net position in one instrument and product."""
+
+    exchange: Exchange
+    tradingsymbol: str
+    product: Product
+    quantity: int  #: signed
+    average_price: Decimal
+    last_price: Decimal | None
+    realised_pnl: Decimal
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """The account's money, in rupees."""
+
+    cash: Decimal
+    margin_used: Decimal
+
+    @property
+    def available(self) -> Decimal:
+        return self.cash - self.margin_used
+
+
+class Broker(Protocol):
+    """
+    A broker account.  Not thread-safe; each process has its own.
+
+    Every method may raise `BrokerUnavailable`; reading methods raise nothing else,
+    and a failed reading never looks like an empty answer.
+    """
+
+    @property
+    def name(self) -> str:
+        """`paper` or `shoonya`."""
+        ...
+
+    def place(self, order: PlaceOrder) -> BrokerOrderId:
+        """
+        Send an order.
+
+        Returning means that the broker has the order, not that the exchange does:
+        a rejection may still come as a report.
+
+        Raises:
+            BrokerRejected: The broker refused it; nothing was placed.
+            OutcomeUnknown: It may have been placed.
+        """
+        ...
+
+    def cancel(self, broker_order_id: BrokerOrderId) -> None:
+        """
+        Ask for an order to be canceled; the report tells when it is.
+
+        Raises:
+            BrokerRejected: The order is unknown or at an end already.
+            OutcomeUnknown: The request may have arrived; asking again is safe.
+        """
+        ...
+
+    def reports(self) -> list[ExecutionReport]:
+        """
+        Return what changed since the last call, oldest first.
+
+        Begins when the object was made, and replays nothing: read the books first.
+        Reports may be missing, doubled, late and out of order.
+        """
+        ...
+
+    def order_book(self) -> list[BrokerOrder]:
+        """Return every order of the day, those of other programs too."""
+        ...
+
+    def trade_book(self) -> list[BrokerTrade]:
+        """Return every fill of the day."""
+        ...
+
+    def positions(self) -> list[BrokerPosition]: ...
+
+    def limits(self) -> Limits: ...
+
+    def last_price(self, exchange: Exchange, tradingsymbol: str) -> Decimal | None:
+        """Return the last traded price in rupees, None if there is none."""
+        ...
+
+    def instrument(self, exchange: Exchange, tradingsymbol: str) -> Instrument | None:
+        """Return lot, tick and freeze quantity; None if there is no such thing."""
+        ...
+
+    def close(self) -> None: ...

@@ -1,0 +1,1 @@
+"""The configuration: read once, typed, strict, and told where each value came from."""

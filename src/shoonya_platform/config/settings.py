@@ -1,0 +1,200 @@
+"""
+Every setting, with its unit, default and the reason for it.
+
+`shoonyactl config sample` prints these; the docstrings are what a user reads.
+"""
+
+from __future__ import annotations
+
+import re
+from decimal import Decimal
+from pathlib import Path
+from typing import Annotated, Literal
+
+from msgspec import Meta, Struct, field
+
+Port = Annotated[int, Meta(ge=1, le=65535)]
+Positive = Annotated[float, Meta(gt=0)]
+Count = Annotated[int, Meta(ge=1)]
+Rupees = Annotated[Decimal, Meta(description="rupees")]
+Level = Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"]
+ExchangeName = Literal["NSE", "NFO", "BSE", "BFO", "CDS", "MCX"]
+
+
+class Section(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Base of all sections: a key that is not below is an error, not a surprise."""
+
+
+class Paths(Section):
+    """Where things lie."""
+
+    #: The order store and the paper broker's book.
+    state_dir: Path = Path("/var/lib/shoonya")
+    #: Doorbells and control sockets; emptied at boot.
+    runtime_dir: Path = Path("/run/shoonya")
+    #: One file for each component.
+    log_dir: Path = Path("/opt/shoonya/logs")
+    #: Files with one secret each, where systemd does not hand them over.
+    credentials_dir: Path = Path("/etc/shoonya/credentials")
+
+
+class Log(Section):
+    """The log files and the journal."""
+
+    #: Below this nothing is logged.
+    level: Level = "INFO"
+    #: Other levels for single components, for example { risk_manager = "DEBUG" }.
+    levels: dict[str, Level] = field(default_factory=dict)
+    #: Size at which a file is rotated, in bytes or as "50M".
+    max_bytes: int | str = "50M"
+    #: How many old files each component keeps.
+    backup_count: Annotated[int, Meta(ge=0, le=1000)] = 10
+
+
+class Service(Section):
+    """What all eight services have in common."""
+
+    #: Seconds between two looks at the store when no doorbell rings.
+    poll_seconds: Positive = 1.0
+    #: Seconds between two heartbeats in the store.
+    heartbeat_seconds: Positive = 5.0
+
+
+class Webhook(Section):
+    """Where execution_service listens for alerts."""
+
+    #: Only this machine by default; TradingView comes through a proxy with TLS.
+    host: str = "127.0.0.1"
+    port: Port = 5000
+    #: A larger body is refused; alerts take some hundred bytes.
+    max_body_bytes: Annotated[int, Meta(ge=256, le=10_000_000)] = 65_536
+
+
+class Dashboard(Section):
+    """Where the dashboard listens."""
+
+    host: str = "127.0.0.1"
+    port: Port = 8000
+
+
+class Broker(Section):
+    """Which broker takes the orders."""
+
+    #: "paper" trades with invented money; "shoonya" with yours.
+    name: Literal["paper"] = "paper"
+    #: Seconds until a request's outcome counts as unknown.
+    timeout_seconds: Positive = 5.0
+
+
+class Paper(Section):
+    """The embedded paper broker."""
+
+    #: Invented money in rupees; orders beyond it are rejected.
+    cash: Rupees = Decimal(10_000_000)
+    #: "last" trades at the last price heard of (from alerts, or set by hand),
+    #: "walk" lets prices wander from there.
+    price_source: Literal["last", "walk"] = "last"
+    #: Where a price begins that nobody has named, in rupees.
+    first_price: Rupees = Decimal(100)
+    #: Fixed prices in rupees, for example { "NFO:NIFTY27JAN26F" = "25700" }.
+    prices: dict[str, Rupees] = field(default_factory=dict)
+    #: Makes the wandering repeatable.
+    seed: int = 1
+    #: Fills at most this many units at once; 0 fills all that can be filled.
+    max_fill_quantity: Annotated[int, Meta(ge=0)] = 0
+
+
+class Risk(Section):
+    """What risk_manager lets pass."""
+
+    #: No entries once the day has lost this much (realised and unrealised), rupees.
+    max_daily_loss: Rupees = Decimal(20_000)
+    #: Gross value of all positions and working entries together, rupees.
+    max_exposure: Rupees = Decimal(5_000_000)
+    #: How many instruments may be held at once.
+    max_open_positions: Count = 10
+    #: Quantity times price of one order, rupees.
+    max_order_value: Rupees = Decimal(1_000_000)
+
+
+class Guard(Section):
+    """What execution_guard lets pass."""
+
+    #: "round_the_clock" ignores hours and holidays (paper only); "exchange" keeps them.
+    market_hours: Literal["round_the_clock", "exchange"] = "round_the_clock"
+    #: Entries from an older alert are denied: the market has moved on.
+    max_alert_age_seconds: Positive = 120.0
+
+
+class InstrumentLimits(Section):
+    """Lot, tick and freeze quantity of one instrument or of one underlying."""
+
+    lot_size: Count = 1
+    tick_size: Rupees = Decimal("0.05")
+    freeze_quantity: Count | None = None
+
+
+class Recovery(Section):
+    """How recovery_service settles what is unclear."""
+
+    #: Seconds between two looks at everything.
+    interval_seconds: Positive = 30.0
+    #: An order without an answer for this long counts as unknown, seconds.
+    unanswered_seconds: Positive = 10.0
+    #: Readings of the order book that must all lack an order to prove it absent.
+    absent_reads: Annotated[int, Meta(ge=2, le=100)] = 3
+    #: Those readings must span at least this many seconds.
+    absent_seconds: Positive = 5.0
+    #: A leg proven absent is planned anew, under a new id and with all checks,
+    #: while its alert is younger than this; 0 never does.
+    replan_seconds: Annotated[float, Meta(ge=0)] = 60.0
+
+
+class Settings(Section):
+    """The whole configuration."""
+
+    paths: Paths = Paths()
+    log: Log = Log()
+    service: Service = Service()
+    webhook: Webhook = Webhook()
+    dashboard: Dashboard = Dashboard()
+    broker: Broker = Broker()
+    paper: Paper = Paper()
+    risk: Risk = Risk()
+    guard: Guard = Guard()
+    recovery: Recovery = Recovery()
+    #: Limits that differ from the built-in ones, for example
+    #: [instruments."NFO:FINNIFTY"].
+    instruments: dict[str, InstrumentLimits] = field(default_factory=dict)
+
+    @property
+    def store_path(self) -> Path:
+        return self.paths.state_dir / "orders.db"
+
+    @property
+    def paper_path(self) -> Path:
+        return self.paths.state_dir / "paper.db"
+
+    @property
+    def log_max_bytes(self) -> int:
+        return parse_bytes(self.log.max_bytes)
+
+
+_UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30}
+_BYTES = re.compile(r"\s*(\d+)\s*([KMG]?)i?B?\s*", re.IGNORECASE)
+
+
+def parse_bytes(size: int | str) -> int:
+    """
+    Read a size as people write it: `52428800`, `50M`, `2 GiB`.
+
+    Raises:
+        ValueError: It is no size, or smaller than 1024 bytes.
+    """
+    match = _BYTES.fullmatch(str(size))
+    if match is None:
+        raise ValueError(f"expected bytes or a size such as '50M', was '{size}'")
+    number = int(match[1]) * _UNITS[match[2].upper()]
+    if number < 1024:
+        raise ValueError(f"expected at least 1024 bytes, was '{size}'")
+    return number

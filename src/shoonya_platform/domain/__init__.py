@@ -1,0 +1,1 @@
+"""What trading is, without any input or output."""

@@ -1,0 +1,58 @@
+"""Why an order was denied: refused by us, before the broker heard of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+
+class DenialCode(StrEnum):
+    """A stable word for each reason; programs may match on it."""
+
+    #: The day's loss has reached `risk.max_daily_loss`.
+    DAILY_LOSS_LIMIT = "DAILY_LOSS_LIMIT"
+    #: Holding this too would exceed `risk.max_exposure`.
+    EXPOSURE_EXCEEDS_MAXIMUM = "EXPOSURE_EXCEEDS_MAXIMUM"
+    #: One more open position would exceed `risk.max_open_positions`.
+    POSITIONS_EXCEED_MAXIMUM = "POSITIONS_EXCEED_MAXIMUM"
+    #: Quantity times price exceeds `risk.max_order_value`.
+    ORDER_VALUE_EXCEEDS_MAXIMUM = "ORDER_VALUE_EXCEEDS_MAXIMUM"
+    #: No price is known, so the order's value cannot be judged.
+    PRICE_UNKNOWN = "PRICE_UNKNOWN"
+    #: Trading is HALTED: nothing new goes out.
+    TRADING_HALTED = "TRADING_HALTED"
+    #: Trading is REDUCING: only what shrinks a position goes out.
+    TRADING_REDUCING = "TRADING_REDUCING"
+    #: The strategy already holds or is entering this instrument.
+    DUPLICATE_ENTRY = "DUPLICATE_ENTRY"
+    #: The quantity is not a multiple of the lot size.
+    QUANTITY_NOT_IN_LOTS = "QUANTITY_NOT_IN_LOTS"
+    #: The quantity exceeds what the exchange takes in one order.
+    QUANTITY_EXCEEDS_FREEZE = "QUANTITY_EXCEEDS_FREEZE"
+    #: The price is not a multiple of the tick size.
+    PRICE_NOT_ON_TICK = "PRICE_NOT_ON_TICK"
+    #: The exchange's segment is closed at this moment.
+    MARKET_CLOSED = "MARKET_CLOSED"
+    #: The alert is older than `guard.max_alert_age_seconds`.
+    ALERT_STALE = "ALERT_STALE"
+
+
+@dataclass(frozen=True, slots=True)
+class Denial:
+    """
+    A refusal with its figures.
+
+    `figures` holds what was compared, in the order a reader wants it.
+    """
+
+    code: DenialCode
+    figures: Mapping[str, object] = field(default_factory=dict)
+
+    @property
+    def text(self) -> str:
+        """`CODE: key=value, key=value`, or the code alone."""
+        if not self.figures:
+            return str(self.code)
+        figures = ", ".join(f"{key}={value}" for key, value in self.figures.items())
+        return f"{self.code}: {figures}"

@@ -1,0 +1,79 @@
+"""What a strategy holds, and what it has made."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+from decimal import Decimal
+
+from shoonya_platform.domain.instruments import Exchange, Product
+from shoonya_platform.domain.orders import Side
+
+ZERO = Decimal(0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Position:
+    """
+    One strategy's holding of one instrument.
+
+    `quantity` is signed: positive is long.  `average_price` is the average of the
+    open quantity, 0 when flat.  `realised_pnl` is of the position's whole life.
+    """
+
+    strategy: str
+    exchange: Exchange
+    tradingsymbol: str
+    product: Product
+    quantity: int = 0
+    average_price: Decimal = ZERO
+    realised_pnl: Decimal = ZERO
+    last_price: Decimal | None = None
+    updated_at: datetime | None = None
+
+    @property
+    def unrealised_pnl(self) -> Decimal:
+        """Rupees, at the last price known; 0 if none is known."""
+        if self.last_price is None:
+            return ZERO
+        return (self.last_price - self.average_price) * self.quantity
+
+    @property
+    def exposure(self) -> Decimal:
+        """Gross value in rupees, at the last price known or else the average."""
+        price = self.average_price if self.last_price is None else self.last_price
+        return abs(self.quantity) * price
+
+    def after_fill(self, side: Side, quantity: int, price: Decimal) -> Position:
+        """
+        Return the position after a fill of `quantity` units at `price` rupees.
+
+        What closes is realised against the average; what is left over beyond flat
+        opens the other way at the fill's price.
+        """
+        signed = side.sign * quantity
+        total = self.quantity + signed
+        if self.quantity == 0 or (self.quantity > 0) == (signed > 0):
+            cost = self.average_price * abs(self.quantity) + price * quantity
+            return replace(
+                self,
+                quantity=total,
+                average_price=cost / abs(total),
+                last_price=price,
+            )
+        closing = min(abs(self.quantity), quantity)
+        direction = 1 if self.quantity > 0 else -1
+        realised = (price - self.average_price) * closing * direction
+        if total == 0:
+            average = ZERO
+        elif (total > 0) == (self.quantity > 0):
+            average = self.average_price
+        else:
+            average = price
+        return replace(
+            self,
+            quantity=total,
+            average_price=average,
+            realised_pnl=self.realised_pnl + realised,
+            last_price=price,
+        )

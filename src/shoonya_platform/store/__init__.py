@@ -1,0 +1,1 @@
+"""The order store: the rows that walk through the eight services."""

@@ -1,0 +1,272 @@
+"""
+The order store's port: what every implementation promises.
+
+A service reads the rows that are its to move, decides, and records, inside one
+`transaction()`.  A transaction excludes every other writer, so the step it takes
+is taken once, however many processes of the service there are.  Each recording
+moves the row *and* writes its event; neither is ever seen without the other.
+
+All methods raise `StoreBusy` (try later) and `StoreDamaged` (fetch a human).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from typing import Protocol
+
+from shoonya_platform.domain.alerts import Alert, AlertStatus, StoredAlert
+from shoonya_platform.domain.instruments import Exchange
+from shoonya_platform.domain.orders import (
+    AlertId,
+    BrokerOrderId,
+    ClientOrderId,
+    Fill,
+    NewOrder,
+    Order,
+    OrderEvent,
+    OrderId,
+    OrderStatus,
+    OrderTrigger,
+)
+from shoonya_platform.domain.positions import Position
+from shoonya_platform.domain.trading import TradingState, TradingStatus
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServiceBeat:
+    """What a service last said of itself."""
+
+    service: str
+    run_id: str
+    pid: int
+    status: str  #: the sentence that is its `STATUS=`
+    started_at: datetime
+    beat_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CancelRequest:
+    """Somebody wants an order gone; command_service sees to it."""
+
+    order_id: OrderId
+    requested_by: str
+    requested_at: datetime
+
+
+class AlertTable(Protocol):
+    def add(
+        self, alert: Alert, alert_id: AlertId, *, received_at: datetime
+    ) -> tuple[AlertId, bool]:
+        """
+        Store an alert, unless it is already there.
+
+        Returns:
+            The stored alert's id, and whether it is this one: False means that
+            an alert with the same `dedupe_key` came within `duplicate_seconds`.
+        """
+        ...
+
+    def get(self, alert_id: AlertId) -> StoredAlert | None: ...
+
+    def in_status(self, status: AlertStatus, *, limit: int) -> list[StoredAlert]:
+        """Return the oldest alerts that have the status."""
+        ...
+
+    def recent(self, *, limit: int) -> list[StoredAlert]:
+        """Return the newest alerts, newest first."""
+        ...
+
+    def record(
+        self, alert_id: AlertId, status: AlertStatus, *, outcome: str, text: str
+    ) -> None:
+        """Move an alert and write its event."""
+        ...
+
+    def finished(self, *, limit: int) -> list[AlertId]:
+        """Return the planned alerts whose orders are all at an end, oldest first."""
+        ...
+
+
+class OrderTable(Protocol):
+    def add(self, order: NewOrder, *, alerted_at: datetime) -> Order:
+        """Store a new order, `initialized`, and write its event."""
+        ...
+
+    def get(self, order_id: OrderId) -> Order | None: ...
+
+    def by_client_order_id(self, client_order_id: ClientOrderId) -> Order | None: ...
+
+    def by_broker_order_id(self, broker_order_id: BrokerOrderId) -> Order | None: ...
+
+    def of_alert(self, alert_id: AlertId) -> list[Order]:
+        """Return an alert's orders by leg and attempt."""
+        ...
+
+    def in_status(
+        self, *statuses: OrderStatus, limit: int | None = None
+    ) -> list[Order]:
+        """Return the oldest orders that have one of the statuses."""
+        ...
+
+    def count(self) -> dict[OrderStatus, int]:
+        """Return how many orders have each status; absent means none."""
+        ...
+
+    def recent(
+        self, *, limit: int, statuses: Collection[OrderStatus] = (), before: int = 0
+    ) -> list[Order]:
+        """
+        Return the newest orders, newest first.
+
+        Args:
+            statuses: Only these; empty means all.
+
+            before: Only orders with a smaller `order_id`; 0 means from the newest.
+        """
+        ...
+
+    def unreplaced(self, *, since: datetime) -> list[Order]:
+        """Return orders proven not placed since then that no later attempt replaces."""
+        ...
+
+    def record(
+        self,
+        order: Order,
+        trigger: OrderTrigger,
+        *,
+        text: str = "",
+        reason: str | None = None,
+        broker_order_id: BrokerOrderId | None = None,
+    ) -> Order:
+        """
+        Move an order one step through the transition table and write the event.
+
+        Args:
+            order: As just read in the same transaction.
+
+            text: What the event says beyond its name.
+
+            reason: Replaces the order's reason; None leaves it.
+
+            broker_order_id: The broker's number, when this step tells it.
+
+        Raises:
+            IllegalTransition: The table has no such step.
+            NotAllowed: The order has moved since it was read.
+        """
+        ...
+
+    def note_broker_order_id(
+        self, order: Order, broker_order_id: BrokerOrderId
+    ) -> Order:
+        """Add the broker's number to an order whose report came before the answer."""
+        ...
+
+    def fill(self, order: Order, fill: Fill) -> Order | None:
+        """
+        Record one trade: the order, the position, the last price, the event.
+
+        Returns:
+            The order after it, or None if this trade was recorded before.
+        """
+        ...
+
+    def events(
+        self, *, alert_id: AlertId | None = None, order_id: OrderId | None = None
+    ) -> list[OrderEvent]:
+        """Return the events of an alert with all its orders, or of one order."""
+        ...
+
+    def request_cancel(self, order_id: OrderId, *, by: str) -> None:
+        """Leave a cancel request for command_service; a second one changes nothing."""
+        ...
+
+    def cancel_requests(self, *, limit: int) -> list[CancelRequest]:
+        """Return the requests nobody has seen to yet, oldest first."""
+        ...
+
+    def finish_cancel(self, order_id: OrderId, *, result: str) -> None:
+        """Say what became of a cancel request."""
+        ...
+
+
+class PositionTable(Protocol):
+    def all(self) -> list[Position]:
+        """Return every position ever held, flat ones too, by strategy and symbol."""
+        ...
+
+    def open(self) -> list[Position]:
+        """Return the positions that are not flat."""
+        ...
+
+    def get(
+        self, strategy: str, exchange: Exchange, tradingsymbol: str
+    ) -> list[Position]:
+        """Return a strategy's positions in one instrument, one for each product."""
+        ...
+
+    def realised_since(self, since: datetime) -> Decimal:
+        """Return what all fills since then have realised, in rupees."""
+        ...
+
+    def last_price(self, exchange: Exchange, tradingsymbol: str) -> Decimal | None:
+        """Return the last price heard of, in rupees."""
+        ...
+
+    def note_prices(self, prices: Mapping[tuple[Exchange, str], Decimal]) -> None:
+        """Remember last prices, for the positions too."""
+        ...
+
+
+class ServiceTable(Protocol):
+    def beat(self, *, pid: int, status: str, started_at: datetime) -> None:
+        """Note that the store's own service is alive and what it says."""
+        ...
+
+    def all(self) -> list[ServiceBeat]: ...
+
+
+class TradingTable(Protocol):
+    def status(self) -> TradingStatus:
+        """Return the trading state; ACTIVE if nobody ever set one."""
+        ...
+
+    def set(self, state: TradingState, *, reason: str, by: str) -> bool:
+        """Set the state; return False if it was that already."""
+        ...
+
+
+class OrderStore(Protocol):
+    """
+    The whole store, as one service sees it.
+
+    It knows which service and run it was opened for, and names them in each event.
+    """
+
+    @property
+    def alerts(self) -> AlertTable: ...
+    @property
+    def orders(self) -> OrderTable: ...
+    @property
+    def positions(self) -> PositionTable: ...
+    @property
+    def services(self) -> ServiceTable: ...
+    @property
+    def trading(self) -> TradingTable: ...
+
+    def transaction(self, *, durable: bool) -> AbstractContextManager[None]:
+        """
+        Begin a transaction; commit it at the end, roll it back on an exception.
+
+        Args:
+            durable: Commit only when the disk has it.  Without, a power cut (never
+                a crash of the process) may undo the transaction and those after
+                it, together; what it did is then simply done again.
+        """
+        ...
+
+    def close(self) -> None: ...

@@ -1,0 +1,167 @@
+"""
+The embedded order store: one SQLite file in WAL mode, shared by the eight.
+
+A connection belongs to one thread at a time.  Writers take turns by
+`BEGIN IMMEDIATE`; readers are never held up.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib import resources
+from pathlib import Path
+
+from shoonya_platform.clock import Clock
+from shoonya_platform.errors import StoreBusy, StoreDamaged
+from shoonya_platform.store._session import Session, translate
+from shoonya_platform.store.sqlite_alerts import SqliteAlerts
+from shoonya_platform.store.sqlite_orders import SqliteOrders
+from shoonya_platform.store.sqlite_positions import SqlitePositions
+from shoonya_platform.store.sqlite_services import SqliteServices, SqliteTrading
+
+#: Longer than any transaction of ours takes, shorter than a service's watchdog.
+BUSY_TIMEOUT_SECONDS = 5.0
+
+#: Marks the file as ours (`file(1)` shows it): "SHOO".
+_APPLICATION_ID = 0x53484F4F
+
+
+class SqliteOrderStore:
+    """
+    The `OrderStore` over a file.
+
+    Args:
+        path: The database; made and migrated if it is not there.
+
+        service: Which of the eight (or `shoonyactl`) writes.
+
+        run_id: Which process of it.
+
+    Raises:
+        StoreDamaged: The file is no database, another program's, or from a newer
+            version.
+        StoreBusy: It cannot be opened now.
+    """
+
+    def __init__(
+        self, path: Path, *, service: str, run_id: str, clock: Clock
+    ) -> None:
+        self.path = path
+        with self._translated():
+            try:
+                # A service hands its store to one worker thread (the HTTP ones), so
+                # the check by thread identity would only be in the way.
+                connection = sqlite3.connect(
+                    path,
+                    timeout=BUSY_TIMEOUT_SECONDS,
+                    isolation_level=None,
+                    check_same_thread=False,
+                )
+            except sqlite3.OperationalError as e:
+                raise StoreBusy(
+                    f"the order store '{path}' cannot be opened: {e}",
+                    hint="check that its directory exists and belongs to the service",
+                ) from e
+            self._connection = connection
+            connection.row_factory = sqlite3.Row
+            connection.execute("PRAGMA journal_mode = WAL")
+            connection.execute("PRAGMA foreign_keys = ON")
+            self._durable = False
+            connection.execute("PRAGMA synchronous = NORMAL")
+            self._migrate()
+        session = Session(connection, path, service, run_id, clock)
+        self.alerts = SqliteAlerts(session)
+        self.orders = SqliteOrders(session)
+        self.positions = SqlitePositions(session)
+        self.services = SqliteServices(session)
+        self.trading = SqliteTrading(session)
+
+    @contextmanager
+    def transaction(self, *, durable: bool) -> Iterator[None]:
+        with self._translated():
+            if durable != self._durable:
+                level = "FULL" if durable else "NORMAL"
+                self._connection.execute(f"PRAGMA synchronous = {level}")
+                self._durable = durable
+            self._connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield
+                self._connection.execute("COMMIT")
+            except BaseException:
+                # After some errors (disk full) SQLite has rolled back by itself.
+                if self._connection.in_transaction:
+                    self._connection.execute("ROLLBACK")
+                raise
+
+    def close(self) -> None:
+        self._connection.close()
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.Error as e:
+            raise translate(e, self.path) from e
+
+    def _migrate(self) -> None:
+        connection = self._connection
+        version = connection.execute("PRAGMA user_version").fetchone()[0]
+        owner = connection.execute("PRAGMA application_id").fetchone()[0]
+        if owner not in (0, _APPLICATION_ID) or (
+            owner == 0 and version == 0 and self._has_tables()
+        ):
+            raise StoreDamaged(
+                f"'{self.path}' is another program's database",
+                hint="point 'paths.state_dir' to a directory of Shoonya's own",
+            )
+        steps = migrations()
+        if version > len(steps):
+            raise StoreDamaged(
+                f"the order store '{self.path}' was written by a newer version "
+                f"(schema {version}, this one knows {len(steps)})",
+                hint="upgrade Shoonya, or restore the backup made before the upgrade",
+            )
+        for number, script in enumerate(steps[version:], start=version + 1):
+            self._apply(number, script)
+
+    def _has_tables(self) -> bool:
+        query = "SELECT 1 FROM sqlite_schema LIMIT 1"
+        return self._connection.execute(query).fetchone() is not None
+
+    def _apply(self, number: int, script: str) -> None:
+        connection = self._connection
+        connection.execute("BEGIN IMMEDIATE")
+        try:
+            # Eight services start at once: another may have been faster.
+            if connection.execute("PRAGMA user_version").fetchone()[0] < number:
+                for statement in statements(script):
+                    connection.execute(statement)
+                connection.execute(f"PRAGMA application_id = {_APPLICATION_ID}")
+                connection.execute(f"PRAGMA user_version = {number}")
+            connection.execute("COMMIT")
+        except BaseException:
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+            raise
+
+
+def migrations() -> list[str]:
+    """Return the scripts in order; the n-th leads to schema version n."""
+    folder = resources.files("shoonya_platform.store") / "migrations"
+    files = sorted(
+        (entry for entry in folder.iterdir() if entry.name.endswith(".sql")),
+        key=lambda entry: entry.name,
+    )
+    return [entry.read_text(encoding="utf-8") for entry in files]
+
+
+def statements(script: str) -> Iterator[str]:
+    """Cut a script into statements; `executescript` would commit in between."""
+    pending = ""
+    for line in script.splitlines(keepends=True):
+        pending += line
+        if sqlite3.complete_statement(pending):
+            yield pending
+            pending = ""

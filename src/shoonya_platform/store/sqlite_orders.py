@@ -1,0 +1,317 @@
+"""Orders, their events, fills and cancel requests in SQLite."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Collection
+from dataclasses import fields, replace
+from datetime import datetime
+from decimal import Decimal
+
+from shoonya_platform.domain.instruments import Exchange, Product
+from shoonya_platform.domain.orders import (
+    AlertId,
+    BrokerOrderId,
+    ClientOrderId,
+    Fill,
+    Intent,
+    NewOrder,
+    Order,
+    OrderEvent,
+    OrderId,
+    OrderStatus,
+    OrderTrigger,
+    OrderType,
+    Side,
+    TimeInForce,
+    next_status,
+)
+from shoonya_platform.errors import NotAllowed
+from shoonya_platform.store._session import Session, decimal_of, decimal_text, text_of
+from shoonya_platform.store.base import CancelRequest
+from shoonya_platform.store.sqlite_positions import SqlitePositions
+
+_COLUMNS = ", ".join(field.name for field in fields(Order))
+_NEW_COLUMNS = [field.name for field in fields(NewOrder)]
+
+
+class SqliteOrders:
+    """The `OrderTable`."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._positions = SqlitePositions(session)
+
+    def add(self, order: NewOrder, *, alerted_at: datetime) -> Order:
+        now = self._session.now()
+        values = {
+            name: _stored(getattr(order, name)) for name in _NEW_COLUMNS
+        } | {
+            "status": OrderStatus.INITIALIZED.value,
+            "alerted_at": text_of(alerted_at),
+            "created_at": now,
+            "updated_at": now,
+        }
+        names = ", ".join(values)
+        marks = ", ".join("?" * len(values))
+        rows = self._session.query(
+            f"INSERT INTO orders ({names}) VALUES ({marks})"  # noqa: S608 our own words
+            f" RETURNING {_COLUMNS}",
+            tuple(values.values()),
+        )
+        stored = _order(rows[0])
+        self._event(stored, OrderTrigger.CREATED, stored.summary, now)
+        return stored
+
+    def get(self, order_id: OrderId) -> Order | None:
+        return self._one("order_id = ?", order_id)
+
+    def by_client_order_id(self, client_order_id: ClientOrderId) -> Order | None:
+        return self._one("client_order_id = ?", client_order_id)
+
+    def by_broker_order_id(self, broker_order_id: BrokerOrderId) -> Order | None:
+        return self._one("broker_order_id = ?", broker_order_id)
+
+    def of_alert(self, alert_id: AlertId) -> list[Order]:
+        return self._select("WHERE alert_id = ? ORDER BY leg, attempt", (alert_id,))
+
+    def in_status(
+        self, *statuses: OrderStatus, limit: int | None = None
+    ) -> list[Order]:
+        marks = ", ".join("?" * len(statuses))
+        return self._select(
+            f"WHERE status IN ({marks}) ORDER BY order_id LIMIT ?",
+            (*statuses, -1 if limit is None else limit),
+        )
+
+    def count(self) -> dict[OrderStatus, int]:
+        rows = self._session.query(
+            "SELECT status, COUNT(*) AS number FROM orders GROUP BY status"
+        )
+        return {OrderStatus(row["status"]): row["number"] for row in rows}
+
+    def recent(
+        self, *, limit: int, statuses: Collection[OrderStatus] = (), before: int = 0
+    ) -> list[Order]:
+        conditions: list[str] = []
+        parameters: list[object] = []
+        if statuses:
+            conditions.append(f"status IN ({', '.join('?' * len(statuses))})")
+            parameters += statuses
+        if before:
+            conditions.append("order_id < ?")
+            parameters.append(before)
+        where = f"WHERE {' AND '.join(conditions)} " if conditions else ""
+        return self._select(
+            f"{where}ORDER BY order_id DESC LIMIT ?", (*parameters, limit)
+        )
+
+    def unreplaced(self, *, since: datetime) -> list[Order]:
+        return self._select(
+            "WHERE status = ? AND alerted_at > ? AND NOT EXISTS ("
+            " SELECT 1 FROM orders AS later WHERE later.alert_id = orders.alert_id"
+            " AND later.leg = orders.leg AND later.attempt > orders.attempt)"
+            " ORDER BY order_id",
+            (OrderStatus.NOT_PLACED, text_of(since)),
+        )
+
+    def record(
+        self,
+        order: Order,
+        trigger: OrderTrigger,
+        *,
+        text: str = "",
+        reason: str | None = None,
+        broker_order_id: BrokerOrderId | None = None,
+    ) -> Order:
+        moved = replace(
+            order,
+            status=next_status(
+                order.status, trigger, filled_quantity=order.filled_quantity
+            ),
+            reason=order.reason if reason is None else reason,
+            broker_order_id=broker_order_id or order.broker_order_id,
+        )
+        return self._move(order, moved, trigger, text or moved.reason)
+
+    def note_broker_order_id(
+        self, order: Order, broker_order_id: BrokerOrderId
+    ) -> Order:
+        self._session.execute(
+            "UPDATE orders SET broker_order_id = ? WHERE order_id = ?",
+            (broker_order_id, order.order_id),
+        )
+        return replace(order, broker_order_id=broker_order_id)
+
+    def fill(self, order: Order, fill: Fill) -> Order | None:
+        known = self._session.query(
+            "SELECT 1 FROM fills WHERE order_id = ? AND trade_id = ?",
+            (order.order_id, fill.trade_id),
+        )
+        if known:
+            return None
+        realised = self._positions.apply(order, fill)
+        self._session.execute(
+            "INSERT INTO fills (order_id, trade_id, quantity, price, realised_pnl,"
+            " filled_at) VALUES (?, ?, ?, ?, ?, ?)",
+            (
+                order.order_id,
+                fill.trade_id,
+                fill.quantity,
+                str(fill.price),
+                str(realised),
+                text_of(fill.filled_at),
+            ),
+        )
+        filled = order.filled_quantity + fill.quantity
+        before = (order.average_price or Decimal(0)) * order.filled_quantity
+        trigger = (
+            OrderTrigger.FILLED
+            if filled >= order.quantity
+            else OrderTrigger.PARTIALLY_FILLED
+        )
+        moved = replace(
+            order,
+            status=next_status(order.status, trigger),
+            filled_quantity=filled,
+            average_price=(before + fill.price * fill.quantity) / filled,
+        )
+        text = f"{fill.quantity} at {fill.price}, {filled} of {order.quantity} filled"
+        return self._move(order, moved, trigger, text)
+
+    def events(
+        self, *, alert_id: AlertId | None = None, order_id: OrderId | None = None
+    ) -> list[OrderEvent]:
+        column, value = (
+            ("order_id", order_id) if alert_id is None else ("alert_id", alert_id)
+        )
+        rows = self._session.query(
+            "SELECT event_id, alert_id, order_id, trigger, order_status, service,"
+            f" run_id, occurred_at, text FROM events WHERE {column} = ?"  # noqa: S608
+            " ORDER BY event_id",
+            (value,),
+        )
+        return [
+            OrderEvent(
+                **{key: row[key] for key in row.keys() if key != "occurred_at"},
+                occurred_at=datetime.fromisoformat(row["occurred_at"]),
+            )
+            for row in rows
+        ]
+
+    def request_cancel(self, order_id: OrderId, *, by: str) -> None:
+        self._session.execute(
+            "INSERT INTO cancel_requests (order_id, requested_by, requested_at)"
+            " VALUES (?, ?, ?) ON CONFLICT (order_id) DO UPDATE SET result = NULL"
+            " WHERE result IS NOT NULL",
+            (order_id, by, self._session.now()),
+        )
+
+    def cancel_requests(self, *, limit: int) -> list[CancelRequest]:
+        rows = self._session.query(
+            "SELECT order_id, requested_by, requested_at FROM cancel_requests"
+            " WHERE result IS NULL ORDER BY requested_at LIMIT ?",
+            (limit,),
+        )
+        return [
+            CancelRequest(
+                order_id=OrderId(row["order_id"]),
+                requested_by=row["requested_by"],
+                requested_at=datetime.fromisoformat(row["requested_at"]),
+            )
+            for row in rows
+        ]
+
+    def finish_cancel(self, order_id: OrderId, *, result: str) -> None:
+        self._session.execute(
+            "UPDATE cancel_requests SET result = ? WHERE order_id = ?",
+            (result, order_id),
+        )
+
+    def _one(self, where: str, value: object) -> Order | None:
+        rows = self._select(f"WHERE {where}", (value,))
+        return rows[0] if rows else None
+
+    def _select(self, where: str, parameters: tuple[object, ...]) -> list[Order]:
+        query = f"SELECT {_COLUMNS} FROM orders {where}"  # noqa: S608 our own words
+        return [_order(row) for row in self._session.query(query, parameters)]
+
+    def _move(
+        self, order: Order, moved: Order, trigger: OrderTrigger, text: str
+    ) -> Order:
+        now = self._session.now()
+        changed = self._session.execute(
+            "UPDATE orders SET status = ?, reason = ?, broker_order_id = ?,"
+            " filled_quantity = ?, average_price = ?, updated_at = ?"
+            " WHERE order_id = ? AND status = ? AND filled_quantity = ?",
+            (
+                moved.status,
+                moved.reason,
+                moved.broker_order_id,
+                moved.filled_quantity,
+                decimal_text(moved.average_price),
+                now,
+                order.order_id,
+                order.status,
+                order.filled_quantity,
+            ),
+        )
+        if changed != 1:
+            raise NotAllowed(
+                f"order {order.order_id} is no longer '{order.status}'",
+                hint="read it again and decide anew",
+            )
+        self._event(moved, trigger, text, now)
+        return replace(moved, updated_at=datetime.fromisoformat(now))
+
+    def _event(self, order: Order, trigger: OrderTrigger, text: str, now: str) -> None:
+        session = self._session
+        session.execute(
+            "INSERT INTO events (alert_id, order_id, trigger, order_status, service,"
+            " run_id, occurred_at, text) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            (
+                order.alert_id,
+                order.order_id,
+                trigger,
+                order.status,
+                session.service,
+                session.run_id,
+                now,
+                text,
+            ),
+        )
+
+
+def _stored(value: object) -> object:
+    return str(value) if isinstance(value, Decimal) else value
+
+
+def _order(row: sqlite3.Row) -> Order:
+    broker_order_id = row["broker_order_id"]
+    return Order(
+        order_id=OrderId(row["order_id"]),
+        client_order_id=ClientOrderId(row["client_order_id"]),
+        alert_id=AlertId(row["alert_id"]),
+        leg=row["leg"],
+        attempt=row["attempt"],
+        strategy=row["strategy"],
+        intent=Intent(row["intent"]),
+        exchange=Exchange(row["exchange"]),
+        tradingsymbol=row["tradingsymbol"],
+        side=Side(row["side"]),
+        quantity=row["quantity"],
+        order_type=OrderType(row["order_type"]),
+        price=decimal_of(row["price"]),
+        trigger_price=decimal_of(row["trigger_price"]),
+        product=Product(row["product"]),
+        time_in_force=TimeInForce(row["time_in_force"]),
+        reference_price=decimal_of(row["reference_price"]),
+        status=OrderStatus(row["status"]),
+        broker_order_id=broker_order_id and BrokerOrderId(broker_order_id),
+        filled_quantity=row["filled_quantity"],
+        average_price=decimal_of(row["average_price"]),
+        reason=row["reason"],
+        alerted_at=datetime.fromisoformat(row["alerted_at"]),
+        created_at=datetime.fromisoformat(row["created_at"]),
+        updated_at=datetime.fromisoformat(row["updated_at"]),
+    )

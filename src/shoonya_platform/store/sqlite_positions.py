@@ -1,0 +1,127 @@
+"""Positions and last prices in SQLite."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Mapping
+from datetime import datetime
+from decimal import Decimal
+
+from shoonya_platform.domain.instruments import Exchange, Product
+from shoonya_platform.domain.orders import Fill, Order
+from shoonya_platform.domain.positions import Position
+from shoonya_platform.store._session import Session, decimal_of, text_of
+
+_SELECT = (
+    "SELECT strategy, exchange, tradingsymbol, product, quantity, average_price,"
+    " realised_pnl, positions.updated_at, last_price FROM positions"
+    " LEFT JOIN prices USING (exchange, tradingsymbol) "
+)
+
+
+class SqlitePositions:
+    """The `PositionTable`."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    def all(self) -> list[Position]:
+        return self._select("ORDER BY strategy, exchange, tradingsymbol, product")
+
+    def open(self) -> list[Position]:
+        return self._select(
+            "WHERE quantity != 0 ORDER BY strategy, exchange, tradingsymbol, product"
+        )
+
+    def get(
+        self, strategy: str, exchange: Exchange, tradingsymbol: str
+    ) -> list[Position]:
+        return self._select(
+            "WHERE strategy = ? AND exchange = ? AND tradingsymbol = ?"
+            " ORDER BY product",
+            (strategy, exchange, tradingsymbol),
+        )
+
+    def realised_since(self, since: datetime) -> Decimal:
+        rows = self._session.query(
+            "SELECT realised_pnl FROM fills WHERE filled_at >= ?", (text_of(since),)
+        )
+        return sum((Decimal(row["realised_pnl"]) for row in rows), Decimal(0))
+
+    def last_price(self, exchange: Exchange, tradingsymbol: str) -> Decimal | None:
+        rows = self._session.query(
+            "SELECT last_price FROM prices WHERE exchange = ? AND tradingsymbol = ?",
+            (exchange, tradingsymbol),
+        )
+        return Decimal(rows[0]["last_price"]) if rows else None
+
+    def note_prices(self, prices: Mapping[tuple[Exchange, str], Decimal]) -> None:
+        now = self._session.now()
+        for (exchange, tradingsymbol), price in prices.items():
+            self._session.execute(
+                "INSERT INTO prices (exchange, tradingsymbol, last_price, updated_at)"
+                " VALUES (?, ?, ?, ?) ON CONFLICT (exchange, tradingsymbol)"
+                " DO UPDATE SET last_price = excluded.last_price,"
+                " updated_at = excluded.updated_at",
+                (exchange, tradingsymbol, str(price), now),
+            )
+
+    def apply(self, order: Order, fill: Fill) -> Decimal:
+        """Move the position by one fill; return what that realised, in rupees."""
+        held = self._select(
+            "WHERE strategy = ? AND exchange = ? AND tradingsymbol = ? AND product = ?",
+            (order.strategy, order.exchange, order.tradingsymbol, order.product),
+        )
+        before = (
+            held[0]
+            if held
+            else Position(
+                strategy=order.strategy,
+                exchange=order.exchange,
+                tradingsymbol=order.tradingsymbol,
+                product=order.product,
+            )
+        )
+        after = before.after_fill(order.side, fill.quantity, fill.price)
+        self._session.execute(
+            "INSERT INTO positions (strategy, exchange, tradingsymbol, product,"
+            " quantity, average_price, realised_pnl, updated_at)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
+            " ON CONFLICT (strategy, exchange, tradingsymbol, product) DO UPDATE SET"
+            " quantity = excluded.quantity, average_price = excluded.average_price,"
+            " realised_pnl = excluded.realised_pnl, updated_at = excluded.updated_at",
+            (
+                after.strategy,
+                after.exchange,
+                after.tradingsymbol,
+                after.product,
+                after.quantity,
+                str(after.average_price),
+                str(after.realised_pnl),
+                self._session.now(),
+            ),
+        )
+        self.note_prices({(order.exchange, order.tradingsymbol): fill.price})
+        return after.realised_pnl - before.realised_pnl
+
+    def _select(
+        self, where: str, parameters: tuple[object, ...] = ()
+    ) -> list[Position]:
+        return [
+            _position(row)
+            for row in self._session.query(_SELECT + where, parameters)
+        ]
+
+
+def _position(row: sqlite3.Row) -> Position:
+    return Position(
+        strategy=row["strategy"],
+        exchange=Exchange(row["exchange"]),
+        tradingsymbol=row["tradingsymbol"],
+        product=Product(row["product"]),
+        quantity=row["quantity"],
+        average_price=Decimal(row["average_price"]),
+        realised_pnl=Decimal(row["realised_pnl"]),
+        last_price=decimal_of(row["last_price"]),
+        updated_at=datetime.fromisoformat(row["updated_at"]),
+    )

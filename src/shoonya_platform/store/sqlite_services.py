@@ -1,0 +1,86 @@
+"""Service heartbeats and the trading state in SQLite."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from shoonya_platform.domain.trading import TradingState, TradingStatus
+from shoonya_platform.store._session import Session, text_of
+from shoonya_platform.store.base import ServiceBeat
+
+
+class SqliteServices:
+    """The `ServiceTable`."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    def beat(self, *, pid: int, status: str, started_at: datetime) -> None:
+        session = self._session
+        session.execute(
+            "INSERT INTO services (service, run_id, pid, status, started_at, beat_at)"
+            " VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (service) DO UPDATE SET"
+            " run_id = excluded.run_id, pid = excluded.pid, status = excluded.status,"
+            " started_at = excluded.started_at, beat_at = excluded.beat_at",
+            (
+                session.service,
+                session.run_id,
+                pid,
+                status,
+                text_of(started_at),
+                session.now(),
+            ),
+        )
+
+    def all(self) -> list[ServiceBeat]:
+        rows = self._session.query(
+            "SELECT service, run_id, pid, status, started_at, beat_at FROM services"
+            " ORDER BY service"
+        )
+        return [
+            ServiceBeat(
+                service=row["service"],
+                run_id=row["run_id"],
+                pid=row["pid"],
+                status=row["status"],
+                started_at=datetime.fromisoformat(row["started_at"]),
+                beat_at=datetime.fromisoformat(row["beat_at"]),
+            )
+            for row in rows
+        ]
+
+
+class SqliteTrading:
+    """The `TradingTable`."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    def status(self) -> TradingStatus:
+        rows = self._session.query(
+            "SELECT state, reason, set_by, set_at FROM trading"
+            " ORDER BY trading_id DESC LIMIT 1"
+        )
+        if not rows:
+            return TradingStatus(
+                state=TradingState.ACTIVE,
+                reason="never changed",
+                set_by="",
+                set_at=datetime.fromtimestamp(0, UTC),
+            )
+        row = rows[0]
+        return TradingStatus(
+            state=TradingState(row["state"]),
+            reason=row["reason"],
+            set_by=row["set_by"],
+            set_at=datetime.fromisoformat(row["set_at"]),
+        )
+
+    def set(self, state: TradingState, *, reason: str, by: str) -> bool:
+        if self.status().state is state:
+            return False
+        self._session.execute(
+            "INSERT INTO trading (state, reason, set_by, set_at) VALUES (?, ?, ?, ?)",
+            (state, reason, by, self._session.now()),
+        )
+        return True
