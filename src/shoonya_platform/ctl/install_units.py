@@ -112,6 +112,13 @@ def install(root: Path, *, python: str, enable: bool, dry_run: bool) -> Installa
     return done
 
 
+def shorter(command: tuple[str, ...]) -> str:
+    """Write a command for people: eight units in a row are "8 services"."""
+    others = [word for word in command if word not in _units.INSTANCES]
+    services = len(command) - len(others)
+    return " ".join([*others, *([f"and {services} services"] if services else [])])
+
+
 def show(done: Installation) -> None:
     """Tell a person what an installation changed."""
     if not done.verified:
@@ -124,11 +131,11 @@ def show(done: Installation) -> None:
     changed = sum(c.kind is not _units.Kind.UNCHANGED for c in done.changes)
     if done.dry_run:
         for command in done.commands:
-            click.echo(f"would run: {' '.join(command)}", err=True)
+            click.echo(f"would run {shorter(command)}", err=True)
         click.echo(f"would change {changed} files", err=True)
         return
     for command in done.commands:
-        click.echo(f"ran        {' '.join(command)}")
+        click.echo(f"ran        {shorter(command)}")
     if any(c.kind is _units.Kind.UPDATED for c in done.changes):
         click.echo(
             "running services keep the old units until "

@@ -1,0 +1,76 @@
+"""One machine for the whole group, with the platform installed as documented."""
+
+import hashlib
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from tests.booted import machine as machines
+from tests.booted.machine import Machine
+
+ROOT = Path(__file__).parents[2]
+CHECKOUT = "/srv/shoonya"
+WHEELHOUSE = "/srv/wheelhouse"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    here = Path(__file__).parent
+    for item in items:
+        if here in item.path.parents:
+            item.add_marker(pytest.mark.booted)
+            # The first test pays for the boot and the installation.
+            item.add_marker(pytest.mark.timeout(300))
+
+
+@pytest.fixture(scope="session")
+def machine() -> Iterator[Machine]:
+    """A booted machine with the checkout in /srv/shoonya and no network."""
+    if (reason := machines.why_not()) is not None:
+        pytest.skip(reason)
+    machines.sweep()
+    booted = Machine("group", {CHECKOUT: ROOT, WHEELHOUSE: wheelhouse()})
+    try:
+        booted.boot()
+        yield booted
+    finally:
+        booted.destroy()
+
+
+def wheelhouse() -> Path:
+    """
+    Return a folder with all that pip installs, for a machine without network.
+
+    Fetched by the system's own Python, which is the one `scripts/install` takes.
+    """
+    python = subprocess.run(
+        ["bash", "-c", ". scripts/_system_packages && find_python /usr/bin/"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout.strip()
+    locks = [ROOT / "requirements" / name for name in ("build.txt", "runtime.txt")]
+    version = subprocess.run([python, "--version"], capture_output=True, check=True)
+    key = hashlib.sha256(
+        version.stdout + b"".join(lock.read_bytes() for lock in locks)
+    ).hexdigest()
+    folder = ROOT / ".venv" / f"wheelhouse-{key[:12]}"
+    if not folder.exists():
+        unfinished = folder.with_suffix(".new")
+        script = """
+            rm -rf "$2" && "$1" -m venv "$2/venv" && pip="$2/venv/bin/pip" &&
+            $pip install --quiet --require-hashes -r "$3" &&
+            $pip download --quiet --no-build-isolation --require-hashes \
+                -d "$2/wheels" -r "$3" -r "$4"
+        """.replace("$pip", '"$pip"')
+        done = subprocess.run(
+            ["bash", "-c", script, "bash", python, unfinished, *locks],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        (unfinished / "wheels").rename(folder)
+        subprocess.run(["rm", "-rf", unfinished], check=True)
+    return folder
