@@ -1,6 +1,7 @@
 """One machine for the whole group, with the platform installed as documented."""
 
 import hashlib
+import os
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -29,7 +30,7 @@ def machine() -> Iterator[Machine]:
     if (reason := machines.why_not()) is not None:
         pytest.skip(reason)
     machines.sweep()
-    booted = Machine("group", {CHECKOUT: ROOT, WHEELHOUSE: wheelhouse()})
+    booted = Machine(f"group-{os.getpid()}", {CHECKOUT: ROOT, WHEELHOUSE: wheelhouse()})
     try:
         booted.boot()
         yield booted
