@@ -6,15 +6,22 @@ import difflib
 import os
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args, get_type_hints
 
 import msgspec
 
 from shoonya_platform.config.secrets import SECRETS, Secrets, variable
-from shoonya_platform.config.settings import Section, Settings, parse_bytes
+from shoonya_platform.config.settings import (
+    COMPONENTS,
+    InstrumentLimits,
+    Section,
+    Settings,
+    parse_bytes,
+)
 from shoonya_platform.errors import ConfigError
 
 DEFAULT_PATH = Path("/etc/shoonya/shoonya.toml")
@@ -51,25 +58,24 @@ def load(path: Path | None = None, environ: Mapping[str, str] | None = None) -> 
         ConfigError: Names the key, the place, and what would be right.
     """
     environ = os.environ if environ is None else environ
-    named = path or (Path(environ["SHOONYA_CONFIG"]) if environ.get("SHOONYA_CONFIG")
-                     else None)
-    chosen = named or DEFAULT_PATH
-    values: dict[str, Any] = {}
-    if named is not None or chosen.exists():
-        values = _read(chosen)
-    else:
-        chosen = None  # type: ignore[assignment]
-    sources = _sources(values, str(chosen))
+    if path is None and environ.get("SHOONYA_CONFIG"):
+        path = Path(environ["SHOONYA_CONFIG"])
+    if path is None and DEFAULT_PATH.exists():
+        path = DEFAULT_PATH
+    values = {} if path is None else _read(path)
+    sources = _sources(values, str(path))
     for name, (section, key) in _variables(environ).items():
-        values.setdefault(section, {})[key] = _scalar(environ[name])
-        sources[f"{section}.{key}"] = f"${name}"
+        content = values.setdefault(section, {})
+        if isinstance(content, dict):
+            content[key] = _scalar(environ[name])
+            sources[f"{section}.{key}"] = f"${name}"
     try:
         settings = msgspec.convert(values, Settings, strict=True)
     except msgspec.ValidationError as e:
-        raise _explained(str(e), values, sources) from e
+        raise _explained(str(e), values, sources, path) from e
     _check(settings, sources)
     return Config(
-        settings, Secrets(settings.paths.credentials_dir, environ), sources, chosen
+        settings, Secrets(settings.paths.credentials_dir, environ), sources, path
     )
 
 
@@ -77,7 +83,7 @@ def _read(path: Path) -> dict[str, Any]:
     try:
         with path.open("rb") as file:
             # Prices are decimal: 0.05 must not become 0.05000000000000000277.
-            values = tomllib.load(file, parse_float=str)
+            values = tomllib.load(file, parse_float=Decimal)
     except FileNotFoundError as e:
         raise ConfigError(
             f"the configuration file '{path}' does not exist",
@@ -92,9 +98,188 @@ def _read(path: Path) -> dict[str, Any]:
         for key in keys:
             name = f"{section}_{key}" if isinstance(content, dict) else str(key)
             if name in SECRETS or key in SECRETS:
+                place = f"{section}.{key}" if isinstance(content, dict) else key
                 raise ConfigError(
-                    f"{path}: '{section}.{key}' is a secret and may not be in the file",
+                    f"{path}: '{place}' is a secret and may not be in the file",
                     hint="put it into a credential file or a variable; see "
                     "'shoonyactl config sample'",
                 )
     return values
+
+
+def _sections() -> dict[str, type[Section]]:
+    return {
+        field.name: field.type
+        for field in msgspec.structs.fields(Settings)
+        if isinstance(field.type, type) and issubclass(field.type, Section)
+    }
+
+
+def all_keys() -> dict[str, object]:
+    """Return every `section.key` and its default."""
+    return {
+        f"{name}.{field}": getattr(section(), field)
+        for name, section in _sections().items()
+        for field in section.__struct_fields__
+    } | {"instruments": {}}
+
+
+def _sources(values: Mapping[str, Any], place: str) -> dict[str, str]:
+    return {key: place if _given(values, key) else "default" for key in all_keys()}
+
+
+def _given(values: Mapping[str, Any], key: str) -> bool:
+    section, _, name = key.partition(".")
+    content = values.get(section)
+    return content is not None and (
+        not name or (isinstance(content, dict) and name in content)
+    )
+
+
+def _variables(environ: Mapping[str, str]) -> dict[str, tuple[str, str]]:
+    """Return which `SHOONYA_…` variable sets which section and key."""
+    known = {
+        variable(key.replace(".", "_")): (section, name)
+        for key in all_keys()
+        for section, _, name in [key.partition(".")]
+        if name
+    }
+    allowed = RESERVED_VARIABLES | {variable(name) for name in SECRETS}
+    found = {}
+    for name in sorted(environ):
+        if not name.startswith("SHOONYA_") or name in allowed:
+            continue
+        if name not in known:
+            raise ConfigError(
+                f"the environment variable '{name}' is no setting",
+                hint=_did_you_mean(name, [*known, *allowed])
+                or "see 'shoonyactl config show' for all of them",
+            )
+        found[name] = known[name]
+    return found
+
+
+def _scalar(text: str) -> object:
+    """Read a variable as a TOML value where it is one, else as plain text."""
+    try:
+        return tomllib.loads(f"value = {text}", parse_float=Decimal)["value"]
+    except tomllib.TOMLDecodeError:
+        return text
+
+
+_UNKNOWN = re.compile(r"Object contains unknown field `(.*)`")
+
+
+def _explained(
+    text: str, values: Mapping[str, Any], sources: Mapping[str, str], path: Path | None
+) -> ConfigError:
+    """Turn msgspec's "Expected `int`, got `str` - at `$.webhook.port`" round."""
+    sentence, _, place = text.partition(" - at ")
+    where = place.strip("`").removeprefix("$").removeprefix(".")
+    # An entry of a mapping is reported as `section[...]`.
+    key = where.split("[", 1)[0]
+    section = key.partition(".")[0]
+    file = "the environment" if path is None else str(path)
+    unknown = _UNKNOWN.match(sentence)
+    if unknown is not None:
+        fields = _fields(section)
+        place = f"section [{section}]" if section else "the top level"
+        return ConfigError(
+            f"{file}: unknown key '{unknown[1]}' in {place}",
+            hint=_did_you_mean(unknown[1], fields)
+            or f"known keys: {', '.join(fields)}",
+        )
+    source = sources.get(key, "default")
+    given = _value(values, key)
+    shown = "" if "[" in where or isinstance(given, dict) else f", was {given!r}"
+    return ConfigError(
+        f"{file if source == 'default' else source}: '{where or 'the file'}': "
+        f"{_plain(sentence, key)}{shown}"
+    )
+
+
+def _fields(section: str) -> tuple[str, ...]:
+    if section == "instruments":
+        return InstrumentLimits.__struct_fields__
+    known = _sections().get(section, Settings)
+    return known.__struct_fields__
+
+
+_TYPES = {
+    "int": "a whole number",
+    "float": "a number",
+    "str": "text in quotes",
+    "object": "a section",
+    "bool": "true or false",
+    "array": "a list",
+    "decimal": "a decimal number",
+}
+
+
+def _plain(sentence: str, key: str) -> str:
+    if sentence.startswith("Invalid enum value"):
+        name, _, field = key.partition(".")
+        hints = get_type_hints(_sections().get(name, Settings))
+        choices = get_args(hints.get(field)) or ("something else",)
+        return f"expected one of {', '.join(map(str, choices))}"
+    if sentence == "Invalid decimal string":
+        return "expected a decimal number"
+    expected = _lower(sentence.partition(", got ")[0])
+    for word, plain in _TYPES.items():
+        expected = expected.replace(f"`{word}`", plain).replace(
+            f"`{word} ", f"{plain} "
+        )
+    return expected.replace("`", "").replace(" | ", " or ")
+
+
+def _value(values: Mapping[str, Any], key: str) -> object:
+    section, _, name = key.partition(".")
+    content = values.get(section)
+    found = content.get(name) if name and isinstance(content, dict) else content
+    return str(found) if isinstance(found, Decimal) else found
+
+
+def _did_you_mean(name: str, known: Collection[str]) -> str | None:
+    close = difflib.get_close_matches(name, known, n=1, cutoff=0.6)
+    return f"did you mean '{close[0]}'?" if close else None
+
+
+def _lower(text: str) -> str:
+    return text[:1].lower() + text[1:]
+
+
+def _check(settings: Settings, sources: Mapping[str, str]) -> None:
+    """Refuse what the types cannot: money that is not positive, sizes, names."""
+
+    def refuse(key: str, expected: str, value: object) -> ConfigError:
+        source = sources.get(key, "default")
+        return ConfigError(f"{source}: '{key}': expected {expected}, was {value}")
+
+    try:
+        parse_bytes(settings.log.max_bytes)
+    except ValueError as e:
+        raise refuse(
+            "log.max_bytes", "a size such as '50M'", repr(settings.log.max_bytes)
+        ) from e
+    for name, section in _sections().items():
+        for field in msgspec.structs.fields(section):
+            value = getattr(getattr(settings, name), field.name)
+            if isinstance(value, Decimal) and not (value.is_finite() and value > 0):
+                raise refuse(f"{name}.{field.name}", "rupees above 0", value)
+    for component in settings.log.levels:
+        if component not in COMPONENTS:
+            raise refuse("log.levels", f"one of {', '.join(COMPONENTS)}", component)
+    for key in ("paths.state_dir", "paths.runtime_dir", "paths.log_dir"):
+        path = getattr(settings.paths, key.partition(".")[2])
+        if not path.is_absolute():
+            raise refuse(key, "an absolute path", f"'{path}'")
+    if settings.recovery.absent_seconds <= settings.broker.timeout_seconds:
+        raise refuse(
+            "recovery.absent_seconds",
+            "more than broker.timeout_seconds",
+            settings.recovery.absent_seconds,
+        )
+    if settings.webhook.port == settings.dashboard.port:
+        raise refuse(
+            "dashboard.port", "another port than webhook.port", settings.dashboard.port
+        )

@@ -13,6 +13,18 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct, field
 
+#: The eight services, in the order they start; they stop in reverse.
+COMPONENTS = (
+    "recovery_service",
+    "order_watcher",
+    "command_service",
+    "execution_guard",
+    "risk_manager",
+    "trading_bot",
+    "execution_service",
+    "dashboard",
+)
+
 Port = Annotated[int, Meta(ge=1, le=65535)]
 Positive = Annotated[float, Meta(gt=0)]
 Count = Annotated[int, Meta(ge=1)]
@@ -25,7 +37,7 @@ class Section(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Base of all sections: a key that is not below is an error, not a surprise."""
 
 
-class Paths(Section):
+class Paths(Section, frozen=True):
     """Where things lie."""
 
     #: The order store and the paper broker's book.
@@ -38,7 +50,7 @@ class Paths(Section):
     credentials_dir: Path = Path("/etc/shoonya/credentials")
 
 
-class Log(Section):
+class Log(Section, frozen=True):
     """The log files and the journal."""
 
     #: Below this nothing is logged.
@@ -51,7 +63,7 @@ class Log(Section):
     backup_count: Annotated[int, Meta(ge=0, le=1000)] = 10
 
 
-class Service(Section):
+class Service(Section, frozen=True):
     """What all eight services have in common."""
 
     #: Seconds between two looks at the store when no doorbell rings.
@@ -60,7 +72,7 @@ class Service(Section):
     heartbeat_seconds: Positive = 5.0
 
 
-class Webhook(Section):
+class Webhook(Section, frozen=True):
     """Where execution_service listens for alerts."""
 
     #: Only this machine by default; TradingView comes through a proxy with TLS.
@@ -70,14 +82,14 @@ class Webhook(Section):
     max_body_bytes: Annotated[int, Meta(ge=256, le=10_000_000)] = 65_536
 
 
-class Dashboard(Section):
+class Dashboard(Section, frozen=True):
     """Where the dashboard listens."""
 
     host: str = "127.0.0.1"
     port: Port = 8000
 
 
-class Broker(Section):
+class Broker(Section, frozen=True):
     """Which broker takes the orders."""
 
     #: "paper" trades with invented money; "shoonya" with yours.
@@ -86,7 +98,7 @@ class Broker(Section):
     timeout_seconds: Positive = 5.0
 
 
-class Paper(Section):
+class Paper(Section, frozen=True):
     """The embedded paper broker."""
 
     #: Invented money in rupees; orders beyond it are rejected.
@@ -104,7 +116,7 @@ class Paper(Section):
     max_fill_quantity: Annotated[int, Meta(ge=0)] = 0
 
 
-class Risk(Section):
+class Risk(Section, frozen=True):
     """What risk_manager lets pass."""
 
     #: No entries once the day has lost this much (realised and unrealised), rupees.
@@ -117,7 +129,7 @@ class Risk(Section):
     max_order_value: Rupees = Decimal(1_000_000)
 
 
-class Guard(Section):
+class Guard(Section, frozen=True):
     """What execution_guard lets pass."""
 
     #: "round_the_clock" ignores hours and holidays (paper only); "exchange" keeps them.
@@ -126,7 +138,7 @@ class Guard(Section):
     max_alert_age_seconds: Positive = 120.0
 
 
-class InstrumentLimits(Section):
+class InstrumentLimits(Section, frozen=True):
     """Lot, tick and freeze quantity of one instrument or of one underlying."""
 
     lot_size: Count = 1
@@ -134,23 +146,22 @@ class InstrumentLimits(Section):
     freeze_quantity: Count | None = None
 
 
-class Recovery(Section):
+class Recovery(Section, frozen=True):
     """How recovery_service settles what is unclear."""
 
     #: Seconds between two looks at everything.
     interval_seconds: Positive = 30.0
-    #: An order without an answer for this long counts as unknown, seconds.
-    unanswered_seconds: Positive = 10.0
     #: Readings of the order book that must all lack an order to prove it absent.
     absent_reads: Annotated[int, Meta(ge=2, le=100)] = 3
-    #: Those readings must span at least this many seconds.
-    absent_seconds: Positive = 5.0
+    #: Those readings must span at least this many seconds; longer than
+    #: broker.timeout_seconds, as a slow request may still arrive.
+    absent_seconds: Positive = 8.0
     #: A leg proven absent is planned anew, under a new id and with all checks,
     #: while its alert is younger than this; 0 never does.
     replan_seconds: Annotated[float, Meta(ge=0)] = 60.0
 
 
-class Settings(Section):
+class Settings(Section, frozen=True):
     """The whole configuration."""
 
     paths: Paths = Paths()

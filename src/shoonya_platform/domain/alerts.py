@@ -355,9 +355,7 @@ def _dedupe(read: _AlertFields, canonical: str) -> tuple[str, int]:
 
 
 def _ignored(fields: Mapping[str, object]) -> tuple[str, ...]:
-    known = _ALERT_KEYS | _KNOWN_IDLE_KEYS | (
-        set() if "legs" in fields else _LEG_KEYS
-    )
+    known = _ALERT_KEYS | _KNOWN_IDLE_KEYS | (set() if "legs" in fields else _LEG_KEYS)
     return tuple(sorted(str(key)[:40] for key in fields if key not in known))
 
 

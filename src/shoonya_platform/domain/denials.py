@@ -26,6 +26,8 @@ class DenialCode(StrEnum):
     TRADING_REDUCING = "TRADING_REDUCING"
     #: The strategy already holds or is entering this instrument.
     DUPLICATE_ENTRY = "DUPLICATE_ENTRY"
+    #: Nothing of this name is known on the exchange.
+    INSTRUMENT_UNKNOWN = "INSTRUMENT_UNKNOWN"
     #: The quantity is not a multiple of the lot size.
     QUANTITY_NOT_IN_LOTS = "QUANTITY_NOT_IN_LOTS"
     #: The quantity exceeds what the exchange takes in one order.

@@ -112,6 +112,7 @@ class OrderTrigger(StrEnum):
     GUARD_PASSED = "guard_passed"
     DENIED = "denied"
     SUBMITTED = "submitted"
+    UNSENT = "unsent"
     ACCEPTED = "accepted"
     REJECTED = "rejected"
     OUTCOME_UNKNOWN = "outcome_unknown"
@@ -137,8 +138,9 @@ def _table() -> dict[tuple[OrderStatus, OrderTrigger], OrderStatus]:
         # Trading was halted between the guard's look and the sending.
         (S.GUARD_PASSED, T.DENIED): S.DENIED,
         (S.SUBMITTED, T.OUTCOME_UNKNOWN): S.OUTCOME_UNKNOWN,
-        # Proven unsent: the broker could not be reached at all.
-        (S.SUBMITTED, T.NOT_PLACED): S.NOT_PLACED,
+        # Proven unsent, the broker could not be reached: when it can be, the
+        # guard has to look again, as the alert may have grown stale meanwhile.
+        (S.SUBMITTED, T.UNSENT): S.RISK_PASSED,
         (S.OUTCOME_UNKNOWN, T.NOT_PLACED): S.NOT_PLACED,
         (S.ACCEPTED, T.CANCEL_REQUESTED): S.PENDING_CANCEL,
         (S.PARTIALLY_FILLED, T.CANCEL_REQUESTED): S.PENDING_CANCEL,
@@ -263,7 +265,9 @@ class Order(NewOrder):
     def summary(self) -> str:
         """`BUY 75 NFO:NIFTY27JAN26C25700 @ MARKET`, for log lines."""
         at = str(self.order_type) if self.price is None else f"{self.price}"
-        return f"{self.side} {self.quantity} {self.exchange}:{self.tradingsymbol} @ {at}"
+        return (
+            f"{self.side} {self.quantity} {self.exchange}:{self.tradingsymbol} @ {at}"
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

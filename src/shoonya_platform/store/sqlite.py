@@ -45,9 +45,7 @@ class SqliteOrderStore:
         StoreBusy: It cannot be opened now.
     """
 
-    def __init__(
-        self, path: Path, *, service: str, run_id: str, clock: Clock
-    ) -> None:
+    def __init__(self, path: Path, *, service: str, run_id: str, clock: Clock) -> None:
         self.path = path
         with self._translated():
             try:

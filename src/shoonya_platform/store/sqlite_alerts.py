@@ -76,14 +76,14 @@ class SqliteAlerts:
         rows = self._session.query(
             "SELECT alert_id FROM alerts WHERE status = ? AND NOT EXISTS ("
             " SELECT 1 FROM orders WHERE orders.alert_id = alerts.alert_id"
-            f" AND orders.status NOT IN ({_CLOSED}))"  # noqa: S608 our own words
+            f" AND orders.status NOT IN ({_CLOSED}))"
             " ORDER BY received_at LIMIT ?",
             (AlertStatus.PLANNED, limit),
         )
         return [AlertId(row["alert_id"]) for row in rows]
 
     def _select(self, where: str, parameters: tuple[object, ...]) -> list[StoredAlert]:
-        query = f"SELECT {_COLUMNS} FROM alerts {where}"  # noqa: S608 our own words
+        query = f"SELECT {_COLUMNS} FROM alerts {where}"
         return [_alert(row) for row in self._session.query(query, parameters)]
 
     def _event(self, alert_id: AlertId, status: AlertStatus, text: str) -> None:

@@ -44,9 +44,7 @@ class SqliteOrders:
 
     def add(self, order: NewOrder, *, alerted_at: datetime) -> Order:
         now = self._session.now()
-        values = {
-            name: _stored(getattr(order, name)) for name in _NEW_COLUMNS
-        } | {
+        values = {name: _stored(getattr(order, name)) for name in _NEW_COLUMNS} | {
             "status": OrderStatus.INITIALIZED.value,
             "alerted_at": text_of(alerted_at),
             "created_at": now,
@@ -55,7 +53,7 @@ class SqliteOrders:
         names = ", ".join(values)
         marks = ", ".join("?" * len(values))
         rows = self._session.query(
-            f"INSERT INTO orders ({names}) VALUES ({marks})"  # noqa: S608 our own words
+            f"INSERT INTO orders ({names}) VALUES ({marks})"
             f" RETURNING {_COLUMNS}",
             tuple(values.values()),
         )
@@ -187,14 +185,21 @@ class SqliteOrders:
         )
         rows = self._session.query(
             "SELECT event_id, alert_id, order_id, trigger, order_status, service,"
-            f" run_id, occurred_at, text FROM events WHERE {column} = ?"  # noqa: S608
+            f" run_id, occurred_at, text FROM events WHERE {column} = ?"
             " ORDER BY event_id",
             (value,),
         )
         return [
             OrderEvent(
-                **{key: row[key] for key in row.keys() if key != "occurred_at"},
+                event_id=row["event_id"],
+                alert_id=row["alert_id"],
+                order_id=row["order_id"],
+                trigger=row["trigger"],
+                order_status=row["order_status"],
+                service=row["service"],
+                run_id=row["run_id"],
                 occurred_at=datetime.fromisoformat(row["occurred_at"]),
+                text=row["text"],
             )
             for row in rows
         ]
@@ -233,7 +238,7 @@ class SqliteOrders:
         return rows[0] if rows else None
 
     def _select(self, where: str, parameters: tuple[object, ...]) -> list[Order]:
-        query = f"SELECT {_COLUMNS} FROM orders {where}"  # noqa: S608 our own words
+        query = f"SELECT {_COLUMNS} FROM orders {where}"
         return [_order(row) for row in self._session.query(query, parameters)]
 
     def _move(

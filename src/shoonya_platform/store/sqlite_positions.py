@@ -108,8 +108,7 @@ class SqlitePositions:
         self, where: str, parameters: tuple[object, ...] = ()
     ) -> list[Position]:
         return [
-            _position(row)
-            for row in self._session.query(_SELECT + where, parameters)
+            _position(row) for row in self._session.query(_SELECT + where, parameters)
         ]
 
 

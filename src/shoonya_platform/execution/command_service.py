@@ -1,0 +1,313 @@
+"""
+command_service: the only one that sends anything to the broker.
+
+Write first, then act: the intention is on the disk, with the id that travels along,
+before the broker hears of it.  An answer that does not come is an unknown outcome;
+it is never sent again, and recovery_service finds out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from shoonya_platform.brokers.base import Broker, PlaceOrder
+from shoonya_platform.clock import Clock
+from shoonya_platform.domain.orders import (
+    BEFORE_BROKER,
+    CLOSED,
+    BrokerOrderId,
+    Intent,
+    Order,
+    OrderId,
+    OrderStatus,
+    OrderTrigger,
+)
+from shoonya_platform.domain.trading import TradingState
+from shoonya_platform.errors import (
+    BrokerError,
+    BrokerRejected,
+    BrokerUnavailable,
+    OutcomeUnknown,
+)
+from shoonya_platform.logging import get_component_logger
+from shoonya_platform.store.base import CancelRequest, OrderStore
+
+#: Intentions written at once.  A crash leaves at most this many outcomes to find out.
+BATCH = 8
+
+#: Answers wait at most this long for company before they are written.
+GATHER_SECONDS = 0.02
+
+Answer = BrokerOrderId | BrokerError
+
+
+class CommandService:
+    """
+    The worker of `command_service`.
+
+    It needs to be the only one: what is `submitted` when it begins is taken for
+    left behind by a run that died.
+
+    Args:
+        ring: Rings the named services' doorbells.
+    """
+
+    def __init__(
+        self, store: OrderStore, broker: Broker, clock: Clock, ring: Callable[..., None]
+    ) -> None:
+        self._store = store
+        self._broker = broker
+        self._clock = clock
+        self._ring = ring
+        self._sent = 0
+        self._logger = get_component_logger("command_service")
+
+    def status(self) -> str:
+        return f"{self._sent} orders sent to the {self._broker.name} broker"
+
+    def begin(self) -> None:
+        """Count as unknown what an earlier run sent, or was about to send."""
+        with self._store.transaction(durable=True):
+            left_behind = self._store.orders.in_status(OrderStatus.SUBMITTED)
+            for order in left_behind:
+                self._store.orders.record(
+                    order,
+                    OrderTrigger.OUTCOME_UNKNOWN,
+                    reason="command_service ended before the broker's answer",
+                )
+            for order in self._store.orders.in_status(OrderStatus.PENDING_CANCEL):
+                # Asking again to cancel is safe.
+                self._store.orders.request_cancel(order.order_id, by="command_service")
+        for order in left_behind:
+            self._logger.warning(
+                "Order %d: outcome unknown, an earlier run ended while sending it",
+                order.order_id,
+                extra={**order.log_context, "event": "outcome_unknown"},
+            )
+        if left_behind:
+            self._ring("recovery_service")
+
+    def step(self) -> int:
+        return self._cancel() + self._submit()
+
+    def _submit(self) -> int:
+        if not self._store.orders.in_status(OrderStatus.GUARD_PASSED, limit=1):
+            return 0
+        with self._store.transaction(durable=True):
+            state = self._store.trading.status().state
+            ready = self._store.orders.in_status(OrderStatus.GUARD_PASSED, limit=BATCH)
+            orders = [
+                self._store.orders.record(
+                    order,
+                    OrderTrigger.SUBMITTED,
+                    text=f"to the {self._broker.name} broker",
+                )
+                for order in ready
+                if self._allowed(order, state)
+            ]
+        answers: list[tuple[Order, Answer]] = []
+        began = self._clock.monotonic()
+        unavailable: BrokerUnavailable | None = None
+        for order in orders:
+            answer = unavailable or self._place(order)
+            if isinstance(answer, BrokerUnavailable):
+                unavailable = answer
+            answers.append((order, answer))
+            if self._clock.monotonic() - began > GATHER_SECONDS:
+                self._write(answers)
+                answers = []
+                began = self._clock.monotonic()
+        self._write(answers)
+        if unavailable is not None:
+            raise unavailable
+        return len(ready)
+
+    def _allowed(self, order: Order, state: TradingState) -> bool:
+        """Trading may have been halted after the guard looked."""
+        if state is TradingState.ACTIVE or (
+            state is TradingState.REDUCING and order.intent is Intent.EXIT
+        ):
+            return True
+        reason = f"TRADING_{state}"
+        self._store.orders.record(order, OrderTrigger.DENIED, reason=reason)
+        self._logger.warning(
+            "Order %d denied: %s",
+            order.order_id,
+            reason,
+            extra={**order.log_context, "event": "order_denied", "code": reason},
+        )
+        return False
+
+    def _place(self, order: Order) -> Answer:
+        self._logger.info(
+            "Order %d submitted: %s",
+            order.order_id,
+            order.summary,
+            extra={**order.log_context, "event": "order_submitted"},
+        )
+        try:
+            return self._broker.place(
+                PlaceOrder(
+                    client_order_id=order.client_order_id,
+                    exchange=order.exchange,
+                    tradingsymbol=order.tradingsymbol,
+                    side=order.side,
+                    quantity=order.quantity,
+                    order_type=order.order_type,
+                    price=order.price,
+                    trigger_price=order.trigger_price,
+                    product=order.product,
+                    time_in_force=order.time_in_force,
+                )
+            )
+        except BrokerError as e:
+            return e
+
+    def _write(self, answers: list[tuple[Order, Answer]]) -> None:
+        if not answers:
+            return
+        with self._store.transaction(durable=True):
+            for order, answer in answers:
+                self._record(order, answer)
+        self._sent += sum(
+            not isinstance(answer, BrokerUnavailable) for _, answer in answers
+        )
+        for order, answer in answers:
+            self._tell(order, answer)
+        self._ring("order_watcher", "execution_guard", "trading_bot")
+        if any(isinstance(answer, OutcomeUnknown) for _, answer in answers):
+            self._ring("recovery_service")
+
+    def _record(self, order: Order, answer: Answer) -> None:
+        # A report may have overtaken the answer: read the row again.
+        current = self._store.orders.get(order.order_id)
+        if current is None:
+            return
+        orders = self._store.orders
+        if current.status is OrderStatus.SUBMITTED:
+            if isinstance(answer, str):
+                orders.record(
+                    current,
+                    OrderTrigger.ACCEPTED,
+                    broker_order_id=answer,
+                    text=f"broker order {answer}",
+                )
+            elif isinstance(answer, BrokerRejected):
+                orders.record(current, OrderTrigger.REJECTED, reason=answer.message)
+            elif isinstance(answer, BrokerUnavailable):
+                orders.record(current, OrderTrigger.UNSENT, text=answer.message)
+            else:
+                orders.record(
+                    current, OrderTrigger.OUTCOME_UNKNOWN, reason=answer.message
+                )
+        elif isinstance(answer, str) and current.broker_order_id is None:
+            orders.note_broker_order_id(current, answer)
+
+    def _tell(self, order: Order, answer: Answer) -> None:
+        if isinstance(answer, str):
+            self._logger.info(
+                "Order %d accepted as broker order %s",
+                order.order_id,
+                answer,
+                extra={
+                    **order.log_context,
+                    "broker_order_id": answer,
+                    "event": "order_accepted",
+                },
+            )
+            return
+        event, words = {
+            BrokerRejected: ("order_rejected", "rejected by the broker"),
+            BrokerUnavailable: ("order_unsent", "not sent, waiting for the broker"),
+        }.get(type(answer), ("outcome_unknown", "outcome unknown, not sent again"))
+        self._logger.warning(
+            "Order %d %s: %s",
+            order.order_id,
+            words,
+            answer.sentence,
+            extra={**order.log_context, "event": event},
+        )
+
+    def _cancel(self) -> int:
+        return sum(
+            self._cancel_one(request)
+            for request in self._store.orders.cancel_requests(limit=50)
+        )
+
+    def _cancel_one(self, request: CancelRequest) -> int:
+        """Take a request as far as it goes now; return 0 if it has to wait."""
+        with self._store.transaction(durable=True):
+            order = self._store.orders.get(request.order_id)
+            if order is None:
+                return 0
+            if order.status in BEFORE_BROKER:
+                order = self._store.orders.record(
+                    order,
+                    OrderTrigger.CANCELED,
+                    reason=f"canceled by {request.requested_by} before it was sent",
+                )
+            elif order.status in (OrderStatus.ACCEPTED, OrderStatus.PARTIALLY_FILLED):
+                order = self._store.orders.record(
+                    order,
+                    OrderTrigger.CANCEL_REQUESTED,
+                    text=f"by {request.requested_by}",
+                )
+            if order.status in CLOSED:
+                self._store.orders.finish_cancel(
+                    order.order_id, result=f"the order is {order.status}"
+                )
+        if order.status in CLOSED:
+            self._logger.info(
+                "Order %d needs no cancel at the broker, it is %s",
+                order.order_id,
+                order.status,
+                extra={**order.log_context, "event": "cancel_done"},
+            )
+            self._ring("trading_bot")
+            return 1
+        if order.status is not OrderStatus.PENDING_CANCEL:
+            return 0
+        return self._ask_cancel(order)
+
+    def _ask_cancel(self, order: Order) -> int:
+        if order.broker_order_id is None:
+            return 0
+        try:
+            self._broker.cancel(order.broker_order_id)
+        except BrokerRejected as e:
+            self._cancel_rejected(order.order_id, e)
+        except OutcomeUnknown as e:
+            # Left open: asking again is safe, and the next step does.
+            self._logger.warning(
+                "Order %d: %s, asking again",
+                order.order_id,
+                e.sentence,
+                extra={**order.log_context, "event": "cancel_unknown"},
+            )
+            return 0
+        else:
+            with self._store.transaction(durable=True):
+                self._store.orders.finish_cancel(order.order_id, result="sent")
+            self._logger.info(
+                "Order %d: cancel sent to the broker",
+                order.order_id,
+                extra={**order.log_context, "event": "cancel_sent"},
+            )
+        self._ring("order_watcher")
+        return 1
+
+    def _cancel_rejected(self, order_id: OrderId, error: BrokerRejected) -> None:
+        with self._store.transaction(durable=True):
+            order = self._store.orders.get(order_id)
+            if order is not None and order.status is OrderStatus.PENDING_CANCEL:
+                order = self._store.orders.record(
+                    order, OrderTrigger.CANCEL_REJECTED, text=error.message
+                )
+            self._store.orders.finish_cancel(order_id, result=error.message)
+        if order is not None:
+            self._logger.warning(
+                "Order %d: cancel rejected: %s",
+                order_id,
+                error.sentence,
+                extra={**order.log_context, "event": "cancel_rejected"},
+            )

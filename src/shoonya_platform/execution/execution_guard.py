@@ -1,0 +1,215 @@
+"""
+execution_guard: the last look before the broker.
+
+Is trading allowed, is the market open, is the order one the exchange can take, and
+is it not the same entry again?  Judging and recording a batch is one transaction.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from shoonya_platform.clock import Clock
+from shoonya_platform.domain.calendar import MarketCalendar
+from shoonya_platform.domain.denials import Denial, DenialCode
+from shoonya_platform.domain.instruments import Exchange, Instrument
+from shoonya_platform.domain.orders import (
+    WORKING,
+    Intent,
+    Order,
+    OrderStatus,
+    OrderTrigger,
+)
+from shoonya_platform.domain.trading import TradingState
+from shoonya_platform.logging import get_component_logger
+from shoonya_platform.store.base import OrderStore
+
+BATCH = 200
+
+_PASSED = WORKING | {OrderStatus.GUARD_PASSED}
+
+
+class Instruments(Protocol):
+    """Where lot, tick and freeze quantity come from."""
+
+    def find(self, exchange: Exchange, tradingsymbol: str) -> Instrument | None: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GuardRules:
+    """What the guard goes by."""
+
+    #: None trades round the clock, holidays too: for the paper broker.
+    calendar: MarketCalendar | None
+    max_alert_age_seconds: float
+
+
+class ExecutionGuard:
+    """
+    The worker of `execution_guard`.
+
+    Args:
+        ring: Rings the named services' doorbells.
+    """
+
+    def __init__(
+        self,
+        store: OrderStore,
+        instruments: Instruments,
+        rules: GuardRules,
+        clock: Clock,
+        ring: Callable[..., None],
+    ) -> None:
+        self._store = store
+        self._instruments = instruments
+        self._rules = rules
+        self._clock = clock
+        self._ring = ring
+        self._passed = 0
+        self._denied = 0
+        self._state = TradingState.ACTIVE
+        self._logger = get_component_logger("execution_guard")
+
+    def begin(self) -> None:
+        """Nothing is left behind: all state is in the store."""
+
+    def status(self) -> str:
+        hours = "exchange hours" if self._rules.calendar else "round the clock"
+        return (
+            f"trading is {self._state}, {hours}; "
+            f"{self._passed} orders passed, {self._denied} denied"
+        )
+
+    def step(self) -> int:
+        self._state = self._store.trading.status().state
+        if not self._store.orders.in_status(OrderStatus.RISK_PASSED, limit=1):
+            return 0
+        with self._store.transaction(durable=False):
+            self._state = self._store.trading.status().state
+            orders = self._store.orders.in_status(OrderStatus.RISK_PASSED, limit=BATCH)
+            for order in orders:
+                self._record(order, self.judge(order))
+        self._ring("command_service", "trading_bot")
+        return len(orders)
+
+    def judge(self, order: Order) -> Denial | None:
+        """Return why the order may not go out, or None; call inside a transaction."""
+        return (
+            self._trading_state(order)
+            or self._market(order)
+            or self._exchange_limits(order)
+            or self._duplicate(order)
+        )
+
+    def _trading_state(self, order: Order) -> Denial | None:
+        if self._state is TradingState.HALTED:
+            return Denial(DenialCode.TRADING_HALTED)
+        if self._state is TradingState.REDUCING and not self._shrinks(order):
+            return Denial(DenialCode.TRADING_REDUCING)
+        return None
+
+    def _shrinks(self, order: Order) -> bool:
+        if order.intent is Intent.EXIT:
+            return True
+        held = sum(
+            position.quantity
+            for position in self._store.positions.get(
+                order.strategy, order.exchange, order.tradingsymbol
+            )
+            if position.product is order.product
+        )
+        return held * order.side.sign < 0 and order.quantity <= abs(held)
+
+    def _market(self, order: Order) -> Denial | None:
+        now = self._clock.now()
+        age = (now - order.alerted_at).total_seconds()
+        if order.intent is not Intent.EXIT and age > self._rules.max_alert_age_seconds:
+            return Denial(
+                DenialCode.ALERT_STALE,
+                {
+                    "age_seconds": round(age, 1),
+                    "maximum": self._rules.max_alert_age_seconds,
+                },
+            )
+        calendar = self._rules.calendar
+        if calendar is not None and not calendar.is_open(order.exchange, now):
+            return Denial(
+                DenialCode.MARKET_CLOSED,
+                {
+                    "exchange": order.exchange,
+                    "why": calendar.why_closed(order.exchange, now),
+                },
+            )
+        return None
+
+    def _exchange_limits(self, order: Order) -> Denial | None:
+        instrument = self._instruments.find(order.exchange, order.tradingsymbol)
+        if instrument is None:
+            return Denial(
+                DenialCode.INSTRUMENT_UNKNOWN,
+                {"tradingsymbol": f"{order.exchange}:{order.tradingsymbol}"},
+            )
+        if order.quantity % instrument.lot_size:
+            return Denial(
+                DenialCode.QUANTITY_NOT_IN_LOTS,
+                {"quantity": order.quantity, "lot_size": instrument.lot_size},
+            )
+        largest = instrument.largest_quantity
+        if largest is not None and order.quantity > largest:
+            return Denial(
+                DenialCode.QUANTITY_EXCEEDS_FREEZE,
+                {"quantity": order.quantity, "maximum": largest},
+            )
+        for price in (order.price, order.trigger_price):
+            if price is not None and price % instrument.tick_size:
+                return Denial(
+                    DenialCode.PRICE_NOT_ON_TICK,
+                    {"price": price, "tick_size": instrument.tick_size},
+                )
+        return None
+
+    def _duplicate(self, order: Order) -> Denial | None:
+        """Deny an entry into what the strategy already holds or is entering."""
+        if order.intent is not Intent.ENTRY:
+            return None
+        for position in self._store.positions.get(
+            order.strategy, order.exchange, order.tradingsymbol
+        ):
+            if position.quantity:
+                return Denial(
+                    DenialCode.DUPLICATE_ENTRY,
+                    {"strategy": order.strategy, "held": position.quantity},
+                )
+        for other in self._store.orders.in_status(*sorted(_PASSED)):
+            if (
+                other.intent is Intent.ENTRY
+                and other.alert_id != order.alert_id
+                and (other.strategy, other.exchange, other.tradingsymbol)
+                == (order.strategy, order.exchange, order.tradingsymbol)
+            ):
+                return Denial(
+                    DenialCode.DUPLICATE_ENTRY,
+                    {"strategy": order.strategy, "order_under_way": other.order_id},
+                )
+        return None
+
+    def _record(self, order: Order, denial: Denial | None) -> None:
+        if denial is None:
+            self._passed += 1
+            self._store.orders.record(order, OrderTrigger.GUARD_PASSED)
+            self._logger.info(
+                "Order %d guard passed",
+                order.order_id,
+                extra={**order.log_context, "event": "guard_passed"},
+            )
+            return
+        self._denied += 1
+        self._store.orders.record(order, OrderTrigger.DENIED, reason=denial.text)
+        self._logger.warning(
+            "Order %d denied: %s",
+            order.order_id,
+            denial.text,
+            extra={**order.log_context, "event": "order_denied", "code": denial.code},
+        )

@@ -1,0 +1,151 @@
+"""
+order_watcher: turns the broker's news into fills, positions and ends.
+
+Reports first, the books as a net below them: reports may be missing, doubled or
+out of order, the order book and the trade book are the truth.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from shoonya_platform.brokers.base import Broker, BrokerOrder
+from shoonya_platform.clock import Clock
+from shoonya_platform.domain.orders import WORKING, BrokerOrderId, Fill, Order
+from shoonya_platform.execution.reports import bring_up_to, differs, fills_of, find
+from shoonya_platform.logging import get_component_logger
+from shoonya_platform.store.base import OrderStore
+
+#: Seconds between two readings of the books while orders are working.
+RECONCILE_SECONDS = 5.0
+
+_WORKING = sorted(WORKING)
+
+
+class OrderWatcherEngine:
+    """
+    The worker of `order_watcher`.
+
+    Args:
+        ring: Rings the named services' doorbells.
+    """
+
+    def __init__(
+        self, store: OrderStore, broker: Broker, clock: Clock, ring: Callable[..., None]
+    ) -> None:
+        self._store = store
+        self._broker = broker
+        self._clock = clock
+        self._ring = ring
+        self._reconciled_at = float("-inf")
+        self._external: set[BrokerOrderId] = set()
+        self._fills = 0
+        self._working = 0
+        self._logger = get_component_logger("order_watcher")
+
+    def begin(self) -> None:
+        """No report is replayed: the books tell what was missed."""
+        self._reconcile()
+
+    def status(self) -> str:
+        return f"watching {self._working} open orders, {self._fills} fills so far"
+
+    def step(self) -> int:
+        reports = self._broker.reports()
+        if reports:
+            self._apply(
+                [
+                    (report.order, [report.fill] if report.fill else [])
+                    for report in reports
+                ]
+            )
+        working = self._store.orders.in_status(*_WORKING)
+        self._working = len(working)
+        if working and (
+            self._clock.monotonic() - self._reconciled_at > RECONCILE_SECONDS
+        ):
+            self._reconcile()
+        self._note_prices()
+        return len(reports)
+
+    def _reconcile(self) -> None:
+        self._reconciled_at = self._clock.monotonic()
+        claims = self._broker.order_book()
+        behind = []
+        for claim in claims:
+            order = find(self._store, claim)
+            if order is None:
+                self._note_external(claim)
+            elif differs(order, claim):
+                behind.append(claim)
+        if behind:
+            trades = self._broker.trade_book()
+            self._apply([(claim, fills_of(claim, trades)) for claim in behind])
+
+    def _apply(self, news: list[tuple[BrokerOrder, list[Fill]]]) -> None:
+        changes: list[tuple[Order, Order]] = []
+        with self._store.transaction(durable=True):
+            for claim, fills in news:
+                before = find(self._store, claim)
+                if before is None:
+                    self._note_external(claim)
+                    continue
+                after = bring_up_to(self._store, before, claim, fills)
+                if after is not before:
+                    changes.append((before, after))
+        for before, after in changes:
+            self._tell(before, after)
+        if any(after.is_closed for _, after in changes):
+            self._ring("trading_bot")
+
+    def _tell(self, before: Order, after: Order) -> None:
+        filled = after.filled_quantity - before.filled_quantity
+        if filled:
+            self._fills += 1
+            self._logger.info(
+                "Order %d filled %d of %d at an average of %s",
+                after.order_id,
+                after.filled_quantity,
+                after.quantity,
+                after.average_price,
+                extra={**after.log_context, "event": "order_filled"},
+            )
+        if after.status is not before.status and after.is_closed:
+            self._logger.info(
+                "Order %d is %s%s",
+                after.order_id,
+                after.status,
+                f": {after.reason}" if after.reason else "",
+                extra={**after.log_context, "event": f"order_{after.status}"},
+            )
+
+    def _note_external(self, claim: BrokerOrder) -> None:
+        """Orders of other programs are shown once, and left alone."""
+        if claim.broker_order_id in self._external:
+            return
+        self._external.add(claim.broker_order_id)
+        self._logger.warning(
+            "broker order %s (%s %d %s:%s) is not ours, leaving it alone",
+            claim.broker_order_id,
+            claim.side,
+            claim.quantity,
+            claim.exchange,
+            claim.tradingsymbol,
+            extra={
+                "broker_order_id": claim.broker_order_id,
+                "event": "external_order",
+            },
+        )
+
+    def _note_prices(self) -> None:
+        """Keep the last prices of what is held, for P&L and risk."""
+        prices = {}
+        for position in self._store.positions.open():
+            key = (position.exchange, position.tradingsymbol)
+            if key not in prices:
+                price = self._broker.last_price(*key)
+                if price is not None and price != position.last_price:
+                    prices[key] = price
+        if prices:
+            with self._store.transaction(durable=False):
+                self._store.positions.note_prices(prices)

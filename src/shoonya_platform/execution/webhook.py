@@ -1,0 +1,205 @@
+"""
+execution_service's door: takes alerts, stores them durably, answers at once.
+
+A refusal that no second try can cure is a 4xx with a code: TradingView re-sends
+after a 5xx.  A 503 says that the store did not answer and asks for just that.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+import secrets
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
+from starlette.applications import Starlette
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from shoonya_platform.clock import Clock
+from shoonya_platform.domain.alerts import Alert, alert_id, decode, parse
+from shoonya_platform.domain.orders import AlertId
+from shoonya_platform.errors import AlertRefused, StoreError
+from shoonya_platform.logging import get_component_logger
+from shoonya_platform.store.base import OrderStore
+
+_CONTENT_TYPES = ("application/json", "text/plain", "")
+
+
+class Intake:
+    """
+    Takes one alert after the other.
+
+    Args:
+        secret: What an alert must carry as `secret_key`.
+
+        ring: Rings the named services' doorbells.
+
+        executor: One thread, the store's: its commits wait for the disk, and the
+            event loop must not.
+    """
+
+    def __init__(
+        self,
+        store: OrderStore,
+        secret: str,
+        clock: Clock,
+        ring: Callable[..., None],
+        *,
+        max_body_bytes: int,
+        executor: ThreadPoolExecutor,
+    ) -> None:
+        self._store = store
+        self._secret = secret.encode()
+        self._clock = clock
+        self._ring = ring
+        self._max_body_bytes = max_body_bytes
+        self._executor = executor
+        self.accepted = 0
+        self.refused = 0
+        self._logger = get_component_logger("execution_service")
+
+    async def webhook(self, request: Request) -> Response:
+        """`POST /webhook`: 202 with the alert's id, or a 4xx with the reason."""
+        try:
+            body = await self._body(request)
+            alert = self._authenticated(body)
+            if alert.is_test:
+                return JSONResponse({"status": "test", "legs": len(alert.legs)})
+            loop = asyncio.get_running_loop()
+            stored, is_new = await loop.run_in_executor(
+                self._executor, self._store_alert, alert
+            )
+        except AlertRefused as e:
+            return self._refuse(request, e)
+        except StoreError as e:
+            self._logger.error(
+                "alert not stored: %s", e.sentence, extra={"event": "alert_not_stored"}
+            )
+            return JSONResponse(
+                {
+                    "status": "unavailable",
+                    "code": "STORE_UNAVAILABLE",
+                    "reason": "the alert was not stored, send it again",
+                },
+                status_code=503,
+                headers={"Retry-After": "5"},
+            )
+        except ClientDisconnect:
+            return Response(status_code=400)
+        answer: dict[str, object] = {
+            "status": "accepted" if is_new else "duplicate",
+            "alert_id": stored,
+        }
+        if alert.ignored_keys:
+            answer["ignored_keys"] = list(alert.ignored_keys)
+        return JSONResponse(answer, status_code=202 if is_new else 200)
+
+    async def _body(self, request: Request) -> bytes:
+        kind = request.headers.get("content-type", "").partition(";")[0].strip()
+        if kind.lower() not in _CONTENT_TYPES:
+            raise AlertRefused(
+                "CONTENT_TYPE",
+                f"expected application/json or text/plain, was '{kind[:60]}'",
+                status=415,
+            )
+        limit = self._max_body_bytes
+        too_large = AlertRefused(
+            "BODY_TOO_LARGE", f"the body exceeds {limit} bytes", status=413
+        )
+        length = request.headers.get("content-length", "0")
+        if not length.isdigit() or int(length) > limit:
+            raise too_large
+        body = bytearray()
+        async for chunk in request.stream():
+            body += chunk
+            if len(body) > limit:
+                raise too_large
+        return bytes(body)
+
+    def _authenticated(self, body: bytes) -> Alert:
+        fields = decode(body)
+        given = fields.get("secret_key", "")
+        # Compared before anything else is looked at, and in constant time.
+        if not isinstance(given, str) or not hmac.compare_digest(
+            given.encode(), self._secret
+        ):
+            raise AlertRefused(
+                "SECRET_WRONG",
+                "'secret_key' is missing or wrong",
+                status=401,
+                hint="put the webhook secret into the alert's message",
+            )
+        return parse(fields)
+
+    def _store_alert(self, alert: Alert) -> tuple[AlertId, bool]:
+        received_at = self._clock.now()
+        new_id = alert_id(received_at, secrets.token_bytes(5))
+        with self._store.transaction(durable=True):
+            stored, is_new = self._store.alerts.add(
+                alert, new_id, received_at=received_at
+            )
+        context = {"alert_id": stored, "strategy": alert.strategy}
+        if not is_new:
+            self._logger.warning(
+                "duplicate of alert %s, not taken again",
+                stored,
+                extra={**context, "event": "alert_duplicate"},
+            )
+            return stored, False
+        self._ring("trading_bot")
+        self.accepted += 1
+        self._logger.info(
+            "Alert %s accepted: %s for '%s', %d legs",
+            stored,
+            alert.intent,
+            alert.strategy,
+            len(alert.legs),
+            extra={**context, "event": "alert_accepted"},
+        )
+        if alert.ignored_keys:
+            self._logger.warning(
+                "Alert %s has keys that mean nothing here: %s, ignoring",
+                stored,
+                ", ".join(alert.ignored_keys),
+                extra={**context, "event": "alert_keys_ignored"},
+            )
+        return stored, True
+
+    def _refuse(self, request: Request, error: AlertRefused) -> Response:
+        self.refused += 1
+        client = request.client.host if request.client else "unknown"
+        self._logger.warning(
+            "alert from %s refused: %s: %s",
+            client,
+            error.code,
+            error.sentence,
+            extra={"event": "alert_refused", "code": error.code},
+        )
+        answer = {"status": "refused", "code": error.code, "reason": error.message}
+        if error.hint:
+            answer["hint"] = error.hint
+        return JSONResponse(answer, status_code=error.status)
+
+
+def create_app(intake: Intake, health: Callable[[], dict[str, object]]) -> Starlette:
+    """
+    Return the application.
+
+    Args:
+        health: What `GET /health` says; `ok` decides between 200 and 503.
+    """
+
+    async def get_health(request: Request) -> Response:
+        del request
+        answer = health()
+        return JSONResponse(answer, status_code=200 if answer["ok"] else 503)
+
+    return Starlette(
+        routes=[
+            Route("/webhook", intake.webhook, methods=["POST"]),
+            Route("/health", get_health),
+        ]
+    )

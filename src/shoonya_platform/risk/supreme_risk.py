@@ -1,0 +1,149 @@
+"""
+risk_manager: lets pass what the account can bear.
+
+Judging and recording a batch is one transaction, so each order is judged against
+all that passed before it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from shoonya_platform.clock import Clock
+from shoonya_platform.domain.days import day_begin
+from shoonya_platform.domain.orders import (
+    OPEN,
+    Order,
+    OrderStatus,
+    OrderTrigger,
+)
+from shoonya_platform.domain.trading import TradingState
+from shoonya_platform.logging import get_component_logger
+from shoonya_platform.risk.limits import RiskBook, RiskLimits, judge, money
+from shoonya_platform.store.base import OrderStore
+
+BATCH = 200
+
+#: Seconds between two looks at the day's loss when no order asks for one.
+WATCH_SECONDS = 5.0
+
+#: What has passed us and may still be filled.
+_PASSED = OPEN - {OrderStatus.INITIALIZED}
+
+_SERVICE = "risk_manager"
+
+
+class SupremeRiskManager:
+    """
+    The worker of `risk_manager`.
+
+    Args:
+        ring: Rings the named services' doorbells.
+    """
+
+    def __init__(
+        self,
+        store: OrderStore,
+        limits: RiskLimits,
+        clock: Clock,
+        ring: Callable[..., None],
+    ) -> None:
+        self._store = store
+        self._limits = limits
+        self._clock = clock
+        self._ring = ring
+        self._logger = get_component_logger(_SERVICE)
+        self._watched_at = float("-inf")
+        self._passed = 0
+        self._denied = 0
+        self._pnl = money(RiskBook(positions=[]).daily_pnl)
+
+    def begin(self) -> None:
+        """Nothing is left behind: all state is in the store."""
+
+    def status(self) -> str:
+        return (
+            f"{self._passed} orders passed, {self._denied} denied, "
+            f"P&L today {self._pnl} of at least -{self._limits.max_daily_loss}"
+        )
+
+    def step(self) -> int:
+        self._watch()
+        if not self._store.orders.in_status(OrderStatus.INITIALIZED, limit=1):
+            return 0
+        with self._store.transaction(durable=False):
+            book = self._book()
+            orders = self._store.orders.in_status(
+                OrderStatus.INITIALIZED, limit=BATCH
+            )
+            for order in orders:
+                self._judge(order, book)
+        self._ring("execution_guard", "trading_bot")
+        return len(orders)
+
+    def _judge(self, order: Order, book: RiskBook) -> None:
+        denial = judge(order, book, self._limits)
+        if denial is not None:
+            self._denied += 1
+            self._store.orders.record(
+                order, OrderTrigger.DENIED, reason=denial.text
+            )
+            self._logger.warning(
+                "Order %d denied: %s",
+                order.order_id,
+                denial.text,
+                extra={**order.log_context, "event": "order_denied", "code": denial.code},
+            )
+            return
+        self._passed += 1
+        text = f"exposure {money(book.exposure)} <= {self._limits.max_exposure}"
+        book.working.append(
+            self._store.orders.record(order, OrderTrigger.RISK_PASSED, text=text)
+        )
+        self._logger.info(
+            "Order %d risk passed: %s",
+            order.order_id,
+            text,
+            extra={**order.log_context, "event": "risk_passed"},
+        )
+
+    def _book(self) -> RiskBook:
+        return RiskBook(
+            positions=self._store.positions.open(),
+            working=self._store.orders.in_status(*sorted(_PASSED)),
+            realised_today=self._store.positions.realised_since(
+                day_begin(self._clock.now())
+            ),
+        )
+
+    def _watch(self) -> None:
+        """Stop entries when the day has lost too much; allow them on the next day."""
+        now = self._clock.monotonic()
+        if now - self._watched_at < WATCH_SECONDS:
+            return
+        self._watched_at = now
+        pnl = self._book().daily_pnl
+        self._pnl = money(pnl)
+        status = self._store.trading.status()
+        if pnl <= -self._limits.max_daily_loss:
+            if status.state is TradingState.ACTIVE:
+                self._set(
+                    TradingState.REDUCING,
+                    f"daily P&L {self._pnl} reached -{self._limits.max_daily_loss}",
+                )
+        elif (
+            status.state is TradingState.REDUCING
+            and status.set_by == _SERVICE
+            and status.set_at < day_begin(self._clock.now())
+        ):
+            self._set(TradingState.ACTIVE, "a new trading day")
+
+    def _set(self, state: TradingState, reason: str) -> None:
+        with self._store.transaction(durable=True):
+            self._store.trading.set(state, reason=reason, by=_SERVICE)
+        self._logger.warning(
+            "trading is %s: %s",
+            state,
+            reason,
+            extra={"event": "trading_state", "state": state},
+        )

@@ -1,0 +1,20 @@
+"""command_service: sends to the broker, writing first."""
+
+from __future__ import annotations
+
+import sys
+
+from shoonya_platform.execution.command_service import CommandService
+from shoonya_platform.services.runtime import Parts, run_worker
+
+
+def build(parts: Parts) -> CommandService:
+    return CommandService(parts.store, parts.broker(), parts.clock, parts.ring)
+
+
+def main() -> int:
+    return run_worker("command_service", build)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

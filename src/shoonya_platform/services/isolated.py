@@ -1,0 +1,166 @@
+"""
+What the eight services have in common, whatever they do.
+
+One service is one process: configuration, logging, signals, the word to whoever
+started it, the work loop, and an orderly end.  Nothing here knows what the work is.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import secrets
+import signal
+import sys
+from types import FrameType
+
+from shoonya_platform.clock import Clock, SystemClock
+from shoonya_platform.config.loader import Config, load
+from shoonya_platform.errors import (
+    EXIT_CONFIG,
+    ConfigError,
+    ShoonyaError,
+    StoreDamaged,
+)
+from shoonya_platform.logging import (
+    LogDirectoryError,
+    get_component_logger,
+    setup_application_logging,
+)
+from shoonya_platform.services.notify import Notifier
+
+_PR_SET_PDEATHSIG = 1
+
+
+class IsolatedService:
+    """
+    One of the eight as a process.
+
+    A subclass fills in `open`, `run` and `close`.  `run` works until
+    `should_stop()`, and calls `beat()` from the loop that does the work: a loop
+    that hangs stops feeding the watchdog, and the process is replaced.
+
+    Args:
+        name: One of the eight.
+    """
+
+    def __init__(self, name: str, *, clock: Clock | None = None) -> None:
+        self.name = name
+        self.clock: Clock = clock or SystemClock()
+        self.run_id = secrets.token_hex(4)
+        self.started_at = self.clock.now()
+        self.logger = get_component_logger(name)
+        self._notifier = Notifier()
+        self._stopping = False
+        self._is_ready = False
+        self._status = ""
+        self._fed_at = 0.0
+
+    def open(self, config: Config) -> None:
+        """Get hold of what the work needs; raise what makes it impossible."""
+
+    def run(self) -> None:
+        """Work until `should_stop()`; call `ready()` once the work can be done."""
+        raise NotImplementedError
+
+    def close(self) -> None:
+        """Let go of everything, in any state that `open` may have left."""
+
+    def wake(self) -> None:
+        """Interrupt a wait in `run`; called from a signal handler."""
+
+    def should_stop(self) -> bool:
+        """Return whether somebody asked for an end."""
+        return self._stopping
+
+    def ready(self) -> None:
+        """Say that the service does its work from now on."""
+        self._is_ready = True
+        self._notifier.send("READY=1")
+        self.logger.info("%s is ready", self.name, extra={"event": "service_ready"})
+
+    def beat(self, status: str) -> bool:
+        """
+        Say that the work loop is alive, and in one sentence what it does.
+
+        Returns:
+            Whether the sentence is a new one.
+        """
+        now = self.clock.monotonic()
+        if now - self._fed_at >= self._notifier.watchdog_seconds / 4:
+            self._fed_at = now
+            self._notifier.send("WATCHDOG=1")
+            if not self._is_ready:
+                # Waiting for a broker that is down is no failure to start.
+                self._notifier.send("EXTEND_TIMEOUT_USEC=60000000")
+        if status == self._status:
+            return False
+        self._status = status
+        self._notifier.send(f"STATUS={status}")
+        return True
+
+    def main(self) -> int:
+        """Be the process; return its exit code."""
+        if os.environ.pop("SHOONYA_SUPERVISED", ""):
+            _die_with_parent()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._on_signal)
+        try:
+            config = load()
+            self._begin_logging(config)
+        except (ConfigError, LogDirectoryError) as e:
+            return self._give_up(str(e), EXIT_CONFIG)
+        self.logger.info(
+            "%s begins, pid %d", self.name, os.getpid(), extra={"event": "service_begin"}
+        )
+        try:
+            self.open(config)
+            self.run()
+        except (ConfigError, StoreDamaged) as e:
+            self.logger.critical("%s", e.sentence, extra={"event": "service_unusable"})
+            return self._give_up(str(e), EXIT_CONFIG)
+        except ShoonyaError as e:
+            self.logger.critical("%s", e.sentence, extra={"event": "service_failed"})
+            return self._give_up(str(e), 1)
+        except Exception:
+            self.logger.critical(
+                "%s crashed", self.name, exc_info=True, extra={"event": "service_crashed"}
+            )
+            return self._give_up("crashed; the log has the traceback", 1)
+        finally:
+            self.close()
+        self.logger.info("%s ends in order", self.name, extra={"event": "service_end"})
+        return 0
+
+    def _begin_logging(self, config: Config) -> None:
+        log = config.settings.log
+        setup_application_logging(
+            str(config.settings.paths.log_dir),
+            log.level,
+            config.settings.log_max_bytes,
+            log.backup_count,
+            component=self.name,
+            levels=log.levels,
+            secrets=config.secrets.known_values(),
+            run_id=self.run_id,
+        )
+
+    def _give_up(self, message: str, code: int) -> int:
+        self._notifier.send("STOPPING=1", f"STATUS={message.splitlines()[0]}")
+        sys.stderr.write(f"{self.name}: {message}\n")
+        return code
+
+    def _on_signal(self, number: int, frame: FrameType | None) -> None:
+        del number, frame
+        self._stopping = True
+        self._notifier.send("STOPPING=1", "STATUS=ending in order")
+        self.wake()
+
+
+def _die_with_parent() -> None:
+    """Have the kernel end this process when a supervisor of ours is killed."""
+    parent = os.getppid()
+    ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+    # It may have died before we asked.
+    if os.getppid() != parent or parent == 1:
+        os.kill(os.getpid(), signal.SIGTERM)

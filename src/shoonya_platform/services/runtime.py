@@ -1,0 +1,212 @@
+"""
+The composition root: gives a worker what it needs and runs it as a service.
+
+The only place, with the entrypoints beside it, where the kinds of store and broker
+have names.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Protocol
+
+from shoonya_platform.brokers.base import Broker
+from shoonya_platform.clock import Clock
+from shoonya_platform.config.loader import Config
+from shoonya_platform.config.settings import Settings
+from shoonya_platform.errors import (
+    AlreadyRunning,
+    BrokerUnavailable,
+    ConfigError,
+    StoreBusy,
+)
+from shoonya_platform.services.isolated import IsolatedService
+from shoonya_platform.services.parts import open_broker
+from shoonya_platform.store.base import OrderStore
+from shoonya_platform.store.doorbell import Doorbell
+from shoonya_platform.store.sqlite import SqliteOrderStore
+
+#: Waited after a store or broker that did not answer, doubling up to the last.
+RETRY_SECONDS = (0.5, 1.0, 2.0, 5.0)
+
+
+class Worker(Protocol):
+    """The work of one service, cut into steps."""
+
+    def begin(self) -> None:
+        """Take up what an earlier run left behind."""
+        ...
+
+    def step(self) -> int:
+        """Do what there is to do now; return how much it was, 0 for nothing."""
+        ...
+
+    def status(self) -> str:
+        """Return one sentence for the operator."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What a worker may be built from."""
+
+    config: Config
+    store: OrderStore
+    clock: Clock
+    ring: Callable[..., None]
+    run_id: str
+
+    @property
+    def settings(self) -> Settings:
+        return self.config.settings
+
+    def broker(self) -> Broker:
+        """Open the configured broker."""
+        return open_broker(self.settings, self.clock)
+
+
+class StoreService(IsolatedService):
+    """A service that holds its lock, the store and its doorbell."""
+
+    def open(self, config: Config) -> None:
+        settings = config.settings
+        self._settings = settings
+        self._lock = _lock(settings.paths.state_dir, self.name)
+        self._beat_at = -settings.service.heartbeat_seconds
+        try:
+            self.doorbell = Doorbell(settings.paths.runtime_dir, self.name)
+        except OSError as e:
+            raise ConfigError(
+                f"the runtime directory '{settings.paths.runtime_dir}' "
+                f"cannot be used: {e.strerror}",
+                hint="set 'paths.runtime_dir' to a directory of the service's user",
+            ) from e
+        self.store = self._retrying(
+            lambda: SqliteOrderStore(
+                settings.store_path,
+                service=self.name,
+                run_id=self.run_id,
+                clock=self.clock,
+            )
+        )
+        self.parts = Parts(
+            config, self.store, self.clock, self.doorbell.ring, self.run_id
+        )
+
+    def close(self) -> None:
+        for held in ("store", "doorbell", "_lock"):
+            part = self.__dict__.pop(held, None)
+            if part is not None:
+                part.close()
+
+    def wake(self) -> None:
+        doorbell = self.__dict__.get("doorbell")
+        if doorbell is not None:
+            doorbell.ring(self.name)
+
+    def heartbeat(self, status: str) -> None:
+        """Feed the watchdog, and now and then the store's table of services."""
+        self.beat(status)
+        now = self.clock.monotonic()
+        if now - self._beat_at >= self._settings.service.heartbeat_seconds:
+            self._beat_at = now
+            with self.store.transaction(durable=False):
+                self.store.services.beat(
+                    pid=os.getpid(), status=status, started_at=self.started_at
+                )
+
+    def _retrying(self, deed: Callable[[], SqliteOrderStore]) -> SqliteOrderStore:
+        """Wait for a store that is busy: it costs no restart."""
+        for attempt in range(sys.maxsize):
+            try:
+                return deed()
+            except StoreBusy as e:
+                if self.should_stop():
+                    raise
+                self.wait_after(e, attempt)
+        raise AssertionError
+
+    def wait_after(self, error: StoreBusy | BrokerUnavailable, attempt: int) -> None:
+        """Say what is wrong and when it is tried again, then wait that long."""
+        seconds = RETRY_SECONDS[min(attempt, len(RETRY_SECONDS) - 1)]
+        self.logger.warning(
+            "%s, retrying in %g s",
+            error.sentence,
+            seconds,
+            extra={"event": "waiting"},
+        )
+        self.beat(f"waiting: {error.message}")
+        until = self.clock.monotonic() + seconds
+        # A ring means work, and there is no doing any: only the end interrupts.
+        while (left := until - self.clock.monotonic()) > 0 and not self.should_stop():
+            self.doorbell.wait(left)
+
+
+class WorkerService(StoreService):
+    """Steps through a worker's work: at a ring, and at every poll interval."""
+
+    def __init__(self, name: str, build: Callable[[Parts], Worker]) -> None:
+        super().__init__(name)
+        self._build = build
+
+    def run(self) -> None:
+        worker: Worker | None = None
+        failures = 0
+        while not self.should_stop():
+            try:
+                if worker is None:
+                    begun = self._build(self.parts)
+                    begun.begin()
+                    worker = begun
+                    self.ready()
+                done = worker.step()
+                self.heartbeat(worker.status())
+                failures = 0
+            except (StoreBusy, BrokerUnavailable) as e:
+                self.wait_after(e, failures)
+                failures += 1
+                continue
+            if not done:
+                self.doorbell.wait(self._settings.service.poll_seconds)
+
+
+def run_worker(name: str, build: Callable[[Parts], Worker]) -> int:
+    """Run a worker as a service; return the process's exit code."""
+    return WorkerService(name, build).main()
+
+
+def _lock(state_dir: Path, name: str) -> IO[str]:
+    """
+    Hold the right to be this service, as long as the process lives.
+
+    The kernel lets go of it however the process dies, so who gets it knows that no
+    earlier run is still about to act.
+    """
+    path = state_dir / "locks" / f"{name}.lock"
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        file = path.open("a+", encoding="utf-8")
+    except OSError as e:
+        raise ConfigError(
+            f"the state directory '{state_dir}' cannot be used: {e.strerror}",
+            hint="set 'paths.state_dir' to a directory of the service's user",
+        ) from e
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        file.seek(0)
+        holder = file.read().strip() or "unknown"
+        file.close()
+        raise AlreadyRunning(
+            f"{name} is already running (pid {holder}) on '{state_dir}'",
+            hint="stop that one first, or give this one another 'paths.state_dir'",
+        ) from None
+    file.truncate(0)
+    file.write(str(os.getpid()))
+    file.flush()
+    return file

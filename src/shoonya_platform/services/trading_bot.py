@@ -1,0 +1,27 @@
+"""trading_bot: turns alerts into orders."""
+
+from __future__ import annotations
+
+import sys
+
+from shoonya_platform.execution.trading_bot import TradingBot
+from shoonya_platform.services.parts import Quotes
+from shoonya_platform.services.runtime import Parts, run_worker
+
+
+def build(parts: Parts) -> TradingBot:
+    return TradingBot(
+        parts.store,
+        Quotes(parts.broker()),
+        parts.clock,
+        parts.ring,
+        replan_seconds=parts.settings.recovery.replan_seconds,
+    )
+
+
+def main() -> int:
+    return run_worker("trading_bot", build)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
