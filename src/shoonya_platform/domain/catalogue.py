@@ -1,0 +1,222 @@
+"""
+What can be traded, with lot, tick and freeze quantity, as far as it is known.
+
+The broker knows these figures best; this table serves where it has not been asked
+(the paper broker, a look before sending).  What is not known is never guessed
+tighter than it may be: a lot of 1 and the smallest tick that the exchange has, so
+that a valid order is not refused here for want of a figure.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date
+from decimal import Decimal
+from enum import StrEnum
+from typing import Protocol
+
+import msgspec
+
+from shoonya_platform.domain.instruments import Exchange, Instrument
+from shoonya_platform.errors import ConfigError
+
+
+class Kind(StrEnum):
+    """What sort of thing a tradingsymbol names."""
+
+    CASH = "cash"
+    FUTURE = "future"
+    OPTION = "option"
+
+
+class Figures(Protocol):
+    """Anything with the three figures, for example a section of the configuration."""
+
+    @property
+    def lot_size(self) -> int: ...
+
+    @property
+    def tick_size(self) -> Decimal: ...
+
+    @property
+    def freeze_quantity(self) -> int | None: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Symbol:
+    """A tradingsymbol taken apart."""
+
+    #: `NIFTY` of `NIFTY27JAN26C25700`, `M&M` of `M&M-EQ`.
+    root: str
+    kind: Kind
+    #: The last day of trading; None for cash, and where the symbol does not tell.
+    expiry: date | None = None
+
+
+class Underlying(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The figures of all derivatives of one underlying; None is not known."""
+
+    lot_size: int | None = None
+    freeze_quantity: int | None = None
+    #: By kind, in rupees; the exchange's own where it is missing.
+    tick_size: dict[Kind, Decimal] = msgspec.field(default_factory=dict)
+
+
+class Defaults(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The packaged table."""
+
+    #: The day on which the figures were collected.
+    as_of: date
+    #: Ticks in rupees by exchange and kind, where nothing better is known.
+    ticks: dict[Exchange, dict[Kind, Decimal]]
+    #: By `EXCHANGE:UNDERLYING`.
+    underlyings: dict[str, Underlying]
+
+
+def parse_catalogue(data: Mapping[str, object]) -> Defaults:
+    """
+    Read the table as it stands in `instruments.toml`.
+
+    Raises:
+        ConfigError: With the place and what would be right.
+    """
+    try:
+        defaults = msgspec.convert(data, Defaults, builtin_types=(date,))
+    except msgspec.ValidationError as e:
+        raise ConfigError(f"the table of instruments cannot be used: {e}") from e
+    for key in defaults.underlyings:
+        _checked_key(key)
+    return defaults
+
+
+# fmt: off
+_MONTHS = (
+    "JAN", "FEB", "MAR", "APR", "MAY", "JUN",
+    "JUL", "AUG", "SEP", "OCT", "NOV", "DEC",
+)
+# fmt: on
+#: Root, DDMMMYY, then F (a future), or C/P and the strike, or nothing (MCX futures).
+_DERIVATIVE = re.compile(
+    rf"([A-Z0-9&_-]+?)(\d\d)({'|'.join(_MONTHS)})(\d\d)(F|[CP]\d+(?:\.\d+)?)?"
+)
+#: BSE also lists derivatives in a form of its own, as other brokers' symbols have it:
+#: SENSEX26JAN80000CE, SENSEX2611380000CE, SENSEX26JANFUT.  Not verified at this broker.
+_BSE_DERIVATIVE = re.compile(
+    rf"([A-Z&_-]+)\d\d(?:(?:{'|'.join(_MONTHS)})|[1-9OND]\d\d)"
+    r"(?:(FUT)|\d+(?:\.\d+)?[CP]E)"
+)
+_CASH = re.compile(r"[A-Z0-9][A-Z0-9&._-]*")
+_SERIES = re.compile(r"-[A-Z][A-Z0-9]?$")
+_CASH_EXCHANGES = (Exchange.NSE, Exchange.BSE)
+
+
+def parse_symbol(exchange: Exchange, tradingsymbol: str) -> Symbol | None:
+    """Take a tradingsymbol apart; None if the exchange has none of this form."""
+    if exchange in _CASH_EXCHANGES:
+        if not _CASH.fullmatch(tradingsymbol):
+            return None
+        return Symbol(root=_SERIES.sub("", tradingsymbol), kind=Kind.CASH)
+    match = _DERIVATIVE.fullmatch(tradingsymbol)
+    if match is None and exchange is Exchange.BFO:
+        return _bse_symbol(tradingsymbol)
+    if match is None:
+        return None
+    root, day, month, year, rest = match.groups()
+    if rest is None and exchange is not Exchange.MCX:
+        return None
+    try:
+        expiry = date(2000 + int(year), _MONTHS.index(month) + 1, int(day))
+    except ValueError:
+        return None
+    kind = Kind.FUTURE if rest in (None, "F") else Kind.OPTION
+    return Symbol(root=root, kind=kind, expiry=expiry)
+
+
+def _bse_symbol(tradingsymbol: str) -> Symbol | None:
+    match = _BSE_DERIVATIVE.fullmatch(tradingsymbol)
+    if match is None:
+        return None
+    return Symbol(root=match[1], kind=Kind.OPTION if match[2] is None else Kind.FUTURE)
+
+
+@dataclass(frozen=True, slots=True)
+class Catalogue:
+    """
+    Finds instruments by name.
+
+    Args:
+        defaults: The packaged table.
+
+        overrides: By `EXCHANGE:TRADINGSYMBOL`, or by `EXCHANGE:ROOT` for everything
+            of that root: the operator's word, which counts more than the table.
+
+    Raises:
+        ConfigError: A key or a figure of the overrides cannot be.
+    """
+
+    defaults: Defaults
+    overrides: Mapping[str, Figures] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for key, figures in self.overrides.items():
+            _checked_key(key)
+            freeze = figures.freeze_quantity
+            if figures.tick_size <= 0:
+                raise ConfigError(
+                    f"instruments.'{key}'.tick_size: expected more than 0, "
+                    f"was {figures.tick_size}"
+                )
+            if freeze is not None and freeze < figures.lot_size:
+                raise ConfigError(
+                    f"instruments.'{key}'.freeze_quantity: expected at least one lot "
+                    f"({figures.lot_size}), was {freeze}"
+                )
+
+    def find(self, exchange: Exchange, tradingsymbol: str) -> Instrument | None:
+        """
+        Return an instrument's figures.
+
+        An expired one is found too: whether it still trades is not known here.
+
+        Returns:
+            None if the exchange has no instruments with such a name.
+        """
+        symbol = parse_symbol(exchange, tradingsymbol)
+        if symbol is None:
+            return None
+        figures = self.overrides.get(f"{exchange}:{tradingsymbol}")
+        if figures is None:
+            figures = self.overrides.get(f"{exchange}:{symbol.root}")
+        if figures is not None:
+            return Instrument(
+                exchange=exchange,
+                tradingsymbol=tradingsymbol,
+                lot_size=figures.lot_size,
+                tick_size=figures.tick_size,
+                freeze_quantity=figures.freeze_quantity,
+            )
+        known = self.defaults.underlyings.get(f"{exchange}:{symbol.root}", _UNKNOWN)
+        tick_size = known.tick_size.get(symbol.kind)
+        if tick_size is None:
+            tick_size = self.defaults.ticks[exchange][symbol.kind]
+        return Instrument(
+            exchange=exchange,
+            tradingsymbol=tradingsymbol,
+            lot_size=known.lot_size or 1,
+            tick_size=tick_size,
+            freeze_quantity=known.freeze_quantity,
+        )
+
+
+_UNKNOWN = Underlying()
+
+
+def _checked_key(key: str) -> None:
+    exchange, _, name = key.partition(":")
+    if exchange not in Exchange.__members__ or not name or name != name.upper():
+        raise ConfigError(
+            f"instruments.'{key}': expected an exchange, a colon and a name in "
+            "capitals, for example 'NFO:NIFTY'"
+        )

@@ -1,0 +1,18 @@
+"""Tables that travel with the package, read once by whoever puts things together."""
+
+from __future__ import annotations
+
+import tomllib
+from importlib import resources
+
+from shoonya_platform.domain.catalogue import Defaults, parse_catalogue
+
+
+def catalogue_defaults() -> Defaults:
+    """Return the packaged table of instruments."""
+    return parse_catalogue(_read("instruments.toml"))
+
+
+def _read(name: str) -> dict[str, object]:
+    text = (resources.files(__name__) / name).read_text(encoding="utf-8")
+    return tomllib.loads(text)

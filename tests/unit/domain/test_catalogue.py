@@ -1,0 +1,200 @@
+from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal
+
+import pytest
+
+from shoonya_platform.domain.catalogue import (
+    Catalogue,
+    Kind,
+    parse_catalogue,
+    parse_symbol,
+)
+from shoonya_platform.domain.data import catalogue_defaults
+from shoonya_platform.domain.instruments import Exchange
+from shoonya_platform.errors import ConfigError
+
+
+@dataclass(frozen=True)
+class Figures:
+    lot_size: int = 1
+    tick_size: Decimal = Decimal("0.05")
+    freeze_quantity: int | None = None
+
+
+@pytest.fixture
+def catalogue():
+    return Catalogue(catalogue_defaults())
+
+
+def found(catalogue, exchange, tradingsymbol):
+    instrument = catalogue.find(Exchange(exchange), tradingsymbol)
+    assert instrument is not None
+    return instrument
+
+
+@pytest.mark.parametrize(
+    ("exchange", "tradingsymbol", "root", "kind", "expiry"),
+    [
+        pytest.param(
+            "NFO", "NIFTY27JAN26C25700", "NIFTY", "option", date(2026, 1, 27), id="call"
+        ),
+        pytest.param(
+            "NFO",
+            "BANKNIFTY27JAN26P51000",
+            "BANKNIFTY",
+            "option",
+            date(2026, 1, 27),
+            id="put",
+        ),
+        pytest.param(
+            "NFO", "NIFTY27JAN26F", "NIFTY", "future", date(2026, 1, 27), id="future"
+        ),
+        pytest.param(
+            "NFO",
+            "NIFTYNXT5024FEB26F",
+            "NIFTYNXT50",
+            "future",
+            date(2026, 2, 24),
+            id="root-ends-in-digits",
+        ),
+        pytest.param(
+            "NFO", "M&M27JAN26F", "M&M", "future", date(2026, 1, 27), id="ampersand"
+        ),
+        pytest.param(
+            "CDS",
+            "USDINR27JAN26C83.5",
+            "USDINR",
+            "option",
+            date(2026, 1, 27),
+            id="strike-with-point",
+        ),
+        pytest.param(
+            "MCX",
+            "CRUDEOIL16NOV26",
+            "CRUDEOIL",
+            "future",
+            date(2026, 11, 16),
+            id="mcx-future-without-f",
+        ),
+        pytest.param(
+            "MCX",
+            "CRUDEOIL16NOV26P5400",
+            "CRUDEOIL",
+            "option",
+            date(2026, 11, 16),
+            id="mcx-option",
+        ),
+        pytest.param(
+            "BFO", "SENSEX2611380000CE", "SENSEX", "option", None, id="bse-weekly"
+        ),
+        pytest.param(
+            "BFO", "SENSEX26JANFUT", "SENSEX", "future", None, id="bse-future"
+        ),
+        pytest.param("NSE", "RELIANCE-EQ", "RELIANCE", "cash", None, id="series"),
+        pytest.param("NSE", "BAJAJ-AUTO-EQ", "BAJAJ-AUTO", "cash", None, id="dashes"),
+        pytest.param("BSE", "RELIANCE", "RELIANCE", "cash", None, id="no-series"),
+    ],
+)
+def test_symbol_is_taken_apart(exchange, tradingsymbol, root, kind, expiry):
+    symbol = parse_symbol(Exchange(exchange), tradingsymbol)
+
+    assert symbol is not None
+    assert (symbol.root, symbol.kind, symbol.expiry) == (root, Kind(kind), expiry)
+
+
+@pytest.mark.parametrize(
+    ("exchange", "tradingsymbol"),
+    [
+        pytest.param("NFO", "NIFTY", id="underlying-alone"),
+        pytest.param("NFO", "NIFTY27JAN26", id="nfo-future-without-f"),
+        pytest.param("NFO", "NIFTY31FEB26F", id="no-such-day"),
+        pytest.param("NFO", "NIFTY27JAN26C", id="option-without-strike"),
+        pytest.param("NFO", "27JAN26F", id="nothing-but-a-date"),
+        pytest.param("NFO", "SENSEX26JANFUT", id="bse-form-elsewhere"),
+        pytest.param("NSE", "", id="empty"),
+        pytest.param("NSE", "RELIANCE EQ", id="blank"),
+        pytest.param("NSE", "reliance", id="lower-case"),
+    ],
+)
+def test_what_is_no_symbol_is_not_found(catalogue, exchange, tradingsymbol):
+    assert catalogue.find(Exchange(exchange), tradingsymbol) is None
+
+
+def test_known_underlying_gives_lot_and_freeze_to_all_its_derivatives(catalogue):
+    option = found(catalogue, "NFO", "NIFTY27JAN26C25700")
+    future = found(catalogue, "NFO", "NIFTY27JAN26F")
+
+    assert (option.lot_size, option.freeze_quantity) == (65, 1800)
+    assert (future.lot_size, future.freeze_quantity) == (65, 1800)
+    assert option.largest_quantity == 1755
+    assert option.tick_size == Decimal("0.05")
+
+
+def test_underlying_is_not_matched_by_a_mere_prefix(catalogue):
+    banknifty = found(catalogue, "NFO", "BANKNIFTY27JAN26F")
+    niftynxt50 = found(catalogue, "NFO", "NIFTYNXT5027JAN26F")
+
+    assert banknifty.lot_size == 30
+    assert niftynxt50.freeze_quantity == 600
+
+
+def test_unknown_underlying_is_bound_as_little_as_can_be(catalogue):
+    option = found(catalogue, "NFO", "RELIANCE27JAN26C1400")
+    cash = found(catalogue, "NSE", "RELIANCE-EQ")
+
+    assert (option.lot_size, option.freeze_quantity) == (1, None)
+    assert option.tick_size == Decimal("0.05")
+    assert (cash.lot_size, cash.tick_size) == (1, Decimal("0.01"))
+
+
+def test_override_of_the_symbol_counts_before_the_roots_and_both_before_the_table():
+    catalogue = Catalogue(
+        catalogue_defaults(),
+        {
+            "NFO:NIFTY": Figures(lot_size=50),
+            "NFO:NIFTY27JAN26F": Figures(lot_size=25, freeze_quantity=100),
+            "NSE:RELIANCE": Figures(tick_size=Decimal("0.10")),
+        },
+    )
+
+    assert found(catalogue, "NFO", "NIFTY27JAN26C25700").lot_size == 50
+    assert found(catalogue, "NFO", "NIFTY27JAN26F").lot_size == 25
+    assert found(catalogue, "NSE", "RELIANCE-EQ").tick_size == Decimal("0.10")
+    assert found(catalogue, "NFO", "BANKNIFTY27JAN26F").lot_size == 30
+
+
+@pytest.mark.parametrize(
+    ("key", "figures"),
+    [
+        pytest.param("NIFTY", Figures(), id="no-exchange"),
+        pytest.param("NSX:NIFTY", Figures(), id="unknown-exchange"),
+        pytest.param("NFO:", Figures(), id="no-name"),
+        pytest.param("NFO:nifty", Figures(), id="lower-case"),
+        pytest.param("NFO:NIFTY", Figures(tick_size=Decimal(0)), id="tick-of-nothing"),
+        pytest.param(
+            "NFO:NIFTY", Figures(lot_size=65, freeze_quantity=60), id="freeze-below-lot"
+        ),
+    ],
+)
+def test_impossible_override_is_a_config_error_that_names_it(key, figures):
+    with pytest.raises(ConfigError, match=key):
+        Catalogue(catalogue_defaults(), {key: figures})
+
+
+def test_packaged_table_says_of_when_it_is_and_covers_every_exchange():
+    defaults = catalogue_defaults()
+
+    assert defaults.as_of == date(2026, 11, 24)
+    assert set(defaults.ticks) == set(Exchange)
+
+
+def test_table_with_an_unknown_key_is_refused():
+    with pytest.raises(ConfigError, match="lotsize"):
+        parse_catalogue(
+            {
+                "as_of": date(2026, 1, 1),
+                "ticks": {},
+                "underlyings": {"NFO:NIFTY": {"lotsize": 65}},
+            }
+        )
