@@ -1,0 +1,47 @@
+"""
+Logging of many processes to the journal and to files, usable alone.
+
+See `docs/logging.md`.  Depends on the standard library; where systemd-python is
+installed, records go to the journal as well.
+"""
+
+from __future__ import annotations
+
+from shoonya_platform.logging.components import COMPONENTS
+from shoonya_platform.logging.context import bound_context
+from shoonya_platform.logging.errors import (
+    JournalMissingError,
+    LogDirectoryError,
+    LoggingSetupError,
+)
+from shoonya_platform.logging.formats import ParsedLine, parse_line
+from shoonya_platform.logging.logger_config import (
+    export_logs_summary,
+    get_log_files,
+    rotate_logs,
+    setup_application_logging,
+    setup_logging,
+    shutdown_logging,
+)
+from shoonya_platform.logging.service_logger import (
+    ServiceLogger,
+    get_component_logger,
+)
+
+__all__ = [
+    "COMPONENTS",
+    "JournalMissingError",
+    "LogDirectoryError",
+    "LoggingSetupError",
+    "ParsedLine",
+    "ServiceLogger",
+    "bound_context",
+    "export_logs_summary",
+    "get_component_logger",
+    "get_log_files",
+    "parse_line",
+    "rotate_logs",
+    "setup_application_logging",
+    "setup_logging",
+    "shutdown_logging",
+]

@@ -1,0 +1,137 @@
+"""
+The fields that come along with a sentence: names, values, and where from.
+
+A field has one name in every copy: `order_id` in the text, `SHOONYA_ORDER_ID` in
+the journal, however the caller spelt it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import re
+import uuid
+from collections.abc import Iterator, Mapping
+from contextvars import ContextVar
+
+_NO_CONTEXT: Mapping[str, object] = {}
+_BOUND: ContextVar[Mapping[str, object]] = ContextVar(
+    "shoonya_log_context", default=_NO_CONTEXT
+)
+
+#: Attributes under which our own parts travel on a record.
+CONTEXT_ATTRIBUTE = "shoonya_context"
+ENTRY_ATTRIBUTE = "shoonya_entry"
+
+_STANDARD_ATTRIBUTES = frozenset(vars(logging.makeLogRecord({}))) | {
+    "message",
+    "asctime",
+    "taskName",
+    CONTEXT_ATTRIBUTE,
+    ENTRY_ATTRIBUTE,
+    # uvicorn repeats its message here, with escape sequences.
+    "color_message",
+}
+# Written by the library itself; a caller's field of that name gets an underscore.
+_RESERVED = frozenset({"component", "run", "seq", "logger", "logged_at_usec"})
+# 64 is the longest name journald takes, "SHOONYA_" is 8 of them.
+_NAME_LENGTH = 56
+_NAMES_KEPT = 1000
+_names: dict[str, str] = {}
+
+
+def bound_to_flow() -> Mapping[str, object]:
+    """Return what `bound_context` has bound where we are now."""
+    return _BOUND.get()
+
+
+@contextlib.contextmanager
+def bound_context(**context: object) -> Iterator[None]:
+    """
+    Give every record of the block these fields, whoever writes it.
+
+    The binding follows the flow of control: a task or a thread started with a
+    copied context has it, a neighbour does not.  Blocks nest, the inner value
+    wins; fields of the logger and of the call win over both.
+    """
+    token = _BOUND.set({**_BOUND.get(), **normalized(context)})
+    try:
+        yield
+    finally:
+        _BOUND.reset(token)
+
+
+def field_name(key: object) -> str:
+    """Return the lower-case name under which *key* stands in a line."""
+    text = key if type(key) is str else str(key)
+    name = _names.get(text)
+    if name is None:
+        name = re.sub(r"[^a-z0-9_]", "_", text.lower())[:_NAME_LENGTH] or "_"
+        if name in _RESERVED:
+            name += "_"
+        # Keys made from data must not fill the memory.
+        if len(_names) < _NAMES_KEPT:
+            _names[text] = name
+    return name
+
+
+def normalized(context: Mapping[str, object]) -> dict[str, object]:
+    """Return *context* with the names that its fields will have."""
+    return {field_name(key): value for key, value in context.items()}
+
+
+def context_of(record: logging.LogRecord) -> Mapping[str, object]:
+    """Collect the fields of *record*: bound ones, then those of `extra=`."""
+    attributes = record.__dict__
+    own: Mapping[str, object] | None = attributes.get(CONTEXT_ATTRIBUTE)
+    if own is not None:
+        return own
+    bound = _BOUND.get()
+    extra = {
+        field_name(key): value
+        for key, value in attributes.items()
+        if key not in _STANDARD_ATTRIBUTES
+    }
+    if not extra:
+        return bound
+    return {**bound, **extra}
+
+
+def set_context(
+    record: logging.LogRecord,
+    context: Mapping[str, object],
+    extra: Mapping[str, object],
+) -> None:
+    """
+    Put *context* on *record*, and *extra* the way the standard library would.
+
+    Unlike the standard library this does not raise for a name that a record
+    has already (`extra={"name": ...}`): it reaches the copies all the same.
+    """
+    attributes = record.__dict__
+    for key, value in extra.items():
+        if key not in _STANDARD_ATTRIBUTES:
+            attributes[key] = value
+    attributes[CONTEXT_ATTRIBUTE] = context
+
+
+def value_text(value: object) -> str:
+    """Return *value* as it will be read; never raises for a broken `__str__`."""
+    if type(value) is str:
+        return value
+    try:
+        if isinstance(value, BaseException):
+            return f"{type(value).__name__}: {value}"
+        return str(value)
+    except Exception:  # noqa: BLE001 - a caller's object must not break the caller
+        return f"<unprintable {type(value).__name__}>"
+
+
+def message_id_text(value: object) -> str:
+    """Return a journal message id as 32 hex digits, "" if it is none."""
+    if isinstance(value, uuid.UUID):
+        return value.hex
+    try:
+        return uuid.UUID(value_text(value)).hex
+    except ValueError:
+        return ""

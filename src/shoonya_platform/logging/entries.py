@@ -1,0 +1,210 @@
+"""
+What a record says, worked out once for all copies.
+
+    record ──RedactionFilter──▶ entry ──▶ line of text
+                                  └─────▶ journal fields
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+import traceback
+from collections.abc import Mapping
+from typing import Final
+
+from shoonya_platform.logging.components import component_of
+from shoonya_platform.logging.context import (
+    CONTEXT_ATTRIBUTE,
+    ENTRY_ATTRIBUTE,
+    context_of,
+    field_name,
+    message_id_text,
+    value_text,
+)
+from shoonya_platform.logging.redaction import Redactor
+
+_NO_FIELDS: Final[Mapping[str, str]] = {}
+
+
+class Entry:
+    """
+    The final content of one record, without secrets.
+
+    Attributes:
+        component: Whom the record's logger belongs to, "" if to none of the eight.
+
+        message: The sentence, arguments filled in; may hold line breaks.
+
+        detail: Traceback and stack as text of several lines, or "".
+
+        fields: Context by its lower-case name; never holds `message_id`.
+
+        message_id: 32 hex digits for the journal's catalog, or "".
+    """
+
+    __slots__ = ("component", "detail", "fields", "message", "message_id")
+
+    def __init__(
+        self,
+        component: str,
+        message: str,
+        detail: str,
+        fields: Mapping[str, str],
+        message_id: str,
+    ) -> None:
+        self.component = component
+        self.message = message
+        self.detail = detail
+        self.fields = fields
+        self.message_id = message_id
+
+
+class RedactionFilter(logging.Filter):
+    """
+    Takes secrets out of a record, for every handler that comes after.
+
+    Lets all records pass.  Afterwards `record.msg` is the final sentence,
+    `record.args` is empty, and the exception is kept as text only if it had to
+    be changed.
+
+    Args:
+        redactor: Knows the secrets.  May be replaced at run time.
+    """
+
+    def __init__(self, redactor: Redactor) -> None:
+        super().__init__()
+        self.redactor = redactor
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Clean *record* in place and keep it."""
+        prepare(record, self.redactor)
+        return True
+
+
+def prepare(record: logging.LogRecord, redactor: Redactor) -> Entry:
+    """
+    Return the entry of *record*, working it out and cleaning it if need be.
+
+    Never raises for what a caller logs, be it wrong arguments or a broken
+    `__str__`: the record then says so.
+    """
+    known: Entry | None = record.__dict__.get(ENTRY_ATTRIBUTE)
+    if known is not None:
+        return known
+
+    message = _sentence(record)
+    detail = _detail(record)
+    context = context_of(record)
+    fields: Mapping[str, str] = _NO_FIELDS
+    message_id = ""
+    probe = message
+    if context:
+        # None is how a caller says that there is no such value.
+        kept = {
+            name: value_text(value)
+            for name, value in context.items()
+            if value is not None
+        }
+        if "message_id" in kept:
+            message_id = message_id_text(context["message_id"])
+            if message_id:
+                del kept["message_id"]
+        fields = kept
+        probe += "\n" + "\n".join([f"{name}={value}" for name, value in kept.items()])
+    if detail:
+        probe += "\n" + detail
+
+    if redactor.suspects(probe):
+        message = redactor.clean(message)
+        fields = dict(redactor.clean_field(*field) for field in fields.items())
+        _clean_attributes(record, redactor)
+        if detail:
+            detail = _clean_detail(record, detail, redactor)
+    record.msg = message
+    record.args = ()
+    entry = Entry(component_of(record.name), message, detail, fields, message_id)
+    record.__dict__[ENTRY_ATTRIBUTE] = entry
+    return entry
+
+
+def _sentence(record: logging.LogRecord) -> str:
+    message = record.msg
+    text = message if type(message) is str else value_text(message)
+    if text.endswith("\n"):
+        # The warnings module ends its texts so.
+        text = text.rstrip("\n")
+    arguments = record.args
+    if not arguments:
+        return text
+    try:
+        return text % arguments
+    except Exception as e:  # noqa: BLE001 - a caller's mistake must not break the caller
+        if isinstance(arguments, Mapping):
+            shown = value_text(arguments)
+        else:
+            shown = ", ".join(value_text(argument) for argument in arguments)
+        return f"{text} [wrong arguments: {shown}] ({type(e).__name__})"
+
+
+def _detail(record: logging.LogRecord) -> str:
+    # Most records have neither: look before working.
+    if not record.exc_info and not record.exc_text and not record.stack_info:
+        return ""
+    parts = []
+    if record.exc_info and not record.exc_text:
+        record.exc_text = _traceback_text(record.exc_info)
+    if record.exc_text:
+        parts.append(record.exc_text)
+    if record.stack_info:
+        parts.append(record.stack_info)
+    return "\n".join(parts)
+
+
+def _traceback_text(exc_info: object) -> str:
+    if isinstance(exc_info, BaseException):
+        error: object = exc_info
+    elif isinstance(exc_info, tuple) and len(exc_info) == 3:
+        error = exc_info[1]
+    else:
+        error = sys.exc_info()[1]
+    if not isinstance(error, BaseException):
+        return ""
+    try:
+        return "".join(traceback.format_exception(error)).rstrip("\n")
+    except Exception as e:  # noqa: BLE001 - as above
+        return f"<traceback of {type(error).__name__} failed: {type(e).__name__}>"
+
+
+def _clean_detail(record: logging.LogRecord, detail: str, redactor: Redactor) -> str:
+    cleaned = redactor.clean(detail)
+    if cleaned == detail:
+        return detail
+    if record.exc_text:
+        record.exc_text = redactor.clean(record.exc_text)
+    if record.stack_info:
+        record.stack_info = redactor.clean(record.stack_info)
+    # The exception object still holds the secret: nobody may format it again.
+    record.exc_info = None
+    return cleaned
+
+
+def _clean_attributes(record: logging.LogRecord, redactor: Redactor) -> None:
+    """Clean what `extra=` put on the record, for handlers that send all of it."""
+    attributes = record.__dict__
+    for key, value in list(attributes.items()):
+        if key in _PLAIN_ATTRIBUTES:
+            continue
+        _, text = redactor.clean_field(field_name(key), value_text(value))
+        if redactor.clean_name(key) != key:
+            del attributes[key]
+        elif text != value_text(value):
+            attributes[key] = text
+    attributes[CONTEXT_ATTRIBUTE] = {}
+
+
+_PLAIN_ATTRIBUTES = frozenset(vars(logging.makeLogRecord({}))) | {
+    CONTEXT_ATTRIBUTE,
+    ENTRY_ATTRIBUTE,
+    "taskName",
+}

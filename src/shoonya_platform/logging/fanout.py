@@ -1,0 +1,345 @@
+"""
+One handler for all copies of a record: file, journal, console.
+
+The record is worked out once and the text is shared.  Whatever goes wrong here
+stays here; what could not be kept is counted and told in the copies that work.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import logging
+import os
+import secrets
+import sys
+import weakref
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
+
+from shoonya_platform.logging.components import LOGGER_NAMES
+from shoonya_platform.logging.entries import RedactionFilter, prepare
+from shoonya_platform.logging.files import LogFile
+from shoonya_platform.logging.formats import (
+    Stamp,
+    detail_text,
+    escaped,
+    fields_text,
+    head_text,
+    quoted,
+)
+
+if TYPE_CHECKING:
+    from shoonya_platform.logging.journal import ServiceJournalHandler
+
+_HEADS_KEPT = 1000
+_NEVER = sys.maxsize
+
+_live: weakref.WeakSet[FanOutHandler] = weakref.WeakSet()
+
+
+class Run:
+    """
+    Who we are in every line: a run id, and a counter for each component.
+
+    A component's numbers have no gaps in its own file, whatever else the process
+    logs for others: so one file tells by itself whether something is missing.
+
+    Args:
+        run_id: Names this run of this process.
+    """
+
+    def __init__(self, run_id: str) -> None:
+        self.run_id = run_id
+        self.pid = os.getpid()
+        self._counters: dict[str, itertools.count[int]] = {}
+
+    def counter(self, component: str) -> itertools.count[int]:
+        """Return the counter of *component*; next() on it is atomic."""
+        return self._counters.setdefault(component, itertools.count(1))
+
+    def fork(self) -> Run:
+        """Return the run of a child: its numbers must not meet the parent's."""
+        return Run(f"{self.run_id[:40]}.{secrets.token_hex(3)}")
+
+
+class _Channel:
+    """What the records of one component have in common."""
+
+    __slots__ = ("component", "counter", "file", "heads", "name", "tail")
+
+    def __init__(self, component: str, file: LogFile | None, run: Run) -> None:
+        self.component = component
+        self.name = LOGGER_NAMES.get(component, "")
+        self.file = file
+        self.heads: dict[tuple[str, str], str] = {}
+        self.counter = run.counter(component)
+        self.tail = f" run={run.run_id} seq="
+
+    def head(self, level: str, name: str) -> str:
+        head = self.heads.get((level, name))
+        if head is None:
+            head = head_text(level, name)
+            if len(self.heads) < _HEADS_KEPT:
+                self.heads[level, name] = head
+        return head
+
+
+class FanOutHandler(logging.Handler):
+    """
+    Writes a record to the file of its component, to the journal, to stderr.
+
+    Args:
+        run: Run id and sequence numbers.
+
+        open_file: Gives the file of a component ("" for everybody else's
+            records), None if it has none.
+
+        redaction: Takes secrets out of records that come from loggers without
+            it.
+
+        component: The service this process is; other loggers' records are
+            filed under it.  "" if the process is none.
+
+        journal: Sends to the journal; None for no journal.
+
+        console_level: The lowest level that goes to stderr, None for nothing.
+    """
+
+    def __init__(
+        self,
+        run: Run,
+        open_file: Callable[[str], LogFile | None],
+        redaction: RedactionFilter,
+        *,
+        component: str = "",
+        journal: ServiceJournalHandler | None = None,
+        console_level: int | None = None,
+    ) -> None:
+        super().__init__()
+        self.run = run
+        self.journal = journal
+        self.failures = 0
+        self._open_file = open_file
+        self._redaction = redaction
+        self._component = component
+        self._console_level = _NEVER if console_level is None else console_level
+        self._channels: dict[str, _Channel] = {}
+        self._stamp = Stamp()
+        self._reporting = False
+        _register(self)
+
+    def handle(self, record: logging.LogRecord) -> bool:
+        """Deliver *record*; never raises and takes no lock of its own."""
+        try:
+            if self.filters and not self.filter(record):
+                return False
+            self._deliver(record)
+        except Exception as e:  # noqa: BLE001 - the log call never raises
+            self._fail(record, e)
+        return True
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Do the same as `handle`."""
+        self.handle(record)
+
+    def files(self) -> dict[str, LogFile]:
+        """Return the files in use by component."""
+        return {
+            name: channel.file
+            for name, channel in list(self._channels.items())
+            if channel.file is not None
+        }
+
+    def flush(self) -> None:
+        """Give the journal a chance to take what waits; bounded in time."""
+        if self.journal is not None:
+            self.journal.flush()
+
+    def close(self) -> None:
+        """
+        Close files and socket; a record that comes later opens them again.
+
+        What the journal has not taken by now is counted in the file.
+        """
+        if self.journal is not None:
+            lost = self.journal.transport.abandon()
+            if lost:
+                self._report_journal_gap(lost)
+                self.journal.transport.abandon()
+        for file in self.files().values():
+            file.close()
+        if self.journal is not None:
+            self.journal.close()
+        _live.discard(self)
+        super().close()
+
+    def reinitialize_after_fork(self) -> None:
+        """Begin a run of its own in the child."""
+        for file in self.files().values():
+            file.reinitialize_lock()
+        if self.journal is not None:
+            self.journal.transport.reinitialize()
+        self.run = self.run.fork()
+        self._reporting = False
+        self._channels = {
+            name: _Channel(name, channel.file, self.run)
+            for name, channel in self._channels.items()
+        }
+
+    def _deliver(self, record: logging.LogRecord) -> None:
+        entry = prepare(record, self._redaction.redactor)
+        own = entry.component
+        component = own or self._component
+        channel = self._channels.get(component)
+        if channel is None:
+            channel = self._open_channel(component)
+        seq = next(channel.counter)
+
+        fields = entry.fields
+        text = fields_text(fields) if fields else ""
+        if not own and component:
+            # Somebody else's record in our file: say whose.
+            text += f" logger={quoted(record.name)}"
+        message = entry.message
+        if not message.isprintable():
+            message = escaped(message)
+        head = channel.head(record.levelname, channel.name or record.name)
+        line = (
+            f"{self._stamp.text(record.created)}{head}{message} |{text}"
+            f"{channel.tail}{seq}\n"
+        )
+        if entry.detail:
+            line += detail_text(entry.detail)
+
+        file = channel.file
+        if file is not None:
+            file.write(line.encode("utf-8", "backslashreplace"))
+        journal = self.journal
+        if journal is not None:
+            journal.deliver(record, entry, component, self.run.run_id, seq)
+        if record.levelno >= self._console_level:
+            _write_to_console(line)
+        if self._reporting:
+            return
+        if file is not None and file.notices:
+            self._report_file(file, component)
+        if journal is not None and journal.transport.dropped:
+            dropped = journal.transport.take_dropped()
+            if dropped:
+                self._report_journal_gap(dropped)
+
+    def _open_channel(self, component: str) -> _Channel:
+        channel = _Channel(component, self._open_file(component), self.run)
+        # Another thread may have been here; its channel is the one.
+        return self._channels.setdefault(component, channel)
+
+    def _report_file(self, file: LogFile, component: str) -> None:
+        while file.notices:
+            event, error, lost = file.notices.pop(0)
+            why = error.strerror if error is not None else ""
+            if event == "file_gap":
+                message = "%d records are missing in '%s', the journal may have them"
+                arguments: tuple[object, ...] = (lost, file.path)
+            elif event == "rotation_failed":
+                message = "rotation of '%s' failed: %s, writing on in the same file"
+                arguments = (file.path, why)
+            else:
+                message = "'%s' cannot be written: %s, records go to the journal only"
+                arguments = (file.path, why)
+            self._report(component, event, message, arguments, lost)
+
+    def _report_journal_gap(self, lost: int) -> None:
+        self._report(
+            self._component,
+            "journal_gap",
+            "%d records did not reach the journal, the files have them",
+            (lost,),
+            lost,
+        )
+
+    def _report(
+        self,
+        component: str,
+        event: str,
+        message: str,
+        arguments: tuple[object, ...],
+        lost: int,
+    ) -> None:
+        """Write a record about ourselves into all copies."""
+        with self._as_reporter():
+            record = logging.LogRecord(
+                LOGGER_NAMES.get(component) or self._any_name(),
+                logging.WARNING,
+                __file__,
+                0,
+                message,
+                arguments,
+                None,
+                "_report",
+            )
+            record.__dict__["EVENT"] = event
+            if lost:
+                record.__dict__["LOST"] = lost
+            self._deliver(record)
+
+    def _any_name(self) -> str:
+        """Name a logger whose file we write, so that the report gets there too."""
+        for component in self._channels:
+            if component:
+                return LOGGER_NAMES[component]
+        return __name__
+
+    @contextlib.contextmanager
+    def _as_reporter(self) -> Iterator[None]:
+        # A report that fails must not be reported: once in, not again.
+        before, self._reporting = self._reporting, True
+        try:
+            yield
+        finally:
+            self._reporting = before
+
+    def _fail(self, record: logging.LogRecord, error: Exception) -> None:
+        self.failures += 1
+        if self.failures > 1:
+            return
+        # Neither message nor arguments: they may hold what must not be seen.
+        _write_to_console(
+            f"logging failed with {type(error).__name__} for a record of "
+            f"{record.name!r} at {record.pathname}:{record.lineno}, ignoring\n"
+        )
+
+
+def _write_to_console(line: str) -> None:
+    # Looked up each time: programs and test runners replace it.  None under
+    # pythonw-like starts, closed at the end of the process.
+    stream = sys.stderr
+    with contextlib.suppress(OSError, ValueError, AttributeError):
+        stream.write(line)
+        stream.flush()
+
+
+def stderr_is_journal() -> bool:
+    """Say whether stderr is the stream that systemd connects to the journal."""
+    try:
+        device, inode = os.environ.get("JOURNAL_STREAM", "").split(":")
+        found = os.fstat(2)
+        return (int(device), int(inode)) == (found.st_dev, found.st_ino)
+    except (OSError, ValueError):
+        return False
+
+
+_hooked = False
+
+
+def _register(handler: FanOutHandler) -> None:
+    global _hooked
+    _live.add(handler)
+    if not _hooked:
+        _hooked = True
+        os.register_at_fork(after_in_child=_reinitialize_after_fork)
+
+
+def _reinitialize_after_fork() -> None:
+    for handler in list(_live):
+        handler.reinitialize_after_fork()

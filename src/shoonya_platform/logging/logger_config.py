@@ -1,0 +1,386 @@
+"""
+Set-up of a process's logging, and the eight loggers.
+
+    get_component_logger("risk_manager") ──┐
+    logging.getLogger(...) of others ──────┤
+                                           ▼
+              root logger ──▶ FanOutHandler ─┬▶ {log_dir}/risk_manager.log
+                                             ├▶ journal
+                                             └▶ stderr
+
+Logging belongs to the process, so this module keeps the one set-up that is in
+force; a second one replaces it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import secrets as random
+import threading
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from shoonya_platform.logging.components import (
+    COMPONENTS,
+    LOGGER_NAMES,
+    checked_component,
+    checked_run_id,
+)
+from shoonya_platform.logging.directory import summary, usable_directory
+from shoonya_platform.logging.errors import JournalMissingError
+from shoonya_platform.logging.fanout import FanOutHandler, Run, stderr_is_journal
+from shoonya_platform.logging.files import LogFile
+from shoonya_platform.logging.redaction import Redactor
+from shoonya_platform.logging.service_logger import (
+    ServiceLogger,
+    get_component_logger,
+    redaction,
+    standard_logger,
+)
+from shoonya_platform.logging.transport import JOURNAL_SOCKET, JournalTransport
+
+if TYPE_CHECKING:
+    from shoonya_platform.logging.journal import ServiceJournalHandler
+
+__all__ = [
+    "COMPONENTS",
+    "ServiceLogger",
+    "export_logs_summary",
+    "get_component_logger",
+    "get_log_files",
+    "rotate_logs",
+    "setup_application_logging",
+    "setup_logging",
+    "shutdown_logging",
+]
+
+MAX_BYTES = 50 * 1024 * 1024
+BACKUP_COUNT = 10
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _SetUp:
+    handler: FanOutHandler
+    # None after the old setup_logging(), which has one file for all.
+    directory: Path | None
+    max_bytes: int
+    backup_count: int
+    # Loggers whose level was set, to be set back.
+    leveled: tuple[logging.Logger, ...]
+
+
+_setup: _SetUp | None = None
+_setup_lock = threading.RLock()
+
+
+def setup_application_logging(
+    log_dir: str | os.PathLike[str] = "logs",
+    level: int | str = "INFO",
+    max_bytes: int = MAX_BYTES,
+    backup_count: int = BACKUP_COUNT,
+    *,
+    component: str | None = None,
+    levels: Mapping[str, int | str] | None = None,
+    secrets: Iterable[str] = (),
+    journal: bool | str | None = None,
+    console: bool | None = None,
+    run_id: str | None = None,
+) -> str:
+    """
+    Send the records of this process to files, journal and console.
+
+    Called once, by the program and not by a library; called again it replaces
+    what was set up before.  If it raises, that is still in force.
+
+    Args:
+        log_dir: Directory of the files, made if it does not exist.
+
+        level: The lowest level of the eight components.
+
+        max_bytes: Largest size of one file.  0: no rotation.
+
+        backup_count: Old files kept of each.  0: no rotation.
+
+        component:
+            The service that this process is.  Records of all other loggers, at
+            WARNING and up, then go to its file too; without it they go to
+            journal and console only.
+
+        levels:
+            Other levels by component or logger name:
+            `{"risk_manager": "DEBUG", "uvicorn.access": "INFO"}`.
+
+        secrets: Values that must never be seen; those under four characters
+            are ignored.
+
+        journal:
+            None: if systemd-python is installed.  True: it must be.  False: no
+            journal.  A string: as True, with this path of journald's socket.
+
+        console:
+            True: every record on stderr.  False: none.  None: WARNING and up,
+            unless stderr is the journal, which has them already.
+
+        run_id: Names this run in every line; a random one is made up.
+
+    Returns:
+        The run id.
+
+    Raises:
+        LogDirectoryError: The directory or a file in it cannot be written.
+        JournalMissingError: The journal was demanded and cannot be had.
+        ValueError: An unknown component or level, or a run id with spaces.
+    """
+    if component is not None:
+        checked_component(component)
+    lowest = _checked_level(level)
+    special = {
+        LOGGER_NAMES.get(name, name): _checked_level(value)
+        for name, value in (levels or {}).items()
+    }
+    redactor = _checked_redactor(secrets)
+    with _setup_lock:
+        run = _run(run_id)
+        own_files = [component] if component else COMPONENTS
+        directory = usable_directory(log_dir, [f"{name}.log" for name in own_files])
+
+        def open_file(name: str) -> LogFile | None:
+            if not name:
+                return None
+            return LogFile(
+                os.path.join(directory, f"{name}.log"),
+                max_bytes=max_bytes,
+                backup_count=backup_count,
+            )
+
+        journal_handler = _journal_handler(journal, redactor)
+        handler = FanOutHandler(
+            run,
+            open_file,
+            redaction,
+            component=component or "",
+            journal=journal_handler,
+            console_level=_console_level(console, journal_handler is not None),
+        )
+        shutdown_logging()
+        redaction.redactor = redactor
+        leveled = [logging.getLogger()]
+        leveled[0].setLevel(logging.WARNING)
+        for name in COMPONENTS:
+            leveled.append(standard_logger(name))
+            leveled[-1].setLevel(lowest)
+        for logger_name, value in special.items():
+            leveled.append(logging.getLogger(logger_name))
+            leveled[-1].setLevel(value)
+        _put_in_force(
+            _SetUp(
+                handler=handler,
+                directory=Path(directory),
+                max_bytes=max_bytes,
+                backup_count=backup_count,
+                leveled=tuple(leveled),
+            )
+        )
+        return run.run_id
+
+
+def setup_logging(
+    log_file: str | os.PathLike[str] = "webhook_bot.log", log_level: str = "INFO"
+) -> logging.Logger:
+    """
+    Send all records of the process to one file and to stderr.
+
+    For programs of old; new ones call `setup_application_logging`.
+
+    Args:
+        log_file: The file; 50 MB and ten backups.
+
+        log_level: The lowest level, of all loggers.
+
+    Returns:
+        The root logger.
+
+    Raises:
+        LogDirectoryError: The file cannot be written.
+        ValueError: The level is unknown.
+    """
+    lowest = _checked_level(log_level)
+    target = Path(log_file)
+    with _setup_lock:
+        directory = usable_directory(target.parent, [target.name])
+        file = LogFile(
+            os.path.join(directory, target.name),
+            max_bytes=MAX_BYTES,
+            backup_count=BACKUP_COUNT,
+        )
+        handler = FanOutHandler(
+            _run(None), lambda _: file, redaction, console_level=logging.NOTSET
+        )
+        shutdown_logging()
+        root = logging.getLogger()
+        root.setLevel(lowest)
+        for name in COMPONENTS:
+            standard_logger(name)
+        _put_in_force(
+            _SetUp(
+                handler=handler,
+                directory=None,
+                max_bytes=MAX_BYTES,
+                backup_count=BACKUP_COUNT,
+                leveled=(root,),
+            )
+        )
+        return root
+
+
+def shutdown_logging() -> None:
+    """
+    Undo the set-up: levels as before it, no handler, no open file.
+
+    At the end of a process this happens by itself.
+    """
+    global _setup
+    with _setup_lock:
+        if _setup is None:
+            return
+        before, _setup = _setup, None
+        root = logging.getLogger()
+        root.removeHandler(before.handler)
+        logging.captureWarnings(False)
+        for logger in before.leveled:
+            logger.setLevel(logging.WARNING if logger is root else logging.NOTSET)
+        before.handler.flush()
+        before.handler.close()
+
+
+def rotate_logs(log_dir: str | os.PathLike[str] | None = None) -> dict[str, str]:
+    """
+    Begin a new file for each component that has written something.
+
+    Safe while the services run, from another process too.
+
+    Args:
+        log_dir: Where the files are; None: where this process's set-up put them.
+
+    Returns:
+        By component, for each file with something in it, `Rotated: <path of the
+        backup>` or `Failed to rotate: <why>`.
+    """
+    result = {}
+    for component, path in get_log_files(log_dir).items():
+        if not path.exists():
+            continue
+        file = _file_in_use(component, path)
+        try:
+            backup = file.rotate()
+        except OSError as e:
+            result[component] = f"Failed to rotate: {e.strerror or e}"
+        else:
+            if backup is not None:
+                result[component] = f"Rotated: {backup}"
+    return result
+
+
+def get_log_files(log_dir: str | os.PathLike[str] | None = None) -> dict[str, Path]:
+    """
+    Return the live file of each component, whether or not it exists yet.
+
+    Args:
+        log_dir: Where the files are; None: where this process's set-up put them.
+            Without a set-up there are none.
+    """
+    if log_dir is None:
+        if _setup is None or _setup.directory is None:
+            return {}
+        log_dir = _setup.directory
+    return {name: Path(log_dir) / f"{name}.log" for name in COMPONENTS}
+
+
+def export_logs_summary(
+    log_dir: str | os.PathLike[str] | None = None,
+) -> dict[str, dict[str, object]]:
+    """
+    Describe each component's file: how large, how many lines and backups.
+
+    Args:
+        log_dir: Where the files are; None: where this process's set-up put them.
+
+    Returns:
+        By component `path`, `exists`, and for existing files `size_mb`,
+        `size_bytes`, `lines`, `backups` and `total_bytes` with the backups.
+    """
+    return {name: summary(path) for name, path in get_log_files(log_dir).items()}
+
+
+def _put_in_force(setup: _SetUp) -> None:
+    global _setup
+    logging.getLogger().addHandler(setup.handler)
+    logging.captureWarnings(True)
+    _setup = setup
+
+
+def _run(run_id: str | None) -> Run:
+    """Return the run to go on with: numbers must not begin anew within one."""
+    if _setup is not None:
+        run = _setup.handler.run
+        if run_id is None or run_id == run.run_id:
+            return run
+    if run_id is None:
+        return Run(random.token_hex(4))
+    return Run(checked_run_id(run_id))
+
+
+def _file_in_use(component: str, path: Path) -> LogFile:
+    """Return this process's own object for *path*, if it writes that file."""
+    if _setup is not None:
+        used = _setup.handler.files().get(component)
+        if used is not None and used.path == os.path.realpath(path):
+            return used
+    backup_count = _setup.backup_count if _setup is not None else BACKUP_COUNT
+    return LogFile(str(path), max_bytes=0, backup_count=backup_count)
+
+
+def _journal_handler(
+    journal: bool | str | None, redactor: Redactor
+) -> ServiceJournalHandler | None:
+    if journal is False:
+        return None
+    try:
+        from shoonya_platform.logging.journal import ServiceJournalHandler
+    except ImportError as e:
+        if journal is None:
+            return None
+        raise JournalMissingError(
+            "the journal is wanted and the package 'systemd-python' is missing",
+            hint="pip install systemd-python, or set up with journal=False",
+        ) from e
+    path = journal if isinstance(journal, str) else JOURNAL_SOCKET
+    return ServiceJournalHandler(JournalTransport(path), redactor=redactor)
+
+
+def _console_level(console: bool | None, has_journal: bool) -> int | None:
+    if console is None:
+        if has_journal and stderr_is_journal():
+            return None
+        return logging.WARNING
+    return logging.NOTSET if console else None
+
+
+def _checked_level(level: int | str) -> int:
+    if isinstance(level, int):
+        return level
+    names = logging.getLevelNamesMapping()
+    with contextlib.suppress(KeyError):
+        return names[level.upper()]
+    raise ValueError(f"unknown level {level!r}, the levels are: {', '.join(names)}")
+
+
+def _checked_redactor(secrets: Iterable[str]) -> Redactor:
+    if isinstance(secrets, str | bytes):
+        # Its characters would be taken for the secrets, and ignored as too short.
+        raise ValueError("secrets must be a list of values, not one value")
+    return Redactor([str(secret) for secret in secrets])
