@@ -5,12 +5,18 @@ from __future__ import annotations
 import tomllib
 from importlib import resources
 
+from shoonya_platform.domain.calendar import MarketCalendar, parse_calendar
 from shoonya_platform.domain.catalogue import Defaults, parse_catalogue
 
 
 def catalogue_defaults() -> Defaults:
     """Return the packaged table of instruments."""
     return parse_catalogue(_read("instruments.toml"))
+
+
+def market_calendar() -> MarketCalendar:
+    """Return the packaged calendar."""
+    return parse_calendar(_read("market_calendar.toml"))
 
 
 def _read(name: str) -> dict[str, object]:

@@ -1,0 +1,205 @@
+"""
+When the exchanges trade: hours by date, holidays, special sessions.
+
+All of it is data, because it changes: hours moved in August 2026, holidays come
+anew each year.  What the data does not cover is judged by the weekday and the last
+hours known, and `caveat` says so: a calendar that ran out must neither stop trading
+nor pass its guess off as knowledge.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+
+import msgspec
+
+from shoonya_platform.domain.days import INDIA
+from shoonya_platform.domain.instruments import Exchange
+from shoonya_platform.errors import ConfigError
+
+_SATURDAY = 5
+
+
+class Hours(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The hours of some exchanges from a day on, until later ones replace them."""
+
+    exchanges: tuple[Exchange, ...]
+    #: In India's time; None has always been so.
+    since: date | None = None
+    opens: time
+    closes: time  #: the first moment that is closed again
+
+
+class Holiday(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A day without trading."""
+
+    day: date
+    name: str
+
+
+class Holidays(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """All holidays of some exchanges in one year."""
+
+    exchanges: tuple[Exchange, ...]
+    year: int
+    days: tuple[Holiday, ...]
+
+
+class SpecialSession(
+    msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
+):
+    """
+    A day with hours of its own, weekend or holiday or not.
+
+    Without hours it is known to take place, but not when: the day counts as closed.
+    """
+
+    day: date
+    name: str
+    exchanges: tuple[Exchange, ...]
+    opens: time | None = None
+    closes: time | None = None
+
+
+class MarketCalendar(
+    msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
+):
+    """Moments are aware; days and hours are India's, whatever the machine's zone."""
+
+    #: The day on which the data was collected.
+    as_of: date
+    hours: tuple[Hours, ...]
+    holidays: tuple[Holidays, ...]
+    specials: tuple[SpecialSession, ...] = ()
+
+    def is_open(self, exchange: Exchange, at: datetime) -> bool:
+        return self.why_closed(exchange, at) == ""
+
+    def why_closed(self, exchange: Exchange, at: datetime) -> str:
+        """Return "holiday: Christmas", "weekend", "outside 09:15-15:30"; "" if open."""
+        local = _local(at)
+        day = self._day(exchange, local.date())
+        if day.window is None:
+            return day.why
+        opens, closes = day.window
+        if opens <= local.time() < closes:
+            return ""
+        return f"outside {opens:%H:%M}-{closes:%H:%M}{day.why}"
+
+    def next_open(self, exchange: Exchange, at: datetime) -> datetime:
+        """Return the first moment from `at` on at which it is open, in UTC."""
+        if self.is_open(exchange, at):
+            return at.astimezone(UTC)
+        today = _local(at).date()
+        # No exchange rests for a year; one that did would have left the data.
+        for later in range(366):
+            day = today + timedelta(days=later)
+            window = self._day(exchange, day).window
+            if window is None:
+                continue
+            opens = datetime.combine(day, window[0], tzinfo=INDIA)
+            if opens > at:
+                return opens.astimezone(UTC)
+        raise ConfigError(f"the market calendar never opens {exchange} again")
+
+    def covers(self, exchange: Exchange, at: datetime) -> bool:
+        """Tell whether the year's holidays are known."""
+        return self._holidays(exchange, _local(at).year) is not None
+
+    def caveat(self, exchange: Exchange, at: datetime) -> str:
+        """Return what is missing to be sure about this moment, "" if nothing is."""
+        if self.covers(exchange, at):
+            return ""
+        return (
+            f"the holidays of {exchange} in {_local(at).year} are not in the calendar "
+            f"(as of {self.as_of}): judged by weekday and hours alone"
+        )
+
+    def with_special(self, special: SpecialSession) -> MarketCalendar:
+        """Return the calendar with one more special session; it counts first."""
+        changed = msgspec.structs.replace(self, specials=(special, *self.specials))
+        _check(changed)
+        return changed
+
+    def _day(self, exchange: Exchange, day: date) -> _Day:
+        for special in self.specials:
+            if special.day == day and exchange in special.exchanges:
+                if special.opens is None or special.closes is None:
+                    return _Day(None, f"{special.name}: hours not in the calendar")
+                return _Day((special.opens, special.closes), f" ({special.name})")
+        table = self._holidays(exchange, day.year)
+        for holiday in () if table is None else table.days:
+            if holiday.day == day:
+                return _Day(None, f"holiday: {holiday.name}")
+        if day.weekday() >= _SATURDAY:
+            return _Day(None, "weekend")
+        valid = [
+            hours
+            for hours in self.hours
+            if exchange in hours.exchanges and (hours.since or date.min) <= day
+        ]
+        if not valid:
+            return _Day(None, f"the calendar has no hours of {exchange}")
+        latest = max(valid, key=lambda hours: hours.since or date.min)
+        return _Day((latest.opens, latest.closes), "")
+
+    def _holidays(self, exchange: Exchange, year: int) -> Holidays | None:
+        for table in self.holidays:
+            if table.year == year and exchange in table.exchanges:
+                return table
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class _Day:
+    window: tuple[time, time] | None
+    why: str  #: closed all day, or what to add about the window
+
+
+def parse_calendar(data: Mapping[str, object]) -> MarketCalendar:
+    """
+    Read the calendar as it stands in `market_calendar.toml`.
+
+    Raises:
+        ConfigError: With the place and what would be right.
+    """
+    try:
+        calendar = msgspec.convert(data, MarketCalendar, builtin_types=(date, time))
+    except msgspec.ValidationError as e:
+        raise ConfigError(f"the market calendar cannot be used: {e}") from e
+    _check(calendar)
+    return calendar
+
+
+def _check(calendar: MarketCalendar) -> None:
+    entries: tuple[Hours | SpecialSession, ...] = (*calendar.hours, *calendar.specials)
+    for entry in entries:
+        opens, closes = entry.opens, entry.closes
+        if opens is None and closes is None:
+            continue
+        if (
+            opens is None
+            or closes is None
+            or opens.tzinfo is not None
+            or closes.tzinfo is not None
+            or opens >= closes
+        ):
+            raise ConfigError(
+                "the market calendar: expected hours within one day in India's time, "
+                f"was {opens}-{closes}"
+            )
+    for table in calendar.holidays:
+        for holiday in table.days:
+            if holiday.day.year != table.year:
+                raise ConfigError(
+                    f"the market calendar: {holiday.day} ({holiday.name}) stands "
+                    f"among the holidays of {table.year}"
+                )
+
+
+def _local(at: datetime) -> datetime:
+    if at.tzinfo is None:
+        raise ValueError("expected an aware time, was a naive one")
+    return at.astimezone(INDIA)
