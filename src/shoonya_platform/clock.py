@@ -15,7 +15,7 @@ class Clock(Protocol):
         ...
 
     def monotonic(self) -> float:
-        """Return seconds on a clock that never jumps; only differences mean anything."""
+        """Return seconds on a clock that never jumps; only differences count."""
         ...
 
 

@@ -77,7 +77,7 @@ class BrokerTrade:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExecutionReport:
-    """A change of an order that the broker tells unasked, with the fill if it is one."""
+    """A change of an order, told unasked; with the fill, if it is one."""
 
     order: BrokerOrder
     fill: Fill | None

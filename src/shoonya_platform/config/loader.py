@@ -70,13 +70,19 @@ def load(path: Path | None = None, environ: Mapping[str, str] | None = None) -> 
             content[key] = _scalar(environ[name])
             sources[f"{section}.{key}"] = f"${name}"
     try:
-        settings = msgspec.convert(values, Settings, strict=True)
+        settings = msgspec.convert(values, Settings, strict=True, dec_hook=_path)
     except msgspec.ValidationError as e:
         raise _explained(str(e), values, sources, path) from e
     _check(settings, sources)
     return Config(
         settings, Secrets(settings.paths.credentials_dir, environ), sources, path
     )
+
+
+def _path(kind: type, value: object) -> object:
+    if kind is Path and isinstance(value, str):
+        return Path(value)
+    raise msgspec.ValidationError(f"Expected `str`, got `{type(value).__name__}`")
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -108,7 +108,7 @@ class Paper(Section, frozen=True):
     price_source: Literal["last", "walk"] = "last"
     #: Where a price begins that nobody has named, in rupees.
     first_price: Rupees = Decimal(100)
-    #: Fixed prices in rupees, for example { "NFO:NIFTY27JAN26F" = "25700" }.
+    #: Fixed prices in rupees, for example { "NFO:NIFTY28DEC27F" = "26000" }.
     prices: dict[str, Rupees] = field(default_factory=dict)
     #: Makes the wandering repeatable.
     seed: int = 1

@@ -11,7 +11,13 @@ from collections.abc import Callable
 
 from shoonya_platform.brokers.base import Broker, BrokerOrder
 from shoonya_platform.clock import Clock
-from shoonya_platform.domain.orders import WORKING, BrokerOrderId, Fill, Order
+from shoonya_platform.domain.orders import (
+    WORKING,
+    BrokerOrderId,
+    Fill,
+    Order,
+    OrderStatus,
+)
 from shoonya_platform.execution.reports import bring_up_to, differs, fills_of, find
 from shoonya_platform.logging import get_component_logger
 from shoonya_platform.store.base import OrderStore
@@ -110,7 +116,11 @@ class OrderWatcherEngine:
                 after.average_price,
                 extra={**after.log_context, "event": "order_filled"},
             )
-        if after.status is not before.status and after.is_closed:
+        if (
+            after.status is not before.status
+            and after.is_closed
+            and after.status is not OrderStatus.FILLED
+        ):
             self._logger.info(
                 "Order %d is %s%s",
                 after.order_id,

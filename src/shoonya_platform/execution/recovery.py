@@ -195,7 +195,7 @@ class RecoveryService:
         ours: Counter[Holding] = Counter()
         for held in self._store.positions.open():
             ours[held.exchange, held.tradingsymbol, held.product] += held.quantity
-        theirs = {
+        theirs: dict[Holding, int] = {
             (held.exchange, held.tradingsymbol, held.product): held.quantity
             for held in self._broker.positions()
         }

@@ -82,7 +82,5 @@ def differs(order: Order, claim: BrokerOrder) -> bool:
 def fills_of(claim: BrokerOrder, trades: Sequence[BrokerTrade]) -> list[Fill]:
     """Return one order's fills out of the trade book."""
     return [
-        trade.fill
-        for trade in trades
-        if trade.broker_order_id == claim.broker_order_id
+        trade.fill for trade in trades if trade.broker_order_id == claim.broker_order_id
     ]

@@ -339,7 +339,10 @@ def describe_outcome(orders: list[Order]) -> str:
         return "filled"
     others = "; ".join(
         f"leg {order.leg} {order.status}"
-        + (f" ({order.filled_quantity} of {order.quantity})" * bool(order.filled_quantity))
+        + (
+            f" ({order.filled_quantity} of {order.quantity})"
+            * bool(order.filled_quantity)
+        )
         + (f": {order.reason}" if order.reason else "")
         for order in newest.values()
         if order.status is not OrderStatus.FILLED

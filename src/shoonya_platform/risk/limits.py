@@ -104,10 +104,9 @@ def judge(order: Order, book: RiskBook, limits: RiskLimits) -> Denial | None:
             },
         )
     instruments = book.instruments()
-    if (
-        (order.exchange, order.tradingsymbol) not in instruments
-        and len(instruments) >= limits.max_open_positions
-    ):
+    if (order.exchange, order.tradingsymbol) not in instruments and len(
+        instruments
+    ) >= limits.max_open_positions:
         return Denial(
             DenialCode.POSITIONS_EXCEED_MAXIMUM,
             {"open": len(instruments), "maximum": limits.max_open_positions},

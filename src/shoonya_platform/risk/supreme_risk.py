@@ -19,7 +19,13 @@ from shoonya_platform.domain.orders import (
 )
 from shoonya_platform.domain.trading import TradingState
 from shoonya_platform.logging import get_component_logger
-from shoonya_platform.risk.limits import RiskBook, RiskLimits, judge, money
+from shoonya_platform.risk.limits import (
+    RiskBook,
+    RiskLimits,
+    judge,
+    leaves_value,
+    money,
+)
 from shoonya_platform.store.base import OrderStore
 
 BATCH = 200
@@ -73,9 +79,7 @@ class SupremeRiskManager:
             return 0
         with self._store.transaction(durable=False):
             book = self._book()
-            orders = self._store.orders.in_status(
-                OrderStatus.INITIALIZED, limit=BATCH
-            )
+            orders = self._store.orders.in_status(OrderStatus.INITIALIZED, limit=BATCH)
             for order in orders:
                 self._judge(order, book)
         self._ring("execution_guard", "trading_bot")
@@ -85,18 +89,23 @@ class SupremeRiskManager:
         denial = judge(order, book, self._limits)
         if denial is not None:
             self._denied += 1
-            self._store.orders.record(
-                order, OrderTrigger.DENIED, reason=denial.text
-            )
+            self._store.orders.record(order, OrderTrigger.DENIED, reason=denial.text)
             self._logger.warning(
                 "Order %d denied: %s",
                 order.order_id,
                 denial.text,
-                extra={**order.log_context, "event": "order_denied", "code": denial.code},
+                extra={
+                    **order.log_context,
+                    "event": "order_denied",
+                    "code": denial.code,
+                },
             )
             return
         self._passed += 1
-        text = f"exposure {money(book.exposure)} <= {self._limits.max_exposure}"
+        exposure = book.exposure
+        if not book.shrinks(order):
+            exposure += leaves_value(order)
+        text = f"exposure {money(exposure)} <= {self._limits.max_exposure}"
         book.working.append(
             self._store.orders.record(order, OrderTrigger.RISK_PASSED, text=text)
         )

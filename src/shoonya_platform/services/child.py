@@ -215,7 +215,9 @@ class Child:
             if self._status is ServiceStatus.BACKOFF:
                 self.start()
             elif self._status is ServiceStatus.STOPPING:
-                self._tell(self.name, f"did not end within {STOP_SECONDS:g} s, killing it")
+                self._tell(
+                    self.name, f"did not end within {STOP_SECONDS:g} s, killing it"
+                )
                 self.kill()
         if (
             self._status is ServiceStatus.RUNNING

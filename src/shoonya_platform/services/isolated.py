@@ -111,7 +111,10 @@ class IsolatedService:
         except (ConfigError, LogDirectoryError) as e:
             return self._give_up(str(e), EXIT_CONFIG)
         self.logger.info(
-            "%s begins, pid %d", self.name, os.getpid(), extra={"event": "service_begin"}
+            "%s begins, pid %d",
+            self.name,
+            os.getpid(),
+            extra={"event": "service_begin"},
         )
         try:
             self.open(config)
@@ -124,7 +127,10 @@ class IsolatedService:
             return self._give_up(str(e), 1)
         except Exception:
             self.logger.critical(
-                "%s crashed", self.name, exc_info=True, extra={"event": "service_crashed"}
+                "%s crashed",
+                self.name,
+                exc_info=True,
+                extra={"event": "service_crashed"},
             )
             return self._give_up("crashed; the log has the traceback", 1)
         finally:

@@ -27,9 +27,7 @@ class Notifier:
         usec = environ.pop("WATCHDOG_USEC", "0")
         watched = environ.pop("WATCHDOG_PID", str(os.getpid())) == str(os.getpid())
         #: Seconds within which `WATCHDOG=1` is expected; 0 when nobody watches.
-        self.watchdog_seconds = (
-            int(usec) / 1e6 if watched and usec.isdigit() else 0.0
-        )
+        self.watchdog_seconds = int(usec) / 1e6 if watched and usec.isdigit() else 0.0
         self._socket: socket.socket | None = None
         self._address = "\0" + address[1:] if address.startswith("@") else address
         if address:

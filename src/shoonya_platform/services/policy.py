@@ -32,9 +32,7 @@ class RestartPolicy:
         Returns:
             Seconds to wait before the restart; None to give up.
         """
-        self._crashes = [
-            at for at in self._crashes if now - at < self.window_seconds
-        ]
+        self._crashes = [at for at in self._crashes if now - at < self.window_seconds]
         self._crashes.append(now)
         number = len(self._crashes)
         if number > self.limit:

@@ -83,6 +83,7 @@ class ServiceManager:
             self._selector.register(
                 child.notify, selectors.EVENT_READ, child.read_notifications
             )
+        self._failed: set[str] = set()
         self._watched: dict[int, Child] = {}
         self._waker, wakeup = socket.socketpair()
         for end in (self._waker, wakeup):
@@ -94,12 +95,19 @@ class ServiceManager:
         """Return how each service is, in start order."""
         return [child.health() for child in self._children.values()]
 
-    def run(self, *, on_ready: Callable[[], None] | None = None) -> None:
+    def run(
+        self,
+        *,
+        on_ready: Callable[[], None] | None = None,
+        on_failed: Callable[[str], None] | None = None,
+    ) -> None:
         """
         Start all, supervise until `stop()` or a signal, then stop all in reverse.
 
         Args:
             on_ready: Called once, when every service has said that it is ready.
+
+            on_failed: Called with the name of each service that is given up.
         """
         previous = {
             number: signal.signal(number, self._on_signal)
@@ -111,6 +119,9 @@ class ServiceManager:
                 child.start()
             while not self._stopping:
                 self._once()
+                for name in self._newly_failed():
+                    if on_failed:
+                        on_failed(name)
                 if on_ready and all(
                     child.status is ServiceStatus.RUNNING
                     for child in self._children.values()
@@ -139,6 +150,16 @@ class ServiceManager:
                 key.data()
         for child in self._children.values():
             child.tick()
+
+    def _newly_failed(self) -> list[str]:
+        failed = {
+            name
+            for name, child in self._children.items()
+            if child.status is ServiceStatus.FAILED
+        }
+        newly = sorted(failed - self._failed)
+        self._failed = failed
+        return newly
 
     def _watch_processes(self) -> None:
         """Keep the selector's process descriptors those of the living."""
@@ -236,8 +257,7 @@ def _listen(runtime_dir: Path) -> socket.socket:
         listener.bind(str(path))
     except OSError as e:
         raise ConfigError(
-            f"the runtime directory '{runtime_dir}' cannot be used: "
-            f"{e.strerror or e}",
+            f"the runtime directory '{runtime_dir}' cannot be used: {e.strerror or e}",
             hint="set 'paths.runtime_dir' to a short path of your own",
         ) from e
     listener.listen(16)

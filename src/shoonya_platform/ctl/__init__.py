@@ -1,0 +1,1 @@
+"""shoonyactl: installs, shows and explains the eight services."""

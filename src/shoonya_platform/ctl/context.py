@@ -1,0 +1,127 @@
+"""What the verbs share: the configuration, the store, and ids."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from shoonya_platform.clock import SystemClock
+from shoonya_platform.config.loader import DEFAULT_PATH, Config, load
+from shoonya_platform.config.settings import COMPONENTS, Settings
+from shoonya_platform.domain.orders import (
+    AlertId,
+    BrokerOrderId,
+    ClientOrderId,
+    Order,
+    OrderId,
+)
+from shoonya_platform.errors import NotFound, NotRunning
+from shoonya_platform.store.base import OrderStore
+from shoonya_platform.store.doorbell import Doorbell
+from shoonya_platform.store.sqlite import SqliteOrderStore
+
+LOCAL_PATH = Path(".shoonya/shoonya.toml")
+
+
+class Ctl:
+    """
+    One call of shoonyactl.
+
+    Args:
+        config_path: As given by `--config`, or None.
+    """
+
+    def __init__(self, config_path: Path | None) -> None:
+        self.config_path = config_path
+        self.clock = SystemClock()
+        self._config: Config | None = None
+        self._store: OrderStore | None = None
+
+    @property
+    def config(self) -> Config:
+        if self._config is None:
+            path = self.config_path
+            if (
+                path is None
+                and not os.environ.get("SHOONYA_CONFIG")
+                and not DEFAULT_PATH.exists()
+                and LOCAL_PATH.exists()
+            ):
+                path = LOCAL_PATH
+            self._config = load(path)
+        return self._config
+
+    @property
+    def settings(self) -> Settings:
+        return self.config.settings
+
+    @property
+    def store(self) -> OrderStore:
+        """
+        The order store, once the services have made it.
+
+        Raises:
+            NotRunning: There is none yet.
+        """
+        if self._store is None:
+            path = self.settings.store_path
+            if not path.exists():
+                raise NotRunning(
+                    f"there is no order store at '{path}' yet",
+                    hint="start the services first, or name their configuration "
+                    "with --config",
+                )
+            self._store = SqliteOrderStore(
+                path, service="shoonyactl", run_id=str(os.getpid()), clock=self.clock
+            )
+        return self._store
+
+    def ring(self, *services: str) -> None:
+        bell = Doorbell(self.settings.paths.runtime_dir)
+        bell.ring(*services)
+        bell.close()
+
+    def find_order(self, name: str) -> Order:
+        """
+        Return an order by any of its ids.
+
+        Raises:
+            NotFound: No order has this id.
+        """
+        orders = self.store.orders
+        found = orders.by_client_order_id(ClientOrderId(name))
+        if found is None:
+            found = orders.by_broker_order_id(BrokerOrderId(name))
+        if found is None and name.isdigit() and len(name) < 19:
+            found = orders.get(OrderId(int(name)))
+        if found is None:
+            raise NotFound(
+                f"no order has the id '{name}'",
+                hint="see the newest: shoonyactl order list",
+            )
+        return found
+
+    def find_alert(self, name: str) -> AlertId | None:
+        stored = self.store.alerts.get(AlertId(name))
+        return None if stored is None else stored.alert_id
+
+    def close(self) -> None:
+        if self._store is not None:
+            self._store.close()
+
+
+def check_services(names: tuple[str, ...]) -> list[str]:
+    """
+    Return the named services in start order, all if none is named.
+
+    Raises:
+        NotFound: One of the names is none of the eight.
+    """
+    known = [name.removeprefix("shoonya@").removesuffix(".service") for name in names]
+    for name in known:
+        if name not in COMPONENTS:
+            raise NotFound(
+                f"no service is called '{name}'",
+                hint=f"the eight are {', '.join(sorted(COMPONENTS))}",
+            )
+    return [name for name in COMPONENTS if not known or name in known]

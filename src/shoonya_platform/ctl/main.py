@@ -1,0 +1,110 @@
+"""shoonyactl: one verb a file, loaded when it is asked for."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from pathlib import Path
+
+import click
+
+from shoonya_platform import __version__
+from shoonya_platform.ctl.context import Ctl
+from shoonya_platform.errors import ShoonyaError
+
+#: Each verb, the module that has it, and its line in the overview.  The line stands
+#: here so that `--help` and completion need not load every verb.
+VERBS = {
+    "up": ("up", "Run all eight services in the foreground."),
+    "status": ("status", "Show how the eight services are."),
+    "start": ("start", "Start services and wait until they are ready."),
+    "stop": ("stop", "Stop services in order."),
+    "restart": ("restart", "Restart services and wait until they are ready."),
+    "logs": ("logs", "Show the log lines of services, merged by time."),
+    "trace": ("trace", "Tell the story of an order or an alert."),
+    "alert": ("alert", "Send an alert to the webhook."),
+    "order": ("order", "List, show and cancel orders."),
+    "risk": ("risk", "Show the risk figures; halt, reduce or resume trading."),
+    "paper": ("paper", "Set prices and faults of the paper broker."),
+    "config": ("config", "Show, check or make the configuration."),
+    "install-units": ("install_units", "Install the systemd units."),
+    "uninstall-units": ("uninstall_units", "Remove the systemd units."),
+    "completion": ("completion", "Print the completion script of a shell."),
+}
+
+_EPILOG = """\b
+Examples:
+  shoonyactl status
+  shoonyactl trace O261124-7K3M9QXZ-1
+  shoonyactl logs risk_manager -f
+  shoonyactl restart dashboard
+
+Exit codes: 0 done, 1 failed, 2 wrong usage, 3 not running, 4 no such service or
+order, 10-19 configuration and store, 20-29 broker, 30-39 risk, 124 waited too long.
+"""
+
+
+class _Verbs(click.Group):
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        del ctx
+        return list(VERBS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        del ctx
+        if cmd_name not in VERBS:
+            return None
+        module = importlib.import_module(f"shoonya_platform.ctl.{VERBS[cmd_name][0]}")
+        command: click.Command = module.cli
+        return command
+
+    def format_commands(
+        self, ctx: click.Context, formatter: click.HelpFormatter
+    ) -> None:
+        del ctx
+        with formatter.section("Commands"):
+            formatter.write_dl([(verb, line) for verb, (_, line) in VERBS.items()])
+
+
+@click.command(
+    cls=_Verbs,
+    epilog=_EPILOG,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+@click.option(
+    "--config",
+    "config_path",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="The configuration file  [default: $SHOONYA_CONFIG, "
+    "/etc/shoonya/shoonya.toml, or .shoonya/shoonya.toml here]",
+)
+@click.version_option(__version__, prog_name="shoonyactl")
+@click.pass_context
+def cli(ctx: click.Context, config_path: Path | None) -> None:
+    """Install, show and explain Shoonya's eight services."""
+    ctx.obj = Ctl(config_path)
+    ctx.call_on_close(ctx.obj.close)
+
+
+def main() -> None:
+    """Run shoonyactl; end the process with the error's own exit code."""
+    try:
+        cli.main(standalone_mode=False)
+    except click.exceptions.Exit as e:
+        sys.exit(e.exit_code)
+    except click.Abort:
+        sys.stderr.write("aborted\n")
+        sys.exit(1)
+    except click.ClickException as e:
+        e.show()
+        sys.exit(e.exit_code)
+    except ShoonyaError as e:
+        sys.stderr.write(f"shoonyactl: {e}\n")
+        sys.exit(e.exit_code)
+    except BrokenPipeError:
+        # `shoonyactl … | head`: the reader has had enough.
+        sys.stderr.close()
+        sys.exit(0)
+
+
+if __name__ == "__main__":
+    main()

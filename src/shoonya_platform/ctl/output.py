@@ -1,0 +1,111 @@
+"""stdout is data, stderr is talk: tables for people, JSON for programs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import fields, is_dataclass
+from datetime import UTC, datetime
+from decimal import Decimal
+from pathlib import Path
+
+import click
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+#: A word's colour.  The word is always there: colour alone tells nothing.
+STYLES = {
+    "running": "green",
+    "filled": "green",
+    "completed": "green",
+    "ACTIVE": "green",
+    "accepted": "cyan",
+    "partially_filled": "cyan",
+    "starting": "yellow",
+    "backoff": "yellow",
+    "REDUCING": "yellow",
+    "outcome_unknown": "yellow",
+    "pending_cancel": "yellow",
+    "denied": "red",
+    "rejected": "red",
+    "not_placed": "red",
+    "failed": "red",
+    "HALTED": "red",
+    "stopped": "bright_black",
+    "canceled": "bright_black",
+}
+
+json_option = click.option(
+    "--json", "as_json", is_flag=True, help="Print one JSON document."
+)
+
+
+def print_json(value: object) -> None:
+    click.echo(json.dumps(plain(value), indent=2))
+
+
+def plain(value: object) -> object:
+    """Return what JSON has: prices as text, times in ISO 8601, enums as words."""
+    if is_dataclass(value) and not isinstance(value, type):
+        return {
+            field.name: plain(getattr(value, field.name)) for field in fields(value)
+        }
+    if isinstance(value, datetime):
+        return value.astimezone(UTC).isoformat()
+    if isinstance(value, Decimal | Path):
+        return str(value)
+    if isinstance(value, dict):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [plain(item) for item in value]
+    return value
+
+
+def print_table(headings: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    """Print columns; a heading that ends in `>` has its column right-aligned."""
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for heading in headings:
+        right = heading.endswith(">")
+        table.add_column(
+            heading.rstrip(">"),
+            justify="right" if right else "left",
+            overflow="fold",
+            no_wrap=False,
+        )
+    for row in rows:
+        table.add_row(*(_cell(value) for value in row))
+    console().print(table)
+
+
+def console() -> Console:
+    """Return a console on stdout; a pipe gets wide lines without colours."""
+    found = Console(highlight=False)
+    if not found.is_terminal:
+        found = Console(highlight=False, width=200)
+    return found
+
+
+def _cell(value: object) -> Text:
+    text = "" if value is None else str(value)
+    return Text(text, style=STYLES.get(text, ""))
+
+
+def ago(moment: datetime | None, now: datetime) -> str:
+    """Return how long ago something was: `12 s`, `3 min`, `2 h`, `4 d`."""
+    if moment is None:
+        return ""
+    seconds = max(0.0, (now - moment).total_seconds())
+    for size, unit in ((86_400, "d"), (3_600, "h"), (60, "min")):
+        if seconds >= size:
+            return f"{seconds / size:.0f} {unit}"
+    return f"{seconds:.0f} s"
+
+
+def local(moment: datetime) -> str:
+    """Return a moment in the machine's zone, to the millisecond."""
+    return moment.astimezone().strftime("%Y-%m-%d %H:%M:%S.%f")[:-3]
+
+
+def megabytes(size: int | None) -> str:
+    return "" if size is None else f"{size / 1_048_576:.0f} MB"

@@ -1,0 +1,110 @@
+"""shoonyactl status"""
+
+from __future__ import annotations
+
+import click
+
+from shoonya_platform.ctl.context import Ctl
+from shoonya_platform.ctl.output import (
+    ago,
+    console,
+    json_option,
+    megabytes,
+    plain,
+    print_json,
+    print_table,
+)
+from shoonya_platform.domain.alerts import AlertStatus
+from shoonya_platform.domain.orders import OrderStatus
+from shoonya_platform.errors import NotRunning
+from shoonya_platform.services.units import ServiceView, read_services
+from shoonya_platform.store.base import OrderStore
+
+#: What each service finds waiting for it.
+_QUEUES = {
+    "risk_manager": (OrderStatus.INITIALIZED,),
+    "execution_guard": (OrderStatus.RISK_PASSED,),
+    "command_service": (OrderStatus.GUARD_PASSED, OrderStatus.SUBMITTED),
+    "order_watcher": (
+        OrderStatus.ACCEPTED,
+        OrderStatus.PARTIALLY_FILLED,
+        OrderStatus.PENDING_CANCEL,
+    ),
+    "recovery_service": (OrderStatus.OUTCOME_UNKNOWN,),
+}
+
+
+@click.command()
+@json_option
+@click.pass_obj
+def cli(ctl: Ctl, as_json: bool) -> None:
+    """Show how the eight services are.
+
+    Ends with 3 when not all of them are running.
+
+    \b
+    Examples:
+      shoonyactl status
+      shoonyactl status --json | jq -r '.services[].service'
+    """
+    views = read_services(ctl.settings.paths.runtime_dir)
+    try:
+        queues = queue_lengths(ctl.store)
+        trading = ctl.store.trading.status()
+    except NotRunning:
+        queues, trading = {}, None
+    if as_json:
+        services = [
+            {**_fields(view), "queue": queues.get(view.service, 0)} for view in views
+        ]
+        print_json({"services": services, "trading": trading})
+    else:
+        now = ctl.clock.now()
+        print_table(
+            ["service", "state", "since", "restarts>", "memory>", "queue>", "status"],
+            [
+                (
+                    view.service,
+                    view.state,
+                    ago(view.since, now),
+                    view.restarts,
+                    megabytes(view.memory_bytes),
+                    queues.get(view.service, 0),
+                    _sentence(view),
+                )
+                for view in views
+            ],
+        )
+        if trading is not None and trading.set_by:
+            console().print(
+                f"\ntrading is {trading.state}: {trading.reason} ({trading.set_by}, "
+                f"{ago(trading.set_at, now)} ago)"
+            )
+    if any(view.state != "running" for view in views):
+        raise click.exceptions.Exit(NotRunning.exit_code)
+
+
+def queue_lengths(store: OrderStore) -> dict[str, int]:
+    """Return how many rows wait for each service."""
+    counts = store.orders.count()
+    lengths = {
+        service: sum(counts.get(status, 0) for status in statuses)
+        for service, statuses in _QUEUES.items()
+    }
+    lengths["trading_bot"] = len(
+        store.alerts.in_status(AlertStatus.RECEIVED, limit=10_000)
+    )
+    return lengths
+
+
+def _fields(view: ServiceView) -> dict[str, object]:
+    fields = plain(view)
+    if not isinstance(fields, dict):
+        raise TypeError(f"expected a dataclass, was {type(view).__name__}")
+    return fields
+
+
+def _sentence(view: ServiceView) -> str:
+    if view.state in ("running", "starting"):
+        return view.text
+    return view.cause or view.text
