@@ -38,6 +38,9 @@ def checked_component(name: str) -> str:
 
 def component_of(logger_name: str) -> str:
     """Return the component a logger belongs to, "" for all other loggers."""
+    own = _BY_LOGGER_NAME.get(logger_name)
+    if own is not None:
+        return own
     # "DASHBOARD.APP" is part of the dashboard.
     return _BY_LOGGER_NAME.get(logger_name.partition(".")[0], "")
 

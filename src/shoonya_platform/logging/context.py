@@ -23,7 +23,8 @@ _BOUND: ContextVar[Mapping[str, object]] = ContextVar(
 CONTEXT_ATTRIBUTE = "shoonya_context"
 ENTRY_ATTRIBUTE = "shoonya_entry"
 
-_STANDARD_ATTRIBUTES = frozenset(vars(logging.makeLogRecord({}))) | {
+#: What is no field although it is on the record.
+STANDARD_ATTRIBUTES = frozenset(vars(logging.makeLogRecord({}))) | {
     "message",
     "asctime",
     "taskName",
@@ -90,29 +91,11 @@ def context_of(record: logging.LogRecord) -> Mapping[str, object]:
     extra = {
         field_name(key): value
         for key, value in attributes.items()
-        if key not in _STANDARD_ATTRIBUTES
+        if key not in STANDARD_ATTRIBUTES
     }
     if not extra:
         return bound
     return {**bound, **extra}
-
-
-def set_context(
-    record: logging.LogRecord,
-    context: Mapping[str, object],
-    extra: Mapping[str, object],
-) -> None:
-    """
-    Put *context* on *record*, and *extra* the way the standard library would.
-
-    Unlike the standard library this does not raise for a name that a record
-    has already (`extra={"name": ...}`): it reaches the copies all the same.
-    """
-    attributes = record.__dict__
-    for key, value in extra.items():
-        if key not in _STANDARD_ATTRIBUTES:
-            attributes[key] = value
-    attributes[CONTEXT_ATTRIBUTE] = context
 
 
 def value_text(value: object) -> str:

@@ -11,7 +11,6 @@ import logging
 import sys
 import traceback
 from collections.abc import Mapping
-from typing import Final
 
 from shoonya_platform.logging.components import component_of
 from shoonya_platform.logging.context import (
@@ -22,9 +21,8 @@ from shoonya_platform.logging.context import (
     message_id_text,
     value_text,
 )
+from shoonya_platform.logging.formats import fields_text, quoted
 from shoonya_platform.logging.redaction import Redactor
-
-_NO_FIELDS: Final[Mapping[str, str]] = {}
 
 
 class Entry:
@@ -40,10 +38,19 @@ class Entry:
 
         fields: Context by its lower-case name; never holds `message_id`.
 
+        fields_text: The same as ` name=value name=value`, or "".
+
         message_id: 32 hex digits for the journal's catalog, or "".
     """
 
-    __slots__ = ("component", "detail", "fields", "message", "message_id")
+    __slots__ = (
+        "component",
+        "detail",
+        "fields",
+        "fields_text",
+        "message",
+        "message_id",
+    )
 
     def __init__(
         self,
@@ -51,12 +58,14 @@ class Entry:
         message: str,
         detail: str,
         fields: Mapping[str, str],
+        fields_text: str,
         message_id: str,
     ) -> None:
         self.component = component
         self.message = message
         self.detail = detail
         self.fields = fields
+        self.fields_text = fields_text
         self.message_id = message_id
 
 
@@ -94,36 +103,41 @@ def prepare(record: logging.LogRecord, redactor: Redactor) -> Entry:
         return known
 
     message = _sentence(record)
-    detail = _detail(record)
-    context = context_of(record)
-    fields: Mapping[str, str] = _NO_FIELDS
-    message_id = ""
+    fields: dict[str, str] = {}
+    text = message_id = ""
     probe = message
-    if context:
+    for name, value in context_of(record).items():
         # None is how a caller says that there is no such value.
-        kept = {
-            name: value_text(value)
-            for name, value in context.items()
-            if value is not None
-        }
-        if "message_id" in kept:
-            message_id = message_id_text(context["message_id"])
+        if value is None:
+            continue
+        shown = value if type(value) is str else value_text(value)
+        if name == "message_id":
+            message_id = message_id_text(value)
             if message_id:
-                del kept["message_id"]
-        fields = kept
-        probe += "\n" + "\n".join([f"{name}={value}" for name, value in kept.items()])
-    if detail:
-        probe += "\n" + detail
+                continue
+        fields[name] = shown
+        in_line = shown if shown.isalnum() else quoted(shown)
+        text += f" {name}={in_line}"
+        if in_line is not shown:
+            # Quotes and escapes could hide a secret from the search.
+            probe += f"\n{name}={shown}"
+    probe += text
+    detail = ""
+    # Most records have none of them: look before working.
+    if record.exc_info or record.exc_text or record.stack_info:
+        detail = _detail(record)
+        probe += f"\n{detail}"
 
     if redactor.suspects(probe):
         message = redactor.clean(message)
         fields = dict(redactor.clean_field(*field) for field in fields.items())
+        text = fields_text(fields)
         _clean_attributes(record, redactor)
         if detail:
             detail = _clean_detail(record, detail, redactor)
     record.msg = message
     record.args = ()
-    entry = Entry(component_of(record.name), message, detail, fields, message_id)
+    entry = Entry(component_of(record.name), message, detail, fields, text, message_id)
     record.__dict__[ENTRY_ATTRIBUTE] = entry
     return entry
 
@@ -148,9 +162,6 @@ def _sentence(record: logging.LogRecord) -> str:
 
 
 def _detail(record: logging.LogRecord) -> str:
-    # Most records have neither: look before working.
-    if not record.exc_info and not record.exc_text and not record.stack_info:
-        return ""
     parts = []
     if record.exc_info and not record.exc_text:
         record.exc_text = _traceback_text(record.exc_info)

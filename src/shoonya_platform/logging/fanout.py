@@ -24,7 +24,6 @@ from shoonya_platform.logging.formats import (
     Stamp,
     detail_text,
     escaped,
-    fields_text,
     head_text,
     quoted,
 )
@@ -196,8 +195,7 @@ class FanOutHandler(logging.Handler):
             channel = self._open_channel(component)
         seq = next(channel.counter)
 
-        fields = entry.fields
-        text = fields_text(fields) if fields else ""
+        text = entry.fields_text
         if not own and component:
             # Somebody else's record in our file: say whose.
             text += f" logger={quoted(record.name)}"

@@ -97,6 +97,7 @@ class LogFile:
         """
         with self._lock:
             try:
+                began = time.monotonic()
                 size = self._current_size()
                 if (
                     self._max_bytes
@@ -105,7 +106,15 @@ class LogFile:
                     and self._regular
                 ):
                     self._try_to_rotate(len(data))
-                self._append(data)
+                if self._torn:
+                    # Somebody was killed in the middle of a line: end it.
+                    data = b"\n" + data
+                written = os.write(self._fd, data)
+                if written < len(data):
+                    self._append_rest(data[written:])
+                self._torn = False
+                if time.monotonic() - began > _SUSPICIOUS_SECONDS:
+                    self._rescue(data)
             except OSError as e:
                 self.lost += 1
                 if not self._failing:
@@ -189,26 +198,18 @@ class LogFile:
         _give_to_owner(fd, self._directory)
         return fd
 
-    def _append(self, data: bytes) -> None:
-        if self._torn:
-            # Somebody was killed in the middle of a line: end it.
-            data = b"\n" + data
-        began = time.monotonic()
-        written = os.write(self._fd, data)
-        while written < len(data):
+    def _append_rest(self, data: bytes) -> None:
+        while data:
             # What is in the file is torn unless the rest follows.
             self._torn = True
-            more = os.write(self._fd, data[written:])
-            if not more:
+            written = os.write(self._fd, data)
+            if not written:
                 raise OSError(errno.EIO, os.strerror(errno.EIO))
-            written += more
-        self._torn = False
-        if (
-            time.monotonic() - began > _SUSPICIOUS_SECONDS
-            and self._regular
-            and not os.fstat(self._fd).st_nlink
-        ):
-            # Rotated until it fell off the end while we were held up.
+            data = data[written:]
+
+    def _rescue(self, data: bytes) -> None:
+        """Write again what went to a file that fell off the end meanwhile."""
+        if self._regular and not os.fstat(self._fd).st_nlink:
             self._current_size()
             os.write(self._fd, data)
 

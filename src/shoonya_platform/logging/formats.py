@@ -20,7 +20,7 @@ CONTINUATION = "    | "
 
 _LEVEL_WIDTH = 8
 _NAME_WIDTH = 20
-# Values that need no quotes.  isalnum() before it decides for most ids.
+# Values that need no quotes.
 _BARE = re.compile(r"[\w.,:;/+@%#~<>()\[\]{}!?*&^$'-]+")
 _ESCAPES = {
     "\n": "\\n",
@@ -62,7 +62,7 @@ def _escape(character: str) -> str:
 
 def quoted(value: str) -> str:
     """Return *value* as it stands behind `name=`: bare if that is unambiguous."""
-    if value.isalnum() or _BARE.fullmatch(value):
+    if _BARE.fullmatch(value):
         return value if value.isprintable() else f'"{escaped(value)}"'
     value = value.replace("\\", "\\\\").replace('"', '\\"')
     return f'"{escaped(value)}"'

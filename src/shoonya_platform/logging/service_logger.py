@@ -12,12 +12,14 @@ from typing import TYPE_CHECKING, Any
 
 from shoonya_platform.logging.components import LOGGER_NAMES, checked_component
 from shoonya_platform.logging.context import (
+    CONTEXT_ATTRIBUTE,
+    STANDARD_ATTRIBUTES,
     bound_to_flow,
     field_name,
     normalized,
-    set_context,
 )
-from shoonya_platform.logging.entries import RedactionFilter
+from shoonya_platform.logging.entries import RedactionFilter, prepare
+from shoonya_platform.logging.records import make_record
 from shoonya_platform.logging.redaction import Redactor
 
 if TYPE_CHECKING:
@@ -30,6 +32,9 @@ else:
 #: On the logger of each component, so that no handler, ours or not, sees a
 #: record before it.  Set-up gives it the secrets; names such as `pwd` it knows.
 redaction = RedactionFilter(Redactor())
+_ONLY_REDACTION = [redaction]
+
+_STANDARD_KEYWORDS = frozenset({"exc_info", "stack_info", "stacklevel", "extra"})
 
 
 def standard_logger(component: str) -> logging.Logger:
@@ -137,37 +142,34 @@ class ServiceLogger(_Adapter):
     ) -> None:
         frame: FrameType | None = sys._getframe(2)
         exc_info = stack = None
-        fields = {**bound_to_flow(), **self._context}
-        if context:
+        if not _STANDARD_KEYWORDS.isdisjoint(context):
             exc_info = context.pop("exc_info", None)
             wants_stack = context.pop("stack_info", False)
             frame = _caller(frame, context.pop("stacklevel", 1))
             extra = context.pop("extra", None)
-            if isinstance(extra, Mapping):
+            if extra and isinstance(extra, Mapping):
                 context = {**extra, **context}
-            for key, value in context.items():
-                fields[field_name(key)] = value
-            if exc_info:
-                exc_info = _triple(exc_info)
-            if wants_stack:
-                stack = _stack_text(frame)
-        place = ("(unknown file)", 0, "(unknown function)")
-        if frame is not None:
-            code = frame.f_code
-            place = (code.co_filename, frame.f_lineno, code.co_name)
-        record = logging.getLogRecordFactory()(
-            self.logger.name,
-            level,
-            place[0],
-            place[1],
-            msg,
-            args,
-            exc_info or None,
-            place[2],
-            stack,
-        )
-        set_context(record, fields, context)
-        self.logger.handle(record)
+            exc_info = _triple(exc_info) if exc_info else None
+            stack = _stack_text(frame) if wants_stack else None
+        logger = self.logger
+        record = make_record(logger.name, level, frame, msg, args, exc_info, stack)
+
+        fields = {**bound_to_flow(), **self._context}
+        attributes = record.__dict__
+        for key, value in context.items():
+            fields[field_name(key)] = value
+            # On the record too, as with the standard library; unlike there a name
+            # that is taken (`extra={"name": ...}`) is no error.
+            if key not in STANDARD_ATTRIBUTES:
+                attributes[key] = value
+        attributes[CONTEXT_ATTRIBUTE] = fields
+
+        if logger.filters == _ONLY_REDACTION and not logger.disabled:
+            # What handle() does, without the way round through the filters.
+            prepare(record, redaction.redactor)
+            logger.callHandlers(record)
+        else:
+            logger.handle(record)
 
 
 def get_component_logger(name: str) -> ServiceLogger:
