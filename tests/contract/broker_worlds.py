@@ -127,6 +127,11 @@ for n in range(int(count)):
         self._opened.append(broker)
         return broker
 
+    def open_today(self) -> PaperBroker:
+        """Open the account on the machine's own day, as other processes do."""
+        self.clock.time = datetime.now(UTC)
+        return self.open()
+
     def move_price(self, price: str) -> None:
         self._hand.set_price(Exchange.NFO, SYMBOL, Decimal(price))
 

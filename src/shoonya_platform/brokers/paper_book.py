@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import sqlite3
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta, timezone
+from datetime import datetime
 from decimal import Decimal
 
 from shoonya_platform.brokers.base import (
@@ -20,6 +20,7 @@ from shoonya_platform.brokers.base import (
     Limits,
 )
 from shoonya_platform.brokers.paper_faults import REPORTING, FaultKind, take
+from shoonya_platform.domain.days import trading_day
 from shoonya_platform.domain.instruments import Exchange, Product
 from shoonya_platform.domain.orders import (
     BrokerOrderId,
@@ -33,7 +34,6 @@ from shoonya_platform.domain.orders import (
 )
 from shoonya_platform.domain.positions import Position
 
-_INDIA = timezone(timedelta(hours=5, minutes=30), "IST")
 _NUMBERS_A_DAY = 10**8
 _PAISE = Decimal("0.01")
 _ZERO = Decimal(0)
@@ -395,7 +395,7 @@ class Book:
 
 def first_number(moment: datetime) -> int:
     """Return the first order number of a moment's trading day."""
-    day = int(f"{moment.astimezone(_INDIA):%y%m%d}")
+    day = int(f"{trading_day(moment):%y%m%d}")
     return day * _NUMBERS_A_DAY + 1
 
 
