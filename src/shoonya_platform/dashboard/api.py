@@ -1,0 +1,74 @@
+"""The JSON API: what the page shows, for programs.  `documents` names the keys."""
+
+from __future__ import annotations
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from shoonya_platform.dashboard import documents, queries
+from shoonya_platform.dashboard.sources import Sources
+from shoonya_platform.errors import StoreError
+
+
+class Api:
+    """The handlers below `/api/`, and `/health`."""
+
+    def __init__(self, sources: Sources, run_id: str) -> None:
+        self._sources = sources
+        self._run_id = run_id
+
+    def routes(self) -> list[Route]:
+        return [
+            Route("/health", self.health),
+            Route("/api/services", self.services),
+            Route("/api/trading", self.trading),
+            Route("/api/positions", self.positions),
+            Route("/api/orders", self.orders),
+            Route("/api/orders/{order_id}", self.order),
+            Route("/api/alerts", self.alerts),
+        ]
+
+    async def health(self, request: Request) -> Response:
+        """200 if the dashboard can read the store, else 503."""
+        queries.no_query(request.query_params)
+        answer: dict[str, object] = {
+            "ok": True,
+            "service": "dashboard",
+            "run_id": self._run_id,
+        }
+        try:
+            await self._sources.trading()
+        except StoreError as e:
+            answer |= {"ok": False, "code": "STORE_UNAVAILABLE", "reason": e.sentence}
+        return JSONResponse(answer, status_code=200 if answer["ok"] else 503)
+
+    async def services(self, request: Request) -> Response:
+        queries.no_query(request.query_params)
+        views = await self._sources.services()
+        return JSONResponse({"services": [documents.of_service(v) for v in views]})
+
+    async def trading(self, request: Request) -> Response:
+        queries.no_query(request.query_params)
+        return JSONResponse(documents.of_trading(await self._sources.trading()))
+
+    async def positions(self, request: Request) -> Response:
+        queries.no_query(request.query_params)
+        return JSONResponse(documents.of_book(await self._sources.book()))
+
+    async def orders(self, request: Request) -> Response:
+        query = queries.order_query(request.query_params)
+        page = await self._sources.orders(
+            limit=query.limit, statuses=query.statuses, before=query.before
+        )
+        return JSONResponse(documents.of_order_page(page))
+
+    async def order(self, request: Request) -> Response:
+        queries.no_query(request.query_params)
+        order_id = queries.order_id(request.path_params["order_id"])
+        return JSONResponse(documents.of_story(await self._sources.order(order_id)))
+
+    async def alerts(self, request: Request) -> Response:
+        limit = queries.limit_query(request.query_params)
+        alerts = await self._sources.alerts(limit=limit)
+        return JSONResponse({"alerts": [documents.of_alert(alert) for alert in alerts]})

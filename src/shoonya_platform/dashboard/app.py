@@ -1,0 +1,106 @@
+"""Puts the dashboard together: routes, answers to errors, and the walls around."""
+
+from __future__ import annotations
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, JSONResponse, Response
+from starlette.types import ASGIApp
+
+from shoonya_platform import __version__
+from shoonya_platform.clock import Clock
+from shoonya_platform.dashboard.api import Api
+from shoonya_platform.dashboard.pages import Pages
+from shoonya_platform.dashboard.queries import BadRequest
+from shoonya_platform.dashboard.rendering import Renderer, load_assets
+from shoonya_platform.dashboard.security import SecurityHeaders, TrustedHosts
+from shoonya_platform.dashboard.sources import Sources
+from shoonya_platform.errors import NotFound, StoreError
+from shoonya_platform.logging import get_component_logger
+
+
+def create_app(sources: Sources, clock: Clock, *, host: str, run_id: str) -> ASGIApp:
+    """
+    Return the application.
+
+    Args:
+        host: Where it listens; other names in a request's `Host` are refused.
+
+        run_id: What `/health` says of this process.
+    """
+    assets = load_assets()
+    render = Renderer(clock, assets, __version__)
+    errors = _Errors(render)
+    app = Starlette(
+        routes=[
+            *Api(sources, run_id).routes(),
+            *Pages(sources, render, assets).routes(),
+        ],
+        middleware=[Middleware(TrustedHosts, host=host)],
+        exception_handlers={
+            BadRequest: errors.bad_request,
+            NotFound: errors.not_found,
+            StoreError: errors.unavailable,
+            HTTPException: errors.http,
+            Exception: errors.crash,
+        },
+    )
+    # Around all of it: Starlette answers to a crash outside its own middleware.
+    return SecurityHeaders(app)
+
+
+class _Errors:
+    """Answers in JSON to programs and with a page to people."""
+
+    def __init__(self, render: Renderer) -> None:
+        self._render = render
+        self._logger = get_component_logger("dashboard")
+
+    async def bad_request(self, request: Request, error: Exception) -> Response:
+        assert isinstance(error, BadRequest)  # noqa: S101 - what it is registered for
+        return self._answer(request, 400, error.code, error.message)
+
+    async def not_found(self, request: Request, error: Exception) -> Response:
+        return self._answer(request, 404, "NOT_FOUND", str(error))
+
+    async def unavailable(self, request: Request, error: Exception) -> Response:
+        return self._answer(request, 503, "STORE_UNAVAILABLE", str(error))
+
+    async def http(self, request: Request, error: Exception) -> Response:
+        status = error.status_code if isinstance(error, HTTPException) else 500
+        path = request.url.path[:80]
+        code, reason = {
+            404: ("NOT_FOUND", f"there is nothing at '{path}'"),
+            405: ("METHOD_NOT_ALLOWED", f"'{path}' can only be read: use GET"),
+        }.get(status, ("HTTP_ERROR", f"status {status}"))
+        headers = getattr(error, "headers", None)
+        return self._answer(request, status, code, reason, headers)
+
+    async def crash(self, request: Request, error: Exception) -> Response:
+        self._logger.error(
+            "no answer to %s: %r",
+            request.url.path,
+            error,
+            exc_info=error,
+            extra={"event": "request_crashed"},
+        )
+        return self._answer(
+            request, 500, "CRASHED", "the dashboard made a mistake; its log has more"
+        )
+
+    def _answer(
+        self,
+        request: Request,
+        status: int,
+        code: str,
+        reason: str,
+        headers: dict[str, str] | None = None,
+    ) -> Response:
+        path = request.url.path
+        if path == "/health" or path.startswith("/api/"):
+            body = {"code": code, "reason": reason}
+            return JSONResponse(body, status_code=status, headers=headers)
+        html = self._render("error.html", status=status, code=code, reason=reason)
+        return HTMLResponse(html, status_code=status, headers=headers)

@@ -1,0 +1,114 @@
+"""Reads a request's parameters strictly: a misspelt one is refused, not passed over."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from shoonya_platform.domain.orders import CLOSED, OPEN, OrderId, OrderStatus
+from shoonya_platform.errors import ShoonyaError
+
+DEFAULT_LIMIT = 50
+MAX_LIMIT = 500
+
+#: The largest number SQLite holds.
+_MAX_ID = (1 << 63) - 1
+
+
+class BadRequest(ShoonyaError):
+    """
+    The request cannot be answered as it stands.
+
+    Args:
+        code: A stable word for programs.
+
+        message: Names the parameter and what would be right.
+    """
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrderQuery:
+    """Which orders are asked for."""
+
+    limit: int = DEFAULT_LIMIT
+    statuses: frozenset[OrderStatus] = frozenset()  #: empty means all
+    before: int = 0  #: only smaller order ids; 0 means from the newest
+
+
+def order_query(parameters: Mapping[str, str]) -> OrderQuery:
+    _check_names(parameters, ("status", "limit", "before"))
+    return OrderQuery(
+        limit=_limit(parameters),
+        statuses=_statuses(parameters.get("status")),
+        before=_number(parameters, "before", 1, _MAX_ID) or 0,
+    )
+
+
+def limit_query(parameters: Mapping[str, str]) -> int:
+    _check_names(parameters, ("limit",))
+    return _limit(parameters)
+
+
+def no_query(parameters: Mapping[str, str]) -> None:
+    _check_names(parameters, ())
+
+
+def order_id(text: str) -> OrderId:
+    number = _whole(text)
+    if not 0 < number <= _MAX_ID:
+        raise BadRequest(
+            "ORDER_ID_INVALID", f"order_id: expected our number, was {text[:40]!r}"
+        )
+    return OrderId(number)
+
+
+def _statuses(word: str | None) -> frozenset[OrderStatus]:
+    if word is None:
+        return frozenset()
+    groups = {"open": OPEN, "closed": CLOSED}
+    known = groups | {status.value: frozenset({status}) for status in OrderStatus}
+    if word not in known:
+        raise BadRequest(
+            "PARAMETER_INVALID",
+            f"status: expected one of {', '.join(known)}, was {word[:40]!r}",
+        )
+    return known[word]
+
+
+def _limit(parameters: Mapping[str, str]) -> int:
+    return _number(parameters, "limit", 1, MAX_LIMIT) or DEFAULT_LIMIT
+
+
+def _number(
+    parameters: Mapping[str, str], name: str, least: int, most: int
+) -> int | None:
+    text = parameters.get(name)
+    if text is None:
+        return None
+    number = _whole(text)
+    if not least <= number <= most:
+        raise BadRequest(
+            "PARAMETER_INVALID",
+            f"{name}: expected a whole number from {least} to {most}, "
+            f"was {text[:40]!r}",
+        )
+    return number
+
+
+def _whole(text: str) -> int:
+    """Return the number, or -1 for what is none; 19 digits hold any id."""
+    return int(text) if re.fullmatch("[0-9]{1,19}", text) else -1
+
+
+def _check_names(parameters: Mapping[str, str], known: tuple[str, ...]) -> None:
+    for name in parameters:
+        if name not in known:
+            right = f"known: {', '.join(known)}" if known else "there are none here"
+            raise BadRequest(
+                "PARAMETER_UNKNOWN", f"no parameter {name[:40]!r}; {right}"
+            )

@@ -1,0 +1,117 @@
+"""
+What the dashboard shows, as frozen values: the page and the API render the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+
+from shoonya_platform.domain.alerts import StoredAlert
+from shoonya_platform.domain.orders import Order, OrderEvent, OrderStatus
+from shoonya_platform.domain.positions import ZERO, Position
+from shoonya_platform.domain.trading import TradingStatus
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trading:
+    """Whether orders go out, and to whom."""
+
+    status: TradingStatus
+    broker: str
+    market_hours: str  #: `round_the_clock` or `exchange`
+
+    @property
+    def set_at(self) -> datetime | None:
+        """When the state was set; None if nobody ever did."""
+        return self.status.set_at if self.status.set_by else None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrderPage:
+    """Some orders, newest first, and how many there are altogether."""
+
+    orders: Sequence[Order]
+    counts: dict[OrderStatus, int]
+    next_before: int | None  #: ask on with this; None if these are the last
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Book:
+    """Every position, the open ones first, and what they add up to in rupees."""
+
+    positions: Sequence[Position]
+    realised_today: Decimal  #: by fills since midnight in India
+
+    @property
+    def open_positions(self) -> int:
+        return sum(1 for position in self.positions if position.quantity)
+
+    @property
+    def realised_pnl(self) -> Decimal:
+        return sum((p.realised_pnl for p in self.positions), ZERO)
+
+    @property
+    def unrealised_pnl(self) -> Decimal:
+        return sum((p.unrealised_pnl for p in self.positions), ZERO)
+
+    @property
+    def total_pnl(self) -> Decimal:
+        return self.realised_pnl + self.unrealised_pnl
+
+    @property
+    def exposure(self) -> Decimal:
+        return sum((p.exposure for p in self.positions), ZERO)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hop:
+    """One event in an order's story, and how long it was in coming."""
+
+    event: OrderEvent
+    begin_ms: float  #: since the story's first event
+    delay_ms: float  #: since the event before
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrderStory:
+    """An order, what it came from, and its way through the services."""
+
+    order: Order
+    alert: StoredAlert | None
+    siblings: Sequence[Order]  #: the other orders of its alert
+    hops: Sequence[Hop]
+
+    @property
+    def total_ms(self) -> float:
+        """From the first event to the last."""
+        return self.hops[-1].begin_ms if self.hops else 0.0
+
+
+def hops(events: Iterable[OrderEvent]) -> list[Hop]:
+    """
+    Return events with the delay of each.
+
+    A wall clock that was set back in between shows as a negative delay.
+    """
+    told: list[Hop] = []
+    first: datetime | None = None
+    before: datetime | None = None
+    for event in events:
+        first = first or event.occurred_at
+        before = before or event.occurred_at
+        told.append(
+            Hop(
+                event=event,
+                begin_ms=_ms(first, event.occurred_at),
+                delay_ms=_ms(before, event.occurred_at),
+            )
+        )
+        before = event.occurred_at
+    return told
+
+
+def _ms(begin: datetime, end: datetime) -> float:
+    return round((end - begin).total_seconds() * 1000, 3)

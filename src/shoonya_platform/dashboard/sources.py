@@ -1,0 +1,149 @@
+"""
+Where the dashboard's figures come from.
+
+The store is used in its one thread only, and services are asked for in another: a
+manager or a systemd that hangs must not keep the store's heartbeat waiting.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Collection, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
+from typing import TypeVar
+
+from shoonya_platform.clock import Clock
+from shoonya_platform.dashboard.results import (
+    Book,
+    OrderPage,
+    OrderStory,
+    Trading,
+    hops,
+)
+from shoonya_platform.domain.alerts import StoredAlert
+from shoonya_platform.domain.days import day_begin
+from shoonya_platform.domain.orders import OrderId, OrderStatus
+from shoonya_platform.errors import NotFound, StoreError
+from shoonya_platform.services.units import ServiceView
+from shoonya_platform.store.base import OrderStore, ServiceBeat
+
+_T = TypeVar("_T")
+
+ReadServices = Callable[[Sequence[ServiceBeat]], list[ServiceView]]
+
+
+class Sources:
+    """
+    Reads for the page and for the API.
+
+    Every method raises `StoreError` if the store does not answer.
+
+    Args:
+        read_services: Given the store's heartbeats; may wait.
+
+        executor: The store's thread.
+
+        broker: The configured broker's name.
+
+        market_hours: `round_the_clock` or `exchange`.
+    """
+
+    def __init__(
+        self,
+        store: OrderStore,
+        read_services: ReadServices,
+        clock: Clock,
+        *,
+        executor: Executor,
+        broker: str,
+        market_hours: str,
+    ) -> None:
+        self._store = store
+        self._read_services = read_services
+        self._clock = clock
+        self._executor = executor
+        self._units_executor = ThreadPoolExecutor(1, "units")
+        self._broker = broker
+        self._market_hours = market_hours
+
+    async def services(self) -> list[ServiceView]:
+        """Return how the eight are; without the store, as their supervisor says."""
+        try:
+            beats = await self._in_store(self._store.services.all)
+        except StoreError:
+            # Never mind: the page shows elsewhere that the store does not answer.
+            beats = []
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(
+            self._units_executor, self._read_services, beats
+        )
+
+    async def trading(self) -> Trading:
+        return Trading(
+            status=await self._in_store(self._store.trading.status),
+            broker=self._broker,
+            market_hours=self._market_hours,
+        )
+
+    async def orders(
+        self, *, limit: int, statuses: Collection[OrderStatus] = (), before: int = 0
+    ) -> OrderPage:
+        def read() -> OrderPage:
+            # One more than asked for tells whether there are more.
+            orders = self._store.orders.recent(
+                limit=limit + 1, statuses=statuses, before=before
+            )
+            is_last = len(orders) <= limit
+            return OrderPage(
+                orders=orders[:limit],
+                counts=self._store.orders.count(),
+                next_before=None if is_last else orders[limit - 1].order_id,
+            )
+
+        return await self._in_store(read)
+
+    async def order(self, order_id: OrderId) -> OrderStory:
+        """
+        Return one order's story.
+
+        Raises:
+            NotFound: There is no such order.
+        """
+
+        def read() -> OrderStory:
+            order = self._store.orders.get(order_id)
+            if order is None:
+                raise NotFound(f"there is no order {order_id}")
+            events = self._store.orders.events(alert_id=order.alert_id)
+            return OrderStory(
+                order=order,
+                alert=self._store.alerts.get(order.alert_id),
+                siblings=[
+                    other
+                    for other in self._store.orders.of_alert(order.alert_id)
+                    if other.order_id != order_id
+                ],
+                # The alert's own events belong to each of its orders' stories.
+                hops=hops(e for e in events if e.order_id in (None, order_id)),
+            )
+
+        return await self._in_store(read)
+
+    async def alerts(self, *, limit: int) -> list[StoredAlert]:
+        return await self._in_store(lambda: self._store.alerts.recent(limit=limit))
+
+    async def book(self) -> Book:
+        def read() -> Book:
+            positions = sorted(
+                self._store.positions.all(), key=lambda position: not position.quantity
+            )
+            since = day_begin(self._clock.now())
+            return Book(
+                positions=positions,
+                realised_today=self._store.positions.realised_since(since),
+            )
+
+        return await self._in_store(read)
+
+    async def _in_store(self, read: Callable[[], _T]) -> _T:
+        return await asyncio.get_running_loop().run_in_executor(self._executor, read)
