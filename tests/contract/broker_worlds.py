@@ -181,6 +181,7 @@ def an_order(
     trigger_price=None,
     tradingsymbol=SYMBOL,
     time_in_force=TimeInForce.DAY,
+    product=Product.NRML,
 ) -> PlaceOrder:
     return PlaceOrder(
         client_order_id=ClientOrderId(client_order_id),
@@ -191,7 +192,7 @@ def an_order(
         order_type=order_type,
         price=None if price is None else Decimal(price),
         trigger_price=None if trigger_price is None else Decimal(trigger_price),
-        product=Product.NRML,
+        product=product,
         time_in_force=time_in_force,
     )
 

@@ -22,6 +22,21 @@ from hypothesis.stateful import (
     rule,
     run_state_machine_as_test,
 )
+
+from shoonya_platform.brokers.base import Broker
+from shoonya_platform.domain.instruments import Exchange, Product
+from shoonya_platform.domain.orders import (
+    BrokerOrderId,
+    OrderStatus,
+    OrderType,
+    Side,
+    TimeInForce,
+)
+from shoonya_platform.errors import (
+    BrokerRejected,
+    BrokerUnavailable,
+    OutcomeUnknown,
+)
 from tests.contract.broker_worlds import (
     CASH,
     LOT,
@@ -34,21 +49,6 @@ from tests.contract.broker_worlds import (
     in_book,
     named,
     statuses,
-)
-
-from shoonya_platform.brokers.base import Broker
-from shoonya_platform.domain.instruments import Exchange
-from shoonya_platform.domain.orders import (
-    BrokerOrderId,
-    OrderStatus,
-    OrderType,
-    Side,
-    TimeInForce,
-)
-from shoonya_platform.errors import (
-    BrokerRejected,
-    BrokerUnavailable,
-    OutcomeUnknown,
 )
 
 #: How often the placing process is killed, each time at another moment.
@@ -171,7 +171,18 @@ def test_b06_triggered_stop_limit_order_keeps_to_its_limit(world, broker):
     assert (order.status, order.average_price) == (OrderStatus.FILLED, Decimal(112))
 
 
-def test_b07_order_filled_in_part_can_be_canceled_and_keeps_its_fills(world):
+def test_b07_stop_limit_order_trades_at_the_price_that_triggers_it(world, broker):
+    world.move_price("100")
+    placed = broker.place(
+        an_order(order_type=OrderType.STOP_LIMIT, trigger_price="110", price="112")
+    )
+
+    world.move_price("111")
+
+    assert in_book(broker, placed).average_price == Decimal(111)
+
+
+def test_b08_order_filled_in_part_can_be_canceled_and_keeps_its_fills(world):
     world.limit_fills(2 * LOT)
     broker = world.open()
     world.move_price("100")
@@ -190,7 +201,7 @@ def test_b07_order_filled_in_part_can_be_canceled_and_keeps_its_fills(world):
     books_agree(broker)
 
 
-def test_b08_immediate_order_cancels_what_it_did_not_get_at_once(world):
+def test_b09_immediate_order_cancels_what_it_did_not_get_at_once(world):
     world.limit_fills(LOT)
     broker = world.open()
 
@@ -214,7 +225,7 @@ def test_b08_immediate_order_cancels_what_it_did_not_get_at_once(world):
         pytest.param(a_limit_order(price="-5"), id="negative-price"),
     ],
 )
-def test_b09_request_that_cannot_be_read_is_refused_at_once_with_a_reason(
+def test_b10_request_that_cannot_be_read_is_refused_at_once_with_a_reason(
     broker, order
 ):
     with pytest.raises(BrokerRejected) as refusal:
@@ -238,7 +249,7 @@ def test_b09_request_that_cannot_be_read_is_refused_at_once_with_a_reason(
         ),
     ],
 )
-def test_b10_order_the_exchange_refuses_is_accepted_and_rejected_by_report(
+def test_b11_order_the_exchange_refuses_is_accepted_and_rejected_by_report(
     broker, order
 ):
     placed = broker.place(order)
@@ -250,7 +261,7 @@ def test_b10_order_the_exchange_refuses_is_accepted_and_rejected_by_report(
     assert broker.limits().margin_used == 0
 
 
-def test_b11_order_whose_answer_was_lost_is_found_by_its_client_order_id(world, broker):
+def test_b12_order_whose_answer_was_lost_is_found_by_its_client_order_id(world, broker):
     world.answer_too_late()
 
     with pytest.raises(OutcomeUnknown):
@@ -260,7 +271,7 @@ def test_b11_order_whose_answer_was_lost_is_found_by_its_client_order_id(world, 
     assert order.status is OrderStatus.FILLED
 
 
-def test_b12_request_that_was_lost_is_absent_from_the_order_book(world, broker):
+def test_b13_request_that_was_lost_is_absent_from_the_order_book(world, broker):
     world.lose_request()
 
     with pytest.raises(OutcomeUnknown):
@@ -270,7 +281,7 @@ def test_b12_request_that_was_lost_is_absent_from_the_order_book(world, broker):
     assert broker.reports() == []
 
 
-def test_b13_same_client_order_id_sent_twice_is_two_orders(broker):
+def test_b14_same_client_order_id_sent_twice_is_two_orders(broker):
     first = broker.place(an_order("O-twice"))
     second = broker.place(an_order("O-twice"))
 
@@ -279,7 +290,7 @@ def test_b13_same_client_order_id_sent_twice_is_two_orders(broker):
     books_agree(broker)
 
 
-def test_b14_reports_lead_to_what_the_books_say(world, broker):
+def test_b15_reports_lead_to_what_the_books_say(world, broker):
     world.move_price("100")
     resting = broker.place(a_limit_order("O-1", price="90"))
     broker.place(an_order("O-2", side=Side.SELL, quantity=2 * LOT))
@@ -299,7 +310,7 @@ def test_b14_reports_lead_to_what_the_books_say(world, broker):
     books_agree(broker)
 
 
-def test_b15_order_of_another_program_is_shown_without_a_client_order_id(world, broker):
+def test_b16_order_of_another_program_is_shown_without_a_client_order_id(world, broker):
     placed = world.place_elsewhere(an_order())
 
     assert in_book(broker, placed).client_order_id is None
@@ -308,7 +319,7 @@ def test_b15_order_of_another_program_is_shown_without_a_client_order_id(world, 
     assert [position.quantity for position in broker.positions()] == [LOT]
 
 
-def test_b16_cancel_of_an_unknown_or_closed_order_is_refused(broker):
+def test_b17_cancel_of_an_unknown_or_closed_order_is_refused(broker):
     filled = broker.place(an_order())
 
     for broker_order_id in (filled, "26112500009999", "no number", ""):
@@ -316,7 +327,7 @@ def test_b16_cancel_of_an_unknown_or_closed_order_is_refused(broker):
             broker.cancel(BrokerOrderId(broker_order_id))
 
 
-def test_b17_cancel_without_an_answer_may_be_asked_again(world, broker):
+def test_b18_cancel_without_an_answer_may_be_asked_again(world, broker):
     world.move_price("100")
     placed = broker.place(a_limit_order())
 
@@ -349,7 +360,7 @@ def test_b17_cancel_without_an_answer_may_be_asked_again(world, broker):
         ),
     ],
 )
-def test_b18_broker_that_is_down_answers_nothing_and_takes_nothing(world, broker, call):
+def test_b19_broker_that_is_down_answers_nothing_and_takes_nothing(world, broker, call):
     world.go_down()
 
     with pytest.raises(BrokerUnavailable):
@@ -358,7 +369,7 @@ def test_b18_broker_that_is_down_answers_nothing_and_takes_nothing(world, broker
     assert broker.order_book() == []
 
 
-def test_b19_reports_begin_with_the_object_and_are_told_once(world, broker):
+def test_b20_reports_begin_with_the_object_and_are_told_once(world, broker):
     broker.place(an_order("O-before"))
 
     later = world.open()
@@ -374,7 +385,7 @@ def test_b19_reports_begin_with_the_object_and_are_told_once(world, broker):
     }
 
 
-def test_b20_limits_follow_orders_and_positions(world, broker):
+def test_b21_limits_follow_orders_and_positions(world, broker):
     world.move_price("100")
     assert broker.limits().available == CASH
 
@@ -392,7 +403,7 @@ def test_b20_limits_follow_orders_and_positions(world, broker):
     assert (limits.margin_used, limits.cash) == (0, CASH + 10 * LOT)
 
 
-def test_b21_order_that_closes_a_position_needs_no_margin(world, broker):
+def test_b22_order_that_closes_a_position_needs_no_margin(world, broker):
     world.move_price("600")
     broker.place(an_order(quantity=25 * LOT))
     assert broker.limits().available < 600 * LOT * 2
@@ -403,7 +414,29 @@ def test_b21_order_that_closes_a_position_needs_no_margin(world, broker):
     assert broker.limits().available == CASH
 
 
-def test_b22_last_price_and_instrument_are_told(world, broker):
+def test_b23_position_is_closed_free_of_margin_only_once(world, broker):
+    world.move_price("100")
+    broker.place(an_order())
+    broker.place(a_limit_order("O-2", side=Side.SELL, price="120"))
+    assert broker.limits().margin_used == 100 * LOT
+
+    broker.place(a_limit_order("O-3", side=Side.SELL, price="130"))
+
+    assert broker.limits().margin_used == (100 + 130) * LOT
+
+
+def test_b24_products_are_positions_of_their_own(broker):
+    broker.place(an_order(product=Product.NRML))
+    broker.place(an_order(product=Product.MIS, side=Side.SELL))
+
+    assert {(p.product, p.quantity) for p in broker.positions()} == {
+        (Product.NRML, LOT),
+        (Product.MIS, -LOT),
+    }
+    books_agree(broker)
+
+
+def test_b25_last_price_and_instrument_are_told(world, broker):
     world.move_price("101.5")
 
     assert broker.last_price(Exchange.NFO, SYMBOL) == Decimal("101.5")
@@ -414,7 +447,7 @@ def test_b22_last_price_and_instrument_are_told(world, broker):
     assert broker.instrument(Exchange.NFO, "NOSUCHTHING") is None
 
 
-def test_b23_times_are_aware_and_ids_are_distinct(broker):
+def test_b26_times_are_aware_and_ids_are_distinct(broker):
     placed = [broker.place(an_order(f"O-{n}")) for n in range(5)]
 
     assert len(set(placed)) == 5
@@ -424,7 +457,7 @@ def test_b23_times_are_aware_and_ids_are_distinct(broker):
         assert trade.fill.filled_at.utcoffset() == timedelta(0)
 
 
-def test_b24_processes_that_place_at_once_lose_nothing(world):
+def test_b27_processes_that_place_at_once_lose_nothing(world):
     count = 100
     placers = [world.spawn_placer(name, count) for name in ("P", "Q", "R")]
 
@@ -444,7 +477,7 @@ def test_b24_processes_that_place_at_once_lose_nothing(world):
     books_agree(broker)
 
 
-def test_b25_process_killed_while_placing_leaves_whole_orders_only(world):
+def test_b28_process_killed_while_placing_leaves_whole_orders_only(world):
     acknowledged: set[str] = set()
     for attempt in range(KILLS):
         placer = world.spawn_placer(f"K{attempt}", 100_000)
@@ -546,7 +579,7 @@ class AnyTrading(RuleBasedStateMachine):
 
 
 @pytest.mark.parametrize("kind", WORLDS)
-def test_b26_whatever_is_traded_the_books_and_the_money_agree(kind):
+def test_b29_whatever_is_traded_the_books_and_the_money_agree(kind):
     class Trading(AnyTrading):
         world_class = WORLDS[kind]
 

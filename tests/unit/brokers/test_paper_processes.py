@@ -3,9 +3,8 @@
 import subprocess
 import sys
 
-from tests.contract.broker_worlds import PaperWorld, books_agree
-
 from shoonya_platform.domain.orders import OrderStatus
+from tests.contract.broker_worlds import PaperWorld, books_agree
 
 TRADER = """
 import random, sys
@@ -23,8 +22,8 @@ from shoonya_platform.errors import BrokerRejected
 path, seed = Path(sys.argv[1]), int(sys.argv[2])
 rng = random.Random(seed)
 broker = PaperBroker(
-    path, PaperSettings(max_fill_quantity=130),
-    catalogue=Catalogue(catalogue_defaults()), clock=SystemClock(), timeout_seconds=30.0,
+    path, PaperSettings(max_fill_quantity=130), clock=SystemClock(),
+    catalogue=Catalogue(catalogue_defaults()), timeout_seconds=30.0,
 )
 mine, told, closed = [], set(), set()
 for n in range(150):
