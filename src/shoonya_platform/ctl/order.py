@@ -31,7 +31,7 @@ def cli() -> None:
 @cli.command("list")
 @click.option(
     "--status",
-    type=click.Choice([*_GROUPS, *OrderStatus]),
+    type=click.Choice([*_GROUPS, *(status.value for status in OrderStatus)]),
     multiple=True,
     help="Only orders with this status; may be repeated.",
 )

@@ -53,7 +53,9 @@ def price(ctl: Ctl, instrument: str, rupees: str) -> None:
 
 
 @cli.command()
-@click.argument("kind", type=click.Choice([*FaultKind, "none"]))
+@click.argument(
+    "kind", type=click.Choice([*(kind.value for kind in FaultKind), "none"])
+)
 @click.option(
     "--count", type=click.IntRange(min=1), default=1, help="How often it strikes."
 )

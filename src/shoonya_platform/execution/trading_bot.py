@@ -119,7 +119,13 @@ class TradingBot:
                 key = (exchange, leg.tradingsymbol)
                 try:
                     if leg.price is not None:
-                        self._quotes.note_price(*key, leg.price)
+                        # A limit is a wish, not a quote: it is one only where no
+                        # price was ever heard of.
+                        if (
+                            not leg.order_type.needs_price
+                            or self._store.positions.last_price(*key) is None
+                        ):
+                            self._quotes.note_price(*key, leg.price)
                         prices[key] = leg.price
                     elif key not in prices:
                         price = self._quotes.last_price(*key)

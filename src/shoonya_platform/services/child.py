@@ -55,6 +55,8 @@ class Child:
         environ: What the process gets as its environment.
 
         tell: Called with a sentence at every change an operator wants to know of.
+
+        policy: When it starts again after a crash.
     """
 
     def __init__(
@@ -64,13 +66,14 @@ class Child:
         environ: Mapping[str, str],
         clock: Clock,
         tell: Callable[[str, str], None],
+        policy: RestartPolicy,
     ) -> None:
         self.name = name
         self.pidfd: int | None = None
         self._environ = environ
         self._clock = clock
         self._tell = tell
-        self._policy = RestartPolicy()
+        self._policy = policy
         self._process: subprocess.Popen[bytes] | None = None
         self._status = ServiceStatus.STOPPED
         self._since: datetime | None = None

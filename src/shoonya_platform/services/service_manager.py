@@ -26,6 +26,7 @@ from shoonya_platform.errors import AlreadyRunning, ConfigError, NotRunning
 from shoonya_platform.services.child import Child, ServiceHealth, ServiceStatus
 from shoonya_platform.services.control import ask, control_path, read_line
 from shoonya_platform.services.isolated import IsolatedService
+from shoonya_platform.services.policy import RestartPolicy
 
 __all__ = ["IsolatedService", "ServiceHealth", "ServiceManager", "ServiceStatus"]
 
@@ -48,6 +49,8 @@ class ServiceManager:
 
         tell: Called with a service's name and a sentence at each change.
 
+        policy: Makes each service's restart policy.
+
     Raises:
         AlreadyRunning: Another manager runs there.
         ConfigError: The directory cannot be used.
@@ -61,6 +64,7 @@ class ServiceManager:
         environ: Mapping[str, str] | None = None,
         clock: Clock | None = None,
         tell: Callable[[str, str], None] | None = None,
+        policy: Callable[[], RestartPolicy] = RestartPolicy,
     ) -> None:
         clock = clock or SystemClock()
         self._clock = clock
@@ -74,6 +78,7 @@ class ServiceManager:
                 os.environ if environ is None else environ,
                 clock,
                 tell or _tell_stderr,
+                policy(),
             )
             for name in services
         }
