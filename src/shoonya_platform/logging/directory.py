@@ -94,8 +94,10 @@ def _try_to_write(path: str) -> None:
             return
         if e.errno not in _NOT_SUPPORTED:
             raise
-        if not os.access(path, os.W_OK | os.X_OK, effective_ids=True):
-            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES)) from e
+        # The file system knows no such files: one with a name, then.
+        probe = os.path.join(path, f".probe.{os.getpid()}")
+        os.close(os.open(probe, os.O_CREAT | os.O_WRONLY | os.O_CLOEXEC, 0o600))
+        os.unlink(probe)
 
 
 def _why(error: OSError) -> str:

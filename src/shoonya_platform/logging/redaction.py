@@ -65,8 +65,8 @@ class Redactor:
 
     Args:
         secrets:
-            Values known to be secret.  Those shorter than four characters and
-            empty ones are ignored.
+            Values known to be secret, without the white space around them.
+            Those shorter than four characters are ignored.
     """
 
     def __init__(self, secrets: Iterable[str] = ()) -> None:
@@ -80,9 +80,10 @@ class Redactor:
         )
         # Casefolding is done character by character (lower() is not), so what is
         # contained in a text is contained in the casefolded one.
-        hints = {re.escape(hint) for hint in _HINTS}
-        hints |= {re.escape(spelling.casefold()) for spelling in spellings}
+        folded = {re.escape(spelling.casefold()) for spelling in spellings}
+        hints = folded | {re.escape(hint) for hint in _HINTS}
         self._suspicion = re.compile("|".join(sorted(hints)))
+        self._folded = re.compile("|".join(sorted(folded))) if folded else None
 
     def suspects(self, text: str) -> bool:
         """Say whether `clean` might change *text*; never wrongly no."""
@@ -104,9 +105,10 @@ class Redactor:
 
     def clean_name(self, name: str) -> str:
         """Return *name*, or another one if it is itself a secret."""
-        if self._values is None or self.clean(name) == name:
-            return name
-        return "redacted"
+        # Names are written in lower case in one copy, in upper case in the other.
+        if self._folded is not None and self._folded.search(name.casefold()):
+            return "redacted"
+        return name
 
 
 def _without_value(match: re.Match[str]) -> str:
@@ -118,6 +120,8 @@ def _without_value(match: re.Match[str]) -> str:
 
 def _spellings(secret: str) -> Iterator[str]:
     """Yield the forms in which a secret may be printed, itself first."""
+    # One that was read from a file often still has its line break.
+    secret = secret.strip()
     if len(secret) < MINIMUM_SECRET_LENGTH or not secret.strip("*"):
         return
     yield secret
