@@ -29,9 +29,10 @@ from shoonya_platform.brokers.base import (
     Limits,
     PlaceOrder,
 )
-from shoonya_platform.brokers.paper_book import Book, PaperOrder, prune
+from shoonya_platform.brokers.paper_book import Book, prune
 from shoonya_platform.brokers.paper_faults import Fault, FaultKind
 from shoonya_platform.brokers.paper_prices import PaperSettings, Prices
+from shoonya_platform.brokers.paper_rows import PaperOrder
 from shoonya_platform.brokers.paper_session import PaperSession
 from shoonya_platform.clock import Clock
 from shoonya_platform.domain.instruments import Exchange, Instrument
@@ -108,21 +109,19 @@ class PaperBroker:
     def name(self) -> str:
         return "paper"
 
-    # -- requests --------------------------------------------------------------
-
     def place(self, order: PlaceOrder) -> BrokerOrderId:
         self._raise_if_down()
         with self._session.writing(request=True) as connection:
             book = Book(connection, self._clock.now())
             fault = faults.take(connection, faults.PLACING, book.now)
             kind = None if fault is None else fault.kind
-            number = None
+            # A lost request has no number, and no answer to hand it over with.
+            number = BrokerOrderId("")
             if kind not in (FaultKind.REFUSE, FaultKind.LOSE_REQUEST):
                 number = self._place(book, order, order.client_order_id)
         if kind is FaultKind.REFUSE:
             raise BrokerRejected("Rejected : RED:refused on demand")
         self._answer(fault)
-        assert number is not None  # noqa: S101  # a lost request has no answer
         return number
 
     def place_external(self, order: PlaceOrder) -> BrokerOrderId:
@@ -142,8 +141,6 @@ class PaperBroker:
         self._answer(fault)
         if refused is not None:
             raise BrokerRejected(refused)
-
-    # -- readings --------------------------------------------------------------
 
     def reports(self) -> list[ExecutionReport]:
         self._step()
@@ -196,8 +193,6 @@ class PaperBroker:
     def close(self) -> None:
         self._session.close()
 
-    # -- what only a paper broker can do ---------------------------------------
-
     def set_price(self, exchange: Exchange, tradingsymbol: str, price: Decimal) -> None:
         """
         Let the market trade at a price, in rupees; orders that it touches fill.
@@ -210,7 +205,7 @@ class PaperBroker:
         with self._session.writing() as connection:
             book = Book(connection, self._clock.now())
             self._prices.set(connection, exchange, tradingsymbol, price, book.now)
-            self._advance(book, book.working(exchange, tradingsymbol))
+            self._advance(book, exchange, tradingsymbol)
             book.settle()
 
     def add_fault(
@@ -236,14 +231,7 @@ class PaperBroker:
         """Forget all faults, and let go the orders that one of them holds."""
         with self._session.writing() as connection:
             connection.execute("DELETE FROM faults")
-            for order in Book(connection, self._clock.now()).working():
-                if order.held_until is not None:
-                    connection.execute(
-                        "UPDATE orders SET held_until = NULL WHERE number = ?",
-                        (order.number,),
-                    )
-
-    # -- inside ----------------------------------------------------------------
+            Book(connection, self._clock.now()).release()
 
     def _opened(self, connection: sqlite3.Connection) -> None:
         opened_at = connection.execute("SELECT opened_at FROM account").fetchone()[0]
@@ -324,29 +312,27 @@ class PaperBroker:
 
     def _step(self) -> None:
         self._raise_if_down()
-        with self._session.connected() as connection:
-            # Looking first keeps an idle market from taking the writers' turn.
-            query = (
-                "SELECT 1 FROM orders"
-                " WHERE status IN ('accepted', 'partially_filled') LIMIT 1"
-            )
-            if connection.execute(query).fetchone() is None:
+        # Looking first keeps a market that stands still from taking the turn of
+        # those who write.
+        with self._reading() as book:
+            if not any(
+                book.due(exchange, symbol, self._last(book, exchange, symbol))
+                for exchange, symbol in book.worked()
+            ):
                 return
         with self._session.writing() as connection:
             book = Book(connection, self._clock.now())
-            self._advance(book, book.working())
+            for exchange, symbol in book.worked():
+                self._advance(book, exchange, symbol)
             book.settle()
 
-    def _advance(self, book: Book, orders: list[PaperOrder]) -> None:
-        prices: dict[tuple[Exchange, str], Decimal | None] = {}
-        for order in orders:
-            key = (order.exchange, order.tradingsymbol)
-            if key not in prices:
-                prices[key] = self._last(book, *key)
+    def _advance(self, book: Book, exchange: Exchange, tradingsymbol: str) -> None:
+        last = self._last(book, exchange, tradingsymbol)
+        for order in book.due(exchange, tradingsymbol, last):
             matching.advance(
                 book,
                 order,
-                prices[key],
+                last,
                 is_arriving=False,
                 max_fill_quantity=self._settings.max_fill_quantity,
             )

@@ -9,103 +9,47 @@ what the positions and the working orders block; each change has its report.
 from __future__ import annotations
 
 import sqlite3
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
 
 from shoonya_platform.brokers.base import (
-    BrokerOrder,
     BrokerTrade,
     ExecutionReport,
     Limits,
 )
 from shoonya_platform.brokers.paper_faults import REPORTING, FaultKind, take
-from shoonya_platform.domain.days import trading_day
+from shoonya_platform.brokers.paper_rows import (
+    NUMBERS_A_DAY,
+    PaperOrder,
+    decimal_text,
+    fill_of,
+    first_number,
+    order_of,
+    position_margin,
+    position_of,
+)
 from shoonya_platform.domain.instruments import Exchange, Product
 from shoonya_platform.domain.orders import (
     BrokerOrderId,
-    ClientOrderId,
-    Fill,
     OrderStatus,
-    OrderType,
-    Side,
-    TimeInForce,
-    TradeId,
 )
 from shoonya_platform.domain.positions import Position
 
-_NUMBERS_A_DAY = 10**8
-_PAISE = Decimal("0.01")
 _ZERO = Decimal(0)
-_WORKING = (OrderStatus.ACCEPTED, OrderStatus.PARTIALLY_FILLED)
 _WORKING_SQL = "status IN ('accepted', 'partially_filled')"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PaperOrder:
-    """An order as the book has it; prices and values in rupees."""
-
-    number: int
-    client_order_id: ClientOrderId | None
-    exchange: Exchange
-    tradingsymbol: str
-    side: Side
-    product: Product
-    quantity: int
-    order_type: OrderType
-    price: Decimal | None
-    trigger_price: Decimal | None
-    time_in_force: TimeInForce
-    status: OrderStatus
-    #: Always true of an order without a trigger price.
-    is_triggered: bool
-    held_until: datetime | None
-    filled_quantity: int
-    filled_value: Decimal
-    #: What the account must have for the whole quantity.
-    margin: Decimal
-    reason: str
-    updated_at: datetime
-
-    @property
-    def broker_order_id(self) -> BrokerOrderId:
-        return BrokerOrderId(f"{self.number:014d}")
-
-    @property
-    def is_working(self) -> bool:
-        return self.status in _WORKING
-
-    @property
-    def leaves_quantity(self) -> int:
-        return self.quantity - self.filled_quantity if self.is_working else 0
-
-    @property
-    def blocked(self) -> Decimal:
-        """The margin that the order itself blocks; what is filled, positions do."""
-        if not self.margin:
-            return _ZERO
-        return (self.margin * self.leaves_quantity / self.quantity).quantize(_PAISE)
-
-    @property
-    def claim(self) -> BrokerOrder:
-        return BrokerOrder(
-            broker_order_id=self.broker_order_id,
-            client_order_id=self.client_order_id,
-            exchange=self.exchange,
-            tradingsymbol=self.tradingsymbol,
-            side=self.side,
-            product=self.product,
-            quantity=self.quantity,
-            status=self.status,
-            filled_quantity=self.filled_quantity,
-            average_price=(
-                self.filled_value / self.filled_quantity
-                if self.filled_quantity
-                else None
-            ),
-            reason=self.reason,
-            updated_at=self.updated_at,
-        )
+# A buyer waits for the price to fall to the limit, or to rise to the trigger.
+_DUE = f"""
+    SELECT * FROM (
+        SELECT *, CAST(iif(is_triggered, price, trigger_price) AS REAL) AS waits_for
+        FROM orders
+        WHERE {_WORKING_SQL} AND exchange = :exchange AND tradingsymbol = :tradingsymbol
+    )
+    WHERE number < :first OR waits_for IS NULL OR time_in_force = 'IOC'
+        OR iif((side = 'BUY') = is_triggered,
+               :last <= waits_for + 1e-6, :last >= waits_for - 1e-6)
+    ORDER BY number
+"""  # noqa: S608
 
 
 class Book:
@@ -126,31 +70,50 @@ class Book:
             connection.execute("SELECT 1 FROM faults LIMIT 1").fetchone() is not None
         )
 
-    # -- reading ---------------------------------------------------------------
-
     def orders(self) -> list[PaperOrder]:
         """Return the orders of the day."""
         rows = self.connection.execute(
             "SELECT * FROM orders WHERE number >= ? AND number < ? ORDER BY number",
             self._day,
         )
-        return [_order(row) for row in rows]
+        return [order_of(row) for row in rows]
 
-    def working(
-        self, exchange: Exchange | None = None, tradingsymbol: str = ""
+    def working(self, exchange: Exchange, tradingsymbol: str) -> list[PaperOrder]:
+        """Return what may still be filled of one instrument, oldest first."""
+        rows = self.connection.execute(
+            f"SELECT * FROM orders WHERE {_WORKING_SQL}"  # noqa: S608
+            " AND exchange = ? AND tradingsymbol = ? ORDER BY number",
+            (exchange, tradingsymbol),
+        ).fetchall()
+        return [order_of(row) for row in rows]
+
+    def worked(self) -> list[tuple[Exchange, str]]:
+        """Return the instruments that have working orders."""
+        rows = self.connection.execute(
+            "SELECT DISTINCT exchange, tradingsymbol FROM orders"  # noqa: S608
+            f" WHERE {_WORKING_SQL}"
+        ).fetchall()
+        return [(Exchange(row[0]), row[1]) for row in rows]
+
+    def due(
+        self, exchange: Exchange, tradingsymbol: str, last: Decimal | None
     ) -> list[PaperOrder]:
-        """Return what may still be filled, of any day, oldest first."""
-        if exchange is None:
-            rows = self.connection.execute(
-                f"SELECT * FROM orders WHERE {_WORKING_SQL} ORDER BY number"  # noqa: S608
-            )
-        else:
-            rows = self.connection.execute(
-                f"SELECT * FROM orders WHERE {_WORKING_SQL}"  # noqa: S608
-                " AND exchange = ? AND tradingsymbol = ? ORDER BY number",
-                (exchange, tradingsymbol),
-            )
-        return [_order(row) for row in rows.fetchall()]
+        """
+        Return the working orders that a last price may touch, oldest first.
+
+        A coarse look in floats, so that hundreds of resting orders cost nothing;
+        whether one is touched is for the exact look to say.
+        """
+        rows = self.connection.execute(
+            _DUE,
+            {
+                "exchange": exchange,
+                "tradingsymbol": tradingsymbol,
+                "first": self._first_number,
+                "last": None if last is None else float(last),
+            },
+        ).fetchall()
+        return [order_of(row) for row in rows]
 
     def find(self, broker_order_id: str) -> PaperOrder | None:
         if not (broker_order_id.isascii() and broker_order_id.isdigit()):
@@ -158,7 +121,7 @@ class Book:
         row = self.connection.execute(
             "SELECT * FROM orders WHERE number = ?", (int(broker_order_id[:18]),)
         ).fetchone()
-        return None if row is None else _order(row)
+        return None if row is None else order_of(row)
 
     def trades(self) -> list[BrokerTrade]:
         """Return the trades of the day."""
@@ -173,14 +136,14 @@ class Book:
             BrokerTrade(
                 broker_order_id=BrokerOrderId(f"{row['order_number']:014d}"),
                 client_order_id=row["client_order_id"],
-                fill=_fill(row),
+                fill=fill_of(row),
             )
             for row in rows
         ]
 
     def positions(self) -> list[Position]:
         rows = self.connection.execute("SELECT * FROM positions")
-        return [_position(row) for row in rows]
+        return [position_of(row) for row in rows]
 
     def position(
         self, exchange: Exchange, tradingsymbol: str, product: Product
@@ -191,7 +154,7 @@ class Book:
             (exchange, tradingsymbol, product),
         ).fetchone()
         if row is not None:
-            return _position(row)
+            return position_of(row)
         return Position(
             strategy="", exchange=exchange, tradingsymbol=tradingsymbol, product=product
         )
@@ -223,22 +186,20 @@ class Book:
         found = []
         for row in rows:
             then = replace(
-                _order(row),
+                order_of(row),
                 status=OrderStatus(row["then_status"]),
                 filled_quantity=row["then_quantity"],
                 filled_value=Decimal(row["then_value"]),
                 reason=row["then_reason"],
                 updated_at=datetime.fromisoformat(row["then_at"]),
             )
-            fill = None if row["trade_number"] is None else _fill(row)
+            fill = None if row["trade_number"] is None else fill_of(row)
             found.append(ExecutionReport(order=then.claim, fill=fill))
         return found, rows[-1]["report_id"] if rows else after
 
     def last_report(self) -> int:
         query = "SELECT coalesce(max(report_id), 0) FROM reports"
         return int(self.connection.execute(query).fetchone()[0])
-
-    # -- changing --------------------------------------------------------------
 
     def next_number(self) -> int:
         return self._next("orders")
@@ -256,8 +217,8 @@ class Book:
                 order.product,
                 order.quantity,
                 order.order_type,
-                _text(order.price),
-                _text(order.trigger_price),
+                decimal_text(order.price),
+                decimal_text(order.trigger_price),
                 order.time_in_force,
                 order.status,
                 order.is_triggered,
@@ -307,6 +268,13 @@ class Book:
         self._change(order, after, trade)
         self._move_position(order, quantity, price)
         return after
+
+    def release(self) -> None:
+        """Let go the orders that a fault holds."""
+        self.connection.execute(
+            "UPDATE orders SET held_until = NULL WHERE held_until IS NOT NULL"  # noqa: S608
+            f" AND {_WORKING_SQL}"
+        )
 
     def settle(self) -> None:
         """Write down what the changes did to the money."""
@@ -390,18 +358,7 @@ class Book:
 
     @property
     def _day(self) -> tuple[int, int]:
-        return self._first_number - 1, self._first_number - 1 + _NUMBERS_A_DAY
-
-
-def first_number(moment: datetime) -> int:
-    """Return the first order number of a moment's trading day."""
-    day = int(f"{trading_day(moment):%y%m%d}")
-    return day * _NUMBERS_A_DAY + 1
-
-
-def position_margin(position: Position) -> Decimal:
-    """Return what a position blocks: its full value, as there is no leverage."""
-    return (abs(position.quantity) * position.average_price).quantize(_PAISE)
+        return self._first_number - 1, self._first_number - 1 + NUMBERS_A_DAY
 
 
 def prune(connection: sqlite3.Connection, before: datetime) -> None:
@@ -416,59 +373,4 @@ def prune(connection: sqlite3.Connection, before: datetime) -> None:
     connection.execute("DELETE FROM reports WHERE order_number < ?", (first,))
     connection.execute(
         "DELETE FROM positions WHERE quantity = 0 AND updated_at < ?", (moment,)
-    )
-
-
-def _text(value: Decimal | None) -> str | None:
-    return None if value is None else str(value)
-
-
-def _decimal(text: str | None) -> Decimal | None:
-    return None if text is None else Decimal(text)
-
-
-def _order(row: sqlite3.Row) -> PaperOrder:
-    held_until = row["held_until"]
-    return PaperOrder(
-        number=row["number"],
-        client_order_id=row["client_order_id"],
-        exchange=Exchange(row["exchange"]),
-        tradingsymbol=row["tradingsymbol"],
-        side=Side(row["side"]),
-        product=Product(row["product"]),
-        quantity=row["quantity"],
-        order_type=OrderType(row["order_type"]),
-        price=_decimal(row["price"]),
-        trigger_price=_decimal(row["trigger_price"]),
-        time_in_force=TimeInForce(row["time_in_force"]),
-        status=OrderStatus(row["status"]),
-        is_triggered=bool(row["is_triggered"]),
-        held_until=None if held_until is None else datetime.fromisoformat(held_until),
-        filled_quantity=row["filled_quantity"],
-        filled_value=Decimal(row["filled_value"]),
-        margin=Decimal(row["margin"]),
-        reason=row["reason"],
-        updated_at=datetime.fromisoformat(row["updated_at"]),
-    )
-
-
-def _fill(row: sqlite3.Row) -> Fill:
-    return Fill(
-        trade_id=TradeId(f"{row['trade_number']:014d}"),
-        quantity=row["trade_quantity"],
-        price=Decimal(row["trade_price"]),
-        filled_at=datetime.fromisoformat(row["filled_at"]),
-    )
-
-
-def _position(row: sqlite3.Row) -> Position:
-    return Position(
-        strategy="",
-        exchange=Exchange(row["exchange"]),
-        tradingsymbol=row["tradingsymbol"],
-        product=Product(row["product"]),
-        quantity=row["quantity"],
-        average_price=Decimal(row["average_price"]),
-        realised_pnl=Decimal(row["realised"]),
-        updated_at=datetime.fromisoformat(row["updated_at"]),
     )

@@ -12,7 +12,8 @@ from datetime import datetime
 from decimal import Decimal
 
 from shoonya_platform.brokers.base import PlaceOrder
-from shoonya_platform.brokers.paper_book import Book, PaperOrder, first_number
+from shoonya_platform.brokers.paper_book import Book
+from shoonya_platform.brokers.paper_rows import PaperOrder, first_number
 from shoonya_platform.domain.instruments import Instrument
 from shoonya_platform.domain.orders import OrderStatus, OrderType, Side, TimeInForce
 

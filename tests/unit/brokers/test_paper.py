@@ -9,7 +9,7 @@ import pytest
 
 from shoonya_platform.brokers.base import PlaceOrder
 from shoonya_platform.brokers.paper import FaultKind, PaperBroker, PaperSettings
-from shoonya_platform.brokers.paper_book import first_number
+from shoonya_platform.brokers.paper_rows import first_number
 from shoonya_platform.domain.catalogue import Catalogue
 from shoonya_platform.domain.data import catalogue_defaults
 from shoonya_platform.domain.instruments import Exchange, Product
@@ -121,9 +121,6 @@ def status(broker: PaperBroker, broker_order_id: str) -> OrderStatus:
     return order.status
 
 
-# -- the trading day -----------------------------------------------------------------
-
-
 def test_order_numbers_are_fourteen_digits_that_begin_with_the_day_in_india(
     broker, clock
 ):
@@ -208,9 +205,6 @@ def test_numbers_of_the_day_are_found_by_an_index(broker, path):
     assert "USING INTEGER PRIMARY KEY" in plan[3]
 
 
-# -- partial fills -------------------------------------------------------------------
-
-
 def test_each_look_at_the_market_fills_one_chunk_at_most(open_broker):
     broker = open_broker(max_fill_quantity=2 * LOT)
     placed = broker.place(market(quantity=5 * LOT))
@@ -234,9 +228,6 @@ def test_walking_price_fills_a_resting_order_with_time(open_broker, clock):
         if status(broker, placed) is OrderStatus.FILLED:
             return
     pytest.fail("the price never came by")
-
-
-# -- faults --------------------------------------------------------------------------
 
 
 def test_fault_ordered_by_one_process_befalls_another(open_broker, broker):
@@ -371,8 +362,6 @@ def test_impossible_fault_is_refused(broker, fault):
     with pytest.raises(NotAllowed):
         broker.add_fault(*fault)
 
-
-# -- a file that cannot be used ------------------------------------------------------
 
 CALLS = [
     pytest.param(lambda broker: broker.place(market()), id="place"),
