@@ -4,7 +4,7 @@ import subprocess
 import sys
 
 from shoonya_platform.domain.orders import OrderStatus
-from tests.contract.broker_worlds import PaperWorld, books_agree
+from tests.contract.broker_worlds import SYMBOL, PaperWorld, books_agree
 
 TRADER = """
 import random, sys
@@ -76,3 +76,23 @@ def test_processes_that_place_cancel_read_and_match_at_once_keep_the_books(tmp_p
     held = sum(abs(p.quantity) * p.average_price for p in broker.positions())
     assert abs(broker.limits().margin_used - held) < 1
     world.close()
+
+
+def test_eight_processes_that_begin_the_book_at_once_share_one(tmp_path):
+    path = tmp_path / "paper.db"
+    placers = [
+        subprocess.Popen(
+            [sys.executable, "-c", PaperWorld.PLACER, path, f"P{n}", "2", SYMBOL, "65"],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for n in range(8)
+    ]
+    placed: set[str] = set()
+    for placer in placers:
+        out, err = placer.communicate(timeout=60)
+        assert placer.returncode == 0, err
+        placed |= set(out.split())
+
+    assert len(placed) == 16
