@@ -7,8 +7,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
 from tests.booted import machine as machines
 from tests.booted.machine import Machine
+from tests.booted.platform import Platform
 
 ROOT = Path(__file__).parents[2]
 CHECKOUT = "/srv/shoonya"
@@ -36,6 +38,14 @@ def machine() -> Iterator[Machine]:
         yield booted
     finally:
         booted.destroy()
+
+
+@pytest.fixture(scope="session")
+def platform(machine: Machine) -> Platform:
+    """The platform on that machine, installed and started as the guide says."""
+    installed = Platform(machine)
+    installed.install()
+    return installed
 
 
 def wheelhouse() -> Path:

@@ -1,0 +1,302 @@
+"""The eight services under systemd, installed by the documented command."""
+
+import re
+
+import pytest
+
+from shoonya_platform.config.settings import COMPONENTS
+from shoonya_platform.testing.waiting import eventually
+from tests.booted.platform import CONFIG, unit
+
+
+@pytest.fixture(autouse=True)
+def _running(platform):
+    """Each test begins with eight ready services and clean counters of restarts."""
+    platform.machine.run("systemctl", "reset-failed", "shoonya@*.service")
+    platform.machine.run("systemctl", "start", "shoonya.target")
+    platform.wait_until_ready()
+
+
+def test_documented_command_leaves_eight_ready_services(platform):
+    status = platform.ctl("status")
+
+    assert {s["service"]: s["state"] for s in status["services"]} == dict.fromkeys(
+        COMPONENTS, "running"
+    )
+
+
+@pytest.mark.parametrize("name", COMPONENTS)
+def test_status_text_is_a_sentence_for_systemctl_status(platform, name):
+    eventually(lambda: platform.show(name, "StatusText")["StatusText"])
+
+
+def test_alert_becomes_two_filled_orders(platform):
+    platform.wait_until_filled_once(platform.send())
+
+
+@pytest.mark.parametrize("name", COMPONENTS)
+def test_killed_service_comes_back_and_no_order_is_lost_or_doubled(platform, name):
+    before = platform.pids()
+    in_flight = platform.send()
+
+    killed = platform.kill(name)
+    if name == "execution_service":
+        # Nobody listens: the sender is refused and sends again, as TradingView does.
+        platform.wait_for_replacement(name, killed)
+    meanwhile = platform.send()
+
+    platform.wait_for_replacement(name, killed)
+    platform.wait_until_filled_once(in_flight)
+    platform.wait_until_filled_once(meanwhile)
+    after = platform.pids()
+    assert {n: p for n, p in after.items() if n != name} == {
+        n: p for n, p in before.items() if n != name
+    }
+    assert platform.show(name, "NRestarts") == {"NRestarts": "1"}
+
+
+def test_restart_of_the_dashboard_leaves_the_others_alone(platform):
+    before = platform.pids()
+
+    platform.machine.run("systemctl", "restart", "shoonya@dashboard")
+
+    after = platform.pids()
+    assert [name for name in COMPONENTS if after[name] != before[name]] == ["dashboard"]
+    platform.wait_until_ready()
+
+
+def test_service_that_crashes_a_fourth_time_in_five_minutes_stays_down(platform):
+    # Clean counters have forgotten the first start, which counts too.
+    platform.machine.run("systemctl", "restart", "shoonya@risk_manager")
+    for _ in range(3):
+        platform.wait_for_replacement("risk_manager", platform.kill("risk_manager"))
+    platform.kill("risk_manager")
+
+    eventually(lambda: platform.states()["risk_manager"] == "failed")
+    others = {n: s for n, s in platform.states().items() if n != "risk_manager"}
+    assert set(others.values()) == {"active"}
+
+
+def test_service_that_hangs_is_replaced_by_its_watchdog(platform):
+    folder = f"/run/systemd/system/{unit('risk_manager')}.d"
+    platform.machine.run("mkdir", "-p", folder)
+    platform.machine.run(
+        "tee", f"{folder}/soon.conf", stdin="[Service]\nWatchdogSec=2s\n"
+    )
+    try:
+        platform.machine.run("systemctl", "daemon-reload")
+        platform.machine.run("systemctl", "restart", "shoonya@risk_manager")
+        hung = platform.pids()["risk_manager"]
+        platform.machine.run("kill", "-STOP", str(hung))
+
+        platform.wait_for_replacement("risk_manager", hung)
+        assert platform.show("risk_manager", "NRestarts") == {"NRestarts": "1"}
+    finally:
+        platform.machine.run("rm", "-r", folder)
+        platform.machine.run("systemctl", "daemon-reload")
+        platform.machine.run("systemctl", "restart", "shoonya@risk_manager")
+
+
+def test_stop_ends_every_service_in_order(platform):
+    platform.machine.run("systemctl", "stop", "shoonya.target")
+
+    eventually(lambda: set(platform.states().values()) == {"inactive"})
+    results = {name: platform.show(name, "Result")["Result"] for name in COMPONENTS}
+    assert set(results.values()) == {"success"}
+
+
+def test_journal_of_a_unit_holds_its_own_lines_and_only_those(platform):
+    platform.wait_until_filled_once(platform.send())
+
+    entries = platform.journal("--unit=shoonya@order_watcher")
+
+    of_others = [
+        entry
+        for entry in entries
+        if unit("order_watcher") not in (entry.get("_SYSTEMD_UNIT"), entry.get("UNIT"))
+    ]
+    assert of_others == []
+    components = {e["SHOONYA_COMPONENT"] for e in entries if "SHOONYA_COMPONENT" in e}
+    assert components == {"order_watcher"}
+    assert "order_filled" in {entry.get("SHOONYA_EVENT") for entry in entries}
+
+
+@pytest.mark.parametrize("name", COMPONENTS)
+def test_file_and_journal_hold_the_same_records_and_nobody_elses(platform, name):
+    platform.wait_until_filled_once(platform.send())
+
+    def in_file() -> set[tuple[str, str]]:
+        lines = platform.log(name)
+        names = {line.split("|")[2].strip() for line in lines if line[:2] == "20"}
+        assert names == {name.upper()}
+        found = (re.search(r" run=(\w+) seq=(\d+)", line) for line in lines)
+        return {(match[1], match[2]) for match in found if match}
+
+    def in_journal() -> set[tuple[str, str]]:
+        entries = platform.journal(f"SHOONYA_COMPONENT={name}")
+        assert {entry["_SYSTEMD_UNIT"] for entry in entries} == {unit(name)}
+        return {(e["SHOONYA_RUN"], e["SHOONYA_SEQ"]) for e in entries}
+
+    eventually(lambda: in_file() == in_journal() != set())
+
+
+def test_order_can_be_followed_through_the_files_by_its_number(platform):
+    alert_id = platform.send()
+    platform.wait_until_filled_once(alert_id)
+    number = platform.orders(alert_id)[0]["order_id"]
+
+    found = platform.machine.run(
+        "sh", "-c", f"grep -l 'order_id={number} ' /opt/shoonya/logs/*.log"
+    ).stdout.split()
+
+    assert {path.rsplit("/", 1)[-1] for path in found} >= {
+        "trading_bot.log",
+        "risk_manager.log",
+        "execution_guard.log",
+        "command_service.log",
+        "order_watcher.log",
+    }
+
+
+def test_all_eight_come_up_after_a_reboot_and_go_on_trading(platform):
+    before = platform.send()
+    platform.wait_until_filled_once(before)
+
+    platform.machine.reboot()
+
+    platform.wait_until_ready()
+    platform.wait_until_filled_once(before)
+    platform.wait_until_filled_once(platform.send())
+
+
+@pytest.mark.parametrize(
+    ("broken", "named"),
+    [
+        pytest.param("[risk]\nmax_daily_los = 5\n", "max_daily_los", id="unknown-key"),
+        pytest.param('[webhook]\nport = "many"\n', "webhook.port", id="wrong-type"),
+        pytest.param("[risk\n", CONFIG, id="no-toml"),
+    ],
+)
+def test_unusable_configuration_ends_with_78_and_is_not_restarted(
+    platform, broken, named
+):
+    before = platform.pids()
+    good = platform.machine.run("cat", CONFIG).stdout
+    try:
+        platform.machine.run("tee", CONFIG, stdin=broken)
+        done = platform.machine.run(
+            "systemctl", "restart", "shoonya@risk_manager", check=False
+        )
+
+        assert done.returncode != 0
+        shown = platform.show(
+            "risk_manager", "ExecMainStatus", "NRestarts", "ActiveState"
+        )
+        assert shown == {
+            "ExecMainStatus": "78",
+            "NRestarts": "0",
+            "ActiveState": "failed",
+        }
+        invocation = platform.show("risk_manager", "InvocationID")["InvocationID"]
+
+        def is_said() -> bool:
+            entries = platform.journal(f"_SYSTEMD_INVOCATION_ID={invocation}")
+            said = "\n".join(str(entry["MESSAGE"]) for entry in entries)
+            assert named in said
+            assert "Traceback" not in said
+            return True
+
+        eventually(is_said)
+    finally:
+        platform.machine.run("tee", CONFIG, stdin=good)
+    others = {n: p for n, p in platform.pids().items() if n != "risk_manager"}
+    assert others == {n: p for n, p in before.items() if n != "risk_manager"}
+
+
+def test_limits_are_those_that_were_promised(platform):
+    shown = platform.show(
+        "trading_bot",
+        "CPUQuotaPerSecUSec",
+        "MemoryMax",
+        "Restart",
+        "StartLimitBurst",
+        "StartLimitIntervalUSec",
+        "TimeoutStopUSec",
+        "WatchdogUSec",
+        "User",
+    )
+
+    # Their effect needs cgroup controllers, which a container may lack.
+    assert shown == {
+        "CPUQuotaPerSecUSec": "800ms",
+        "MemoryMax": str(2 * 1024**3),
+        "Restart": "on-failure",
+        "StartLimitBurst": "4",
+        "StartLimitIntervalUSec": "5min",
+        "TimeoutStopUSec": "30s",
+        "WatchdogUSec": "30s",
+        "User": "shoonya",
+    }
+
+
+def test_webhook_secret_reaches_its_service_and_no_other(platform):
+    secret = platform.machine.run(
+        "cat", "/etc/shoonya/credentials/webhook_secret"
+    ).stdout.strip()
+    pids = " ".join(str(pid) for pid in platform.pids().values())
+
+    environments = platform.machine.run(
+        "sh", "-c", f"for p in {pids}; do cat /proc/$p/environ; done"
+    ).stdout
+    holders = platform.machine.run("sh", "-c", "ls -d /run/credentials/shoonya@*")
+
+    assert secret not in environments
+    assert holders.stdout.split() == [
+        "/run/credentials/shoonya@execution_service.service"
+    ]
+
+
+def test_second_install_is_an_upgrade_that_keeps_settings_and_secrets(platform):
+    kept = f"sha256sum {CONFIG} /etc/shoonya/credentials/*"
+    before = platform.machine.run("sh", "-c", kept).stdout
+    pids = platform.pids()
+    alert_id = platform.send()
+    platform.wait_until_filled_once(alert_id)
+
+    platform.install()
+
+    assert platform.machine.run("sh", "-c", kept).stdout == before
+    assert all(platform.pids()[name] not in (0, pids[name]) for name in COMPONENTS)
+    platform.wait_until_filled_once(alert_id)
+
+
+def test_install_units_again_changes_nothing_and_leaves_an_override_alone(platform):
+    own = f"/etc/systemd/system/{unit('dashboard')}.d/override.conf"
+    platform.machine.run("tee", own, stdin="[Service]\nMemoryMax=1G\n")
+    try:
+        document = platform.ctl("install-units")
+
+        assert {f["change"] for f in document["files"]} == {"unchanged"}
+        assert document["verified"] is True
+        assert platform.show("dashboard", "MemoryMax") == {"MemoryMax": str(1024**3)}
+        dry = platform.machine.run("shoonyactl", "install-units", "--dry-run")
+        assert dry.stdout == ""
+    finally:
+        platform.machine.run("rm", own)
+        platform.machine.run("systemctl", "daemon-reload")
+
+
+def test_uninstall_takes_the_units_and_leaves_the_orders(platform):
+    alert_id = platform.send()
+    platform.wait_until_filled_once(alert_id)
+    try:
+        platform.machine.run("shoonyactl", "uninstall-units", "--yes")
+
+        left = platform.machine.run(
+            "systemctl", "list-unit-files", "shoonya*", check=False
+        ).stdout
+        assert "0 unit files listed" in left
+        assert platform.machine.run("pgrep", "-u", "shoonya", check=False).stdout == ""
+    finally:
+        platform.install()
+    platform.wait_until_filled_once(alert_id)
