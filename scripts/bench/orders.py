@@ -1,0 +1,143 @@
+"""
+Prints how long an alert takes from the webhook to its fill, on the paper broker.
+
+Beside it, in the same run, the floor: what the disk and the kernel take for the
+commits and doorbells that such an order cannot do without.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import socket
+import sqlite3
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT))
+
+from shoonya_platform.domain.orders import AlertId  # noqa: E402 the path comes first
+from tests.acceptance.platform import Platform, entry  # noqa: E402
+
+SETTINGS = """
+[risk]
+max_exposure = 1000000000
+max_open_positions = 100000
+"""
+
+#: The 202, the intention, the broker's answer.
+DURABLE_COMMITS = 3
+#: Plan, risk, guard, and the fill.
+OTHER_COMMITS = 4
+DOORBELLS = 5
+
+
+def quantile(values: list[float], share: float) -> float:
+    return sorted(values)[min(len(values) - 1, int(share * len(values)))]
+
+
+def show(name: str, milliseconds: list[float]) -> None:
+    print(
+        f"{name:34} {statistics.median(milliseconds):9.3f} "
+        f"{quantile(milliseconds, 0.99):9.3f} {max(milliseconds):9.3f}"
+    )
+
+
+def timed(deed: Callable[[], object], count: int) -> list[float]:
+    found = []
+    for _ in range(count):
+        began = time.perf_counter()
+        deed()
+        found.append((time.perf_counter() - began) * 1000)
+    return found
+
+
+def commits(folder: Path, level: str, count: int) -> list[float]:
+    connection = sqlite3.connect(folder / f"floor-{level}.db", isolation_level=None)
+    connection.execute("PRAGMA journal_mode = WAL")
+    connection.execute(f"PRAGMA synchronous = {level}")
+    connection.execute("CREATE TABLE t (a INTEGER PRIMARY KEY, b TEXT)")
+
+    def commit() -> None:
+        connection.execute("BEGIN IMMEDIATE")
+        connection.execute("INSERT INTO t (b) VALUES ('x')")
+        connection.execute("COMMIT")
+
+    found = timed(commit, count)
+    connection.close()
+    return found
+
+
+def doorbells(count: int) -> list[float]:
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
+
+    def ring() -> None:
+        ours.send(b"")
+        theirs.recv(1)
+
+    found = timed(ring, count)
+    ours.close()
+    theirs.close()
+    return found
+
+
+def one_by_one(platform: Platform, count: int) -> tuple[list[float], list[float]]:
+    """Return milliseconds until the broker's acknowledgement, and until the fill."""
+    store = platform.store()
+    accepted, filled = [], []
+    for number in range(count):
+        alert_id = platform.accept(entry(f"one-{number}", f"NIFTY28DEC27C{number + 1}"))
+        platform.outcome(alert_id)
+        at: dict[str, datetime] = {
+            event.trigger: event.occurred_at
+            for event in store.orders.events(alert_id=AlertId(alert_id))
+        }
+        began = at["alert_received"]
+        accepted.append((at["accepted"] - began).total_seconds() * 1000)
+        filled.append((at["filled"] - began).total_seconds() * 1000)
+    store.close()
+    return accepted, filled
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--orders", type=int, default=200)
+    count = parser.parse_args().orders
+    # On the disk, not in a memory file system: the point is what the disk takes.
+    with tempfile.TemporaryDirectory(dir="/var/tmp") as name:
+        folder = Path(name)
+        durable = commits(folder, "FULL", count)
+        normal = commits(folder, "NORMAL", count)
+        bells = doorbells(count)
+        with Platform(folder, SETTINGS) as platform:
+            accepted, filled = one_by_one(platform, count)
+    floor = (
+        DURABLE_COMMITS * statistics.median(durable)
+        + OTHER_COMMITS * statistics.median(normal)
+        + DOORBELLS * statistics.median(bells)
+    )
+    print(f"{count} orders, one by one, {os.cpu_count()} cores; milliseconds")
+    print(f"{'':34} {'p50':>9} {'p99':>9} {'max':>9}")
+    show("a durable commit", durable)
+    show("a commit that does not wait", normal)
+    show("a doorbell", bells)
+    show("webhook to broker acknowledgement", accepted)
+    show("webhook to fill", filled)
+    print(
+        f"floor {floor:.3f} ms: {DURABLE_COMMITS} durable commits, {OTHER_COMMITS} "
+        f"others, {DOORBELLS} doorbells (p50)"
+    )
+    print(
+        f"acknowledgement / floor {statistics.median(accepted) / floor:.2f}, "
+        f"fill / floor {statistics.median(filled) / floor:.2f} (p50)"
+    )
+
+
+if __name__ == "__main__":
+    main()
