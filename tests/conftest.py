@@ -1,8 +1,12 @@
 """What holds for every test: no setting of the developer's shell reaches it."""
 
 import os
+from collections.abc import Iterator
 
 import pytest
+
+from shoonya_platform.store.sqlite import SqliteOrderStore
+from shoonya_platform.testing.clock import FakeClock
 
 for name in list(os.environ):
     if name.startswith("SHOONYA_") or name in (
@@ -36,3 +40,18 @@ def pytest_runtest_makereport(item, call):
         reason = report.longrepr[2] if report.longrepr else ""
         report.longrepr = f"{item.nodeid} could not run: {reason}"
     return report
+
+
+@pytest.fixture
+def clock() -> FakeClock:
+    return FakeClock()
+
+
+@pytest.fixture
+def store(tmp_path, clock) -> Iterator[SqliteOrderStore]:
+    """A store of its own file, as a service named `tests` sees it."""
+    opened = SqliteOrderStore(
+        tmp_path / "orders.db", service="tests", run_id="run-1", clock=clock
+    )
+    yield opened
+    opened.close()
