@@ -147,9 +147,11 @@ def _table() -> dict[tuple[OrderStatus, OrderTrigger], OrderStatus]:
         (S.PENDING_CANCEL, T.CANCEL_REJECTED): S.ACCEPTED,
         # A fill that crosses our cancel; the cancel is still outstanding.
         (S.PENDING_CANCEL, T.PARTIALLY_FILLED): S.PENDING_CANCEL,
-        # The exchange filled what it had already confirmed as canceled.
+        # The exchange filled what it had already confirmed as ended: a fill is
+        # money, and counts whatever was said before it.
         (S.CANCELED, T.PARTIALLY_FILLED): S.CANCELED,
         (S.CANCELED, T.FILLED): S.FILLED,
+        (S.EXPIRED, T.PARTIALLY_FILLED): S.EXPIRED,
         (S.EXPIRED, T.FILLED): S.FILLED,
     }
     for status in BEFORE_BROKER:
