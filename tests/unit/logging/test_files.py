@@ -7,7 +7,7 @@ import time
 import pytest
 
 from shoonya_platform.logging.files import LogFile, RotationBusyError
-from tests.unit.logging.support import backups
+from tests.unit.logging.support import backups, open_descriptors
 
 
 @pytest.fixture
@@ -325,11 +325,11 @@ def test_threads_lose_no_record_at_rotations(make, path):
 
 
 def test_no_descriptor_is_left_open(make):
-    before = len(os.listdir("/proc/self/fd"))
+    before = open_descriptors()
     file = make(max_bytes=1)
 
     for _ in range(10):
         file.write(b"a\n")
     file.close()
 
-    assert len(os.listdir("/proc/self/fd")) == before
+    assert open_descriptors() == before
