@@ -1,0 +1,115 @@
+"""Money adds up, whatever the fills are and whatever order they come in."""
+
+from decimal import Decimal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from shoonya_platform.domain.instruments import Exchange, Product
+from shoonya_platform.domain.orders import Side
+from shoonya_platform.domain.positions import ZERO, Position
+
+BUY, SELL = Side.BUY, Side.SELL
+FLAT = Position(
+    strategy="straddle",
+    exchange=Exchange.NFO,
+    tradingsymbol="NIFTY28DEC27F",
+    product=Product.NRML,
+)
+
+fills = st.lists(
+    st.tuples(
+        st.sampled_from(Side),
+        st.integers(1, 1_000_000),
+        # Paise in five hundredths, from nearly nothing to a lakh of rupees.
+        st.integers(1, 2_000_000).map(lambda ticks: Decimal(ticks) * 5 / 100),
+    ),
+    max_size=40,
+)
+
+
+def after(*trades: tuple[Side, int, int | str]) -> Position:
+    position = FLAT
+    for side, quantity, price in trades:
+        position = position.after_fill(side, quantity, Decimal(price))
+    return position
+
+
+@given(fills)
+def test_quantity_is_the_sum_of_all_signed_fills(trades):
+    assert after(*trades).quantity == sum(s.sign * q for s, q, _ in trades)
+
+
+@given(fills)
+def test_profit_is_what_the_holding_is_worth_less_what_was_paid(trades):
+    position = after(*trades)
+    paid = sum((side.sign * q * price for side, q, price in trades), ZERO)
+    worth = position.quantity * (position.last_price or ZERO)
+
+    profit = position.realised_pnl + position.unrealised_pnl
+
+    # Averages are rounded at 28 digits; a thousandth of a paisa is far above that.
+    assert abs(profit - (worth - paid)) < Decimal("0.00001")
+
+
+@given(fills)
+def test_average_lies_between_the_prices_paid_and_is_0_when_flat(trades):
+    position = after(*trades)
+
+    if position.quantity == 0:
+        assert position.average_price == 0
+        assert position.exposure == 0
+        return
+    prices = [price for _, _, price in trades]
+    rounding = Decimal("1e-15")
+    assert min(prices) - rounding <= position.average_price <= max(prices) + rounding
+
+
+@given(fills)
+def test_fill_that_does_not_close_realises_nothing(trades):
+    position = FLAT
+    for side, quantity, price in trades:
+        closes = position.quantity * side.sign < 0
+        moved = position.after_fill(side, quantity, price)
+        if not closes:
+            assert moved.realised_pnl == position.realised_pnl
+        position = moved
+
+
+@pytest.mark.parametrize(
+    ("trades", "quantity", "average", "realised"),
+    [
+        pytest.param([(BUY, 50, 100), (BUY, 50, 110)], 100, 105, 0, id="adds"),
+        pytest.param([(SELL, 50, 100), (SELL, 50, 90)], -100, 95, 0, id="adds-short"),
+        pytest.param(
+            [(BUY, 100, 100), (SELL, 40, 110)], 60, 100, 400, id="closes-part"
+        ),
+        pytest.param([(BUY, 100, 100), (SELL, 100, 90)], 0, 0, -1000, id="closes-all"),
+        pytest.param([(SELL, 10, 100), (BUY, 10, 90)], 0, 0, 100, id="covers-short"),
+        pytest.param(
+            [(BUY, 10, 100), (SELL, 30, 110)], -20, 110, 100, id="turns-short"
+        ),
+        pytest.param([(SELL, 10, 100), (BUY, 30, 110)], 20, 110, -100, id="turns-long"),
+    ],
+)
+def test_fills_move_quantity_average_and_profit(trades, quantity, average, realised):
+    position = after(*trades)
+
+    assert position.quantity == quantity
+    assert position.average_price == average
+    assert position.realised_pnl == realised
+
+
+def test_without_a_last_price_nothing_is_unrealised_and_the_average_counts():
+    held = Position(
+        strategy="straddle",
+        exchange=Exchange.NFO,
+        tradingsymbol="X",
+        product=Product.NRML,
+        quantity=-10,
+        average_price=Decimal(50),
+    )
+
+    assert held.unrealised_pnl == 0
+    assert held.exposure == 500
