@@ -224,14 +224,16 @@ directory, count, max_bytes, socket = sys.argv[1:5]
 setup_application_logging(directory, component="order_watcher", journal=socket,
                           console=False)
 log = get_component_logger("order_watcher")
-def stop(number, frame):
-    log.info("stopping")
-    sys.exit(0)
-signal.signal(signal.SIGTERM, stop)
+stop = False
+def ask_to_stop(number, frame):
+    global stop
+    stop = True
+signal.signal(signal.SIGTERM, ask_to_stop)
 print("ready", flush=True)
 sys.stdin.readline()
-while True:
+while not stop:
     log.info("x")
+log.info("stopping")
 """
 
 

@@ -121,7 +121,8 @@ def test_objects_that_cannot_be_printed_break_nothing(log, written):
     except BrokenError:
         log.exception("x")
     log.error("x", extra="no mapping")
-    log.error("x", exc_info="no exception")
+    options = {"exc_info": "no exception"}
+    log.error("x", **options)
 
     assert len(written()) == 6
 
