@@ -1,15 +1,13 @@
-"""One machine for the whole group, with the platform installed as documented."""
+"""Booted machines; one of them with the platform installed as documented."""
 
 import hashlib
-import os
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.booted import machine as machines
-from tests.booted.machine import Machine
+from tests.booted.machine import Machine, booted, why_not
 from tests.booted.platform import Platform
 
 ROOT = Path(__file__).parents[2]
@@ -26,18 +24,17 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.timeout(300))
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _bootable() -> None:
+    if (reason := why_not()) is not None:
+        pytest.skip(reason)
+
+
 @pytest.fixture(scope="session")
 def machine() -> Iterator[Machine]:
     """A booted machine with the checkout in /srv/shoonya and no network."""
-    if (reason := machines.why_not()) is not None:
-        pytest.skip(reason)
-    machines.sweep()
-    booted = Machine(f"group-{os.getpid()}", {CHECKOUT: ROOT, WHEELHOUSE: wheelhouse()})
-    try:
-        booted.boot()
-        yield booted
-    finally:
-        booted.destroy()
+    with booted("platform", {CHECKOUT: ROOT, WHEELHOUSE: wheelhouse()}) as machine:
+        yield machine
 
 
 @pytest.fixture(scope="session")

@@ -253,11 +253,23 @@ class Machine:
         return status
 
 
+@contextlib.contextmanager
+def booted(name: str, binds: Mapping[str, Path]) -> Iterator[Machine]:
+    """Boot a machine of this test run, and destroy it at the end."""
+    sweep()
+    machine = Machine(f"{name}-{os.getpid()}", binds)
+    try:
+        machine.boot()
+        yield machine
+    finally:
+        machine.destroy()
+
+
 def sweep() -> None:
     """Destroy the machines of test runs that did not live to do it."""
     for owner in STATE.glob("*.owner"):
         pid = owner.read_text().strip()
-        if not Path(f"/proc/{pid}").exists() or pid == str(os.getpid()):
+        if not Path(f"/proc/{pid}").exists():
             _destroy(owner.stem)
 
 

@@ -1,8 +1,18 @@
 """The machine itself: what the other booted tests stand on."""
 
+from pathlib import Path
+
 import pytest
 
 from shoonya_platform.testing.waiting import eventually
+from tests.booted.machine import booted
+
+
+@pytest.fixture(scope="module")
+def machine():
+    """One without the platform, which other tests stop, break and kill."""
+    with booted("bare", {"/srv/tests": Path(__file__).parent}) as machine:
+        yield machine
 
 
 def test_systemd_is_up_and_nothing_failed(machine):
@@ -45,7 +55,19 @@ def test_machine_has_a_loopback_of_its_own_and_no_other_network(machine):
     assert links == ["lo"]
 
 
-def test_checkout_cannot_be_changed_from_inside(machine):
-    done = machine.run("touch", "/srv/shoonya/README.md", check=False)
+def test_disk_and_journal_outlive_a_reboot(machine):
+    machine.run("systemd-cat", "-t", "booted-test", "echo", "before the reboot")
+    machine.run("touch", "/root/before")
+    eventually(lambda: machine.run("journalctl", "-q", "-t", "booted-test").stdout)
 
-    assert done.returncode != 0
+    machine.reboot()
+
+    assert machine.run("ls", "/root/before").returncode == 0
+    said = machine.run("journalctl", "-q", "-t", "booted-test", "-o", "cat").stdout
+    assert "before the reboot" in said
+
+
+def test_folder_of_ours_is_shown_and_cannot_be_changed_from_inside(machine):
+    done = machine.run("touch", f"/srv/tests/{Path(__file__).name}", check=False)
+
+    assert "Read-only file system" in done.stderr
