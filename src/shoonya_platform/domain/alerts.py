@@ -13,10 +13,10 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from decimal import Decimal
 from enum import StrEnum
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -33,6 +33,10 @@ from shoonya_platform.errors import AlertRefused
 _T = TypeVar("_T")
 
 MAX_LEGS = 20
+
+#: An alert is three levels deep.  What is read once near the interpreter's limit may
+#: not be readable where the stack is deeper, so nothing comes near it.
+MAX_DEPTH = 16
 
 #: TradingView re-sends after 5 s, up to three times, so a copy without a time or
 #: an id of its own is a duplicate only this long; a strategy may well repeat the
@@ -123,6 +127,8 @@ _PRODUCTS = {
     "I": Product.MIS,
     "MIS": Product.MIS,
 }
+#: Far enough from the calendar's ends for every zone.
+_EARLIEST, _LATEST = datetime(2000, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC)
 _SYMBOL = re.compile(r"[A-Z0-9&._-]{1,40}")
 _STRATEGY = re.compile(r"[\w .:@/+-]{1,64}")
 
@@ -147,7 +153,7 @@ class _AlertFields(msgspec.Struct):
     market_position: str | None = None
     prev_market_position: str | None = None
     timenow: datetime | None = None
-    dedupe_id: str | None = None
+    dedupe_id: str | int | None = None
     test_mode: object = None
 
 
@@ -162,10 +168,14 @@ def decode(body: bytes) -> dict[str, object]:
     Read an alert's body into a mapping with lower-case, canonical keys.
 
     Raises:
-        AlertRefused: It is not a JSON object, or has one key twice.
+        AlertRefused: It is not a JSON object, is nested too deeply, or has one key
+            twice.
     """
     try:
-        raw = json.loads(body)
+        raw = json.loads(body, object_pairs_hook=_object)
+        # JSON can spell half a character (a lone surrogate), which can be neither
+        # stored nor sent back.
+        json.dumps(raw, ensure_ascii=False).encode()
     except (ValueError, RecursionError) as e:
         raise AlertRefused(
             "BODY_NOT_JSON",
@@ -177,6 +187,10 @@ def decode(body: bytes) -> dict[str, object]:
             "BODY_NOT_AN_OBJECT",
             f"expected a JSON object, was {type(raw).__name__}",
         )
+    if _is_deeper(raw, MAX_DEPTH):
+        raise AlertRefused(
+            "BODY_TOO_DEEP", f"expected at most {MAX_DEPTH} levels of brackets"
+        )
     fields = _canonical(raw, "")
     legs = fields.get("legs")
     if isinstance(legs, list):
@@ -187,11 +201,37 @@ def decode(body: bytes) -> dict[str, object]:
     return fields
 
 
+def _object(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    # Of two values JSON's reader silently takes the last; the sender meant one.
+    fields = dict(pairs)
+    if len(fields) != len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise AlertRefused("KEY_TWICE", f"{twice[:40]!r} is given twice")
+    return fields
+
+
+def _is_deeper(value: object, levels: int) -> bool:
+    level = [value]
+    for _ in range(levels):
+        level = [
+            inner
+            for outer in level
+            if isinstance(outer, dict | list)
+            for inner in (outer.values() if isinstance(outer, dict) else outer)
+        ]
+    return any(isinstance(value, dict | list) for value in level)
+
+
+def _key(text: str) -> str:
+    name = text.strip().lower()
+    return _ALIASES.get(name, name)
+
+
 def _canonical(raw: Mapping[str, object], where: str) -> dict[str, object]:
     fields: dict[str, object] = {}
     for key, value in raw.items():
-        name = key.strip().lower()
-        name = _ALIASES.get(name, name)
+        name = _key(key)
         if name in fields:
             raise AlertRefused("KEY_TWICE", f"'{where}{name}' is given twice")
         # An empty placeholder is a field that was not given.
@@ -207,7 +247,7 @@ def parse(fields: Mapping[str, object]) -> Alert:
     Raises:
         AlertRefused: With a code, the key and what would be right.
     """
-    content = {key: value for key, value in fields.items() if key != "secret_key"}
+    content = _without_secret(fields)
     canonical = json.dumps(content, sort_keys=True, separators=(",", ":"))
     nested = "legs" in content
     if not nested:
@@ -228,6 +268,8 @@ def parse(fields: Mapping[str, object]) -> Alert:
         )
     if read.timenow is not None and read.timenow.tzinfo is None:
         raise AlertRefused("FIELD_INVALID", "timenow: expected a time with its zone")
+    if read.timenow is not None and not _EARLIEST <= read.timenow < _LATEST:
+        raise AlertRefused("FIELD_INVALID", "timenow: expected a time of this century")
     key, seconds = _dedupe(read, canonical)
     return Alert(
         strategy=read.strategy_name,
@@ -241,9 +283,22 @@ def parse(fields: Mapping[str, object]) -> Alert:
         dedupe_key=key,
         duplicate_seconds=seconds,
         ignored_keys=_ignored(fields),
-        is_test=bool(read.test_mode),
+        is_test=_is_test(read.test_mode),
         body=canonical,
     )
+
+
+def _without_secret(value: Any) -> Any:
+    """Drop the secret wherever it stands: nobody looks for it in a leg."""
+    if isinstance(value, Mapping):
+        return {
+            key: _without_secret(inner)
+            for key, inner in value.items()
+            if _key(key) != "secret_key"
+        }
+    if isinstance(value, list):
+        return [_without_secret(inner) for inner in value]
+    return value
 
 
 def _as_one_leg(content: dict[str, object]) -> dict[str, object]:
@@ -333,7 +388,7 @@ def _quantity(value: Decimal, where: str) -> int:
 
 def _price(value: Decimal | None, where: str) -> Decimal | None:
     # The original form sends 0.0 for "at the market".
-    if value is None or value == 0:
+    if value is None or value.is_zero():
         return None
     if not value.is_finite() or not 0 < value <= 100_000_000:
         raise AlertRefused(
@@ -344,7 +399,7 @@ def _price(value: Decimal | None, where: str) -> Decimal | None:
 
 def _dedupe(read: _AlertFields, canonical: str) -> tuple[str, int]:
     if read.dedupe_id is not None:
-        return f"id:{read.strategy_name}:{read.dedupe_id[:128]}", (
+        return f"id:{read.strategy_name}:{str(read.dedupe_id)[:128]}", (
             NAMED_DUPLICATE_SECONDS
         )
     digest = hashlib.sha256(canonical.encode()).hexdigest()
@@ -352,6 +407,13 @@ def _dedupe(read: _AlertFields, canonical: str) -> tuple[str, int]:
     return f"body:{digest}", (
         NAMED_DUPLICATE_SECONDS if named else ANONYMOUS_DUPLICATE_SECONDS
     )
+
+
+def _is_test(value: object) -> bool:
+    # Whatever it says is a test, as it has always been, but for a plain no.
+    if isinstance(value, str):
+        return value.strip().lower() not in ("", "0", "false", "no", "off")
+    return bool(value)
 
 
 def _ignored(fields: Mapping[str, object]) -> tuple[str, ...]:
