@@ -125,7 +125,8 @@ _TONES: dict[str, str] = {
     # Alerts.
     "received": "busy",
     "planned": "busy",
-    "completed": "good",
+    # At an end, but that is not to say filled: the sentence beside it tells.
+    "completed": "idle",
     "skipped": "idle",
     # Orders; what is not named is at its end without having been filled.
     **dict.fromkeys(BEFORE_BROKER | WORKING, "busy"),
