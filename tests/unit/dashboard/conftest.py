@@ -1,0 +1,98 @@
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from shoonya_platform.config.settings import COMPONENTS
+from shoonya_platform.dashboard.app import create_app
+from shoonya_platform.dashboard.sources import Sources
+from shoonya_platform.services.child import ServiceStatus
+from shoonya_platform.services.units import ServiceView, Supervisor
+from shoonya_platform.store.base import ServiceBeat
+from shoonya_platform.store.sqlite import SqliteOrderStore
+from tests.unit.dashboard.ledger import BEGIN, Ledger, StandingClock
+
+with warnings.catch_warnings():
+    # It would rather speak through httpx's successor, which nothing else here needs.
+    warnings.simplefilter("ignore")
+    from starlette.testclient import TestClient
+
+
+@pytest.fixture
+def clock() -> StandingClock:
+    return StandingClock()
+
+
+@pytest.fixture
+def ledger(tmp_path: Path, clock: StandingClock) -> Iterator[Ledger]:
+    ledger = Ledger(tmp_path / "orders.db", clock)
+    yield ledger
+    ledger.close()
+
+
+@pytest.fixture
+def store(tmp_path: Path, clock: StandingClock) -> Iterator[SqliteOrderStore]:
+    """What the dashboard itself opens; a test may close it to break it."""
+    store = SqliteOrderStore(
+        tmp_path / "orders.db", service="dashboard", run_id="run-1", clock=clock
+    )
+    yield store
+    store.close()
+
+
+@pytest.fixture
+def views() -> list[ServiceView]:
+    """How the services are said to be; a test may change it."""
+    return [
+        ServiceView(
+            service=name,
+            state=ServiceStatus.RUNNING,
+            pid=4000 + number,
+            since=BEGIN,
+            restarts=0,
+            text=f"{name} works",
+            cause="",
+            memory_bytes=15 << 20,
+            supervisor=Supervisor.MANAGER,
+        )
+        for number, name in enumerate(COMPONENTS)
+    ]
+
+
+@pytest.fixture
+def open_client(
+    store: SqliteOrderStore, clock: StandingClock, views: list[ServiceView]
+) -> Iterator[Callable[..., TestClient]]:
+    with ThreadPoolExecutor(1) as executor:
+
+        def read_services(beats: Sequence[ServiceBeat]) -> list[ServiceView]:
+            return views
+
+        def open_client(
+            *,
+            listens_on: str = "127.0.0.1",
+            asked_as: str = "127.0.0.1:8000",
+            broker: str = "paper",
+            market_hours: str = "round_the_clock",
+        ) -> TestClient:
+            sources = Sources(
+                store,
+                read_services,
+                clock,
+                executor=executor,
+                broker=broker,
+                market_hours=market_hours,
+            )
+            app = create_app(sources, clock, host=listens_on, run_id="run-1")
+            return TestClient(
+                app, base_url=f"http://{asked_as}", raise_server_exceptions=False
+            )
+
+        yield open_client
+
+
+@pytest.fixture
+def client(open_client: Callable[..., TestClient]) -> TestClient:
+    return open_client()

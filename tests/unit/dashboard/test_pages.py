@@ -1,0 +1,208 @@
+"""What a browser is sent, before any script runs."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from shoonya_platform.domain.orders import OrderTrigger, Side
+from shoonya_platform.domain.trading import TradingState
+from shoonya_platform.services.child import ServiceStatus
+from shoonya_platform.services.units import Supervisor
+
+
+def text_of(html: str) -> str:
+    """Return what a reader sees, in one line."""
+    return " ".join(re.sub(r"<[^>]*>", " ", html).split())
+
+
+def test_empty_page_says_what_to_do(client):
+    text = text_of(client.get("/").text)
+
+    assert "No orders yet: send one with shoonyactl alert send" in text
+    assert "No positions yet" in text
+    assert "No alerts yet" in text
+
+
+def test_services_stand_in_the_order_of_an_orders_way(client):
+    html = client.get("/fragments/services").text
+
+    assert re.findall(r'<th role="rowheader"[^>]*>(\w+)</th>', html) == [
+        "execution_service",
+        "trading_bot",
+        "risk_manager",
+        "execution_guard",
+        "command_service",
+        "order_watcher",
+        "recovery_service",
+        "dashboard",
+    ]
+
+
+def test_service_shows_state_as_a_word_with_uptime_and_cause(client, views, clock):
+    views[0] = replace(
+        views[0],
+        state=ServiceStatus.BACKOFF,
+        cause="killed by SIGKILL",
+        restarts=2,
+        since=clock.now() - timedelta(hours=3, minutes=12),
+        memory_bytes=None,
+    )
+
+    text = text_of(client.get("/fragments/services").text)
+
+    assert "backoff 3 h 12 min 2 – recovery_service works killed by SIGKILL" in text
+
+
+@pytest.mark.parametrize(
+    ("supervisor", "sentence"),
+    [
+        (Supervisor.SYSTEMD, "Supervised by systemd"),
+        (Supervisor.MANAGER, "Supervised by shoonyactl up"),
+        (Supervisor.HEARTBEAT, "As their heartbeats tell"),
+        (Supervisor.NONE, "start them with shoonyactl up"),
+    ],
+)
+def test_supervisor_is_named(client, views, supervisor, sentence):
+    views[:] = [replace(view, supervisor=supervisor) for view in views]
+
+    assert sentence in text_of(client.get("/fragments/services").text)
+
+
+def test_paper_broker_round_the_clock_is_said(client):
+    text = text_of(client.get("/").text)
+
+    assert "Paper broker invented money" in text
+    assert "Round the clock exchange hours and holidays are ignored" in text
+
+
+def test_real_money_and_exchange_hours_are_said(open_client):
+    text = text_of(open_client(broker="shoonya", market_hours="exchange").get("/").text)
+
+    assert "Shoonya broker real money" in text
+    assert "Exchange hours" in text
+    assert "invented" not in text
+
+
+@pytest.mark.parametrize(
+    ("state", "sentence"),
+    [
+        (TradingState.HALTED, "Nothing new goes out; cancels still do."),
+        (TradingState.REDUCING, "Only what shrinks a position goes out."),
+    ],
+)
+def test_trading_state_says_what_it_means_who_set_it_and_why(
+    client, ledger, state, sentence
+):
+    store = ledger.store("risk_manager")
+    with store.transaction(durable=False):
+        store.trading.set(state, reason="lost enough", by="risk_manager")
+
+    text = text_of(client.get("/fragments/trading").text)
+
+    assert text.startswith(f"{state} {sentence}")
+    assert "Set by risk_manager at 14:30:00 : lost enough" in text
+
+
+def test_orders_link_to_their_timelines(client, ledger):
+    ledger.filled(ledger.order(), "1234567.5")
+    denied = ledger.move(
+        "risk_manager", ledger.order(), OrderTrigger.DENIED, reason="MARKET_CLOSED"
+    )
+
+    html = client.get("/fragments/orders").text
+
+    assert f'href="/orders/{denied.order_id}"' in html
+    assert "denied MARKET_CLOSED" in text_of(html)
+    assert "1 filled" in text_of(html)
+
+
+def test_page_shows_fifty_orders_and_the_way_to_older_ones(client, ledger):
+    for _ in range(51):
+        ledger.order()
+
+    html = client.get("/fragments/orders").text
+
+    assert html.count('role="rowheader"') == 50
+    assert "The newest 50 of 51" in text_of(html)
+
+
+def test_positions_show_profit_and_loss_signed_in_indian_groups(client, ledger):
+    ledger.filled(ledger.order(symbol="A", quantity=10_000), "112.25")
+    ledger.filled(ledger.order(symbol="A", quantity=10_000, side=Side.SELL), "100.00")
+    ledger.filled(ledger.order(symbol="B"), "100")
+
+    text = text_of(client.get("/fragments/positions").text)
+
+    assert "Realised today \N{MINUS SIGN}1,22,500.00" in text
+    assert "NSE B Momentum MIS long 10 100.00 100.00 0.00 0.00" in text
+    assert "NSE A Momentum MIS flat – 100.00" in text
+
+
+def test_order_page_tells_figures_and_timeline(client, ledger):
+    order = ledger.filled(ledger.order(), "812.45")
+
+    text = text_of(client.get(f"/orders/{order.order_id}").text)
+
+    assert "Order 1 BUY 10 NSE SBIN-EQ" in text
+    assert order.client_order_id in text
+    assert "Average price 812.45" in text
+    assert "First to last event 6.0 ms" in text
+    assert "+1.0 ms risk_manager risk passed" in text
+    assert "+1.0 ms order_watcher filled 10 at 812.45, 10 of 10 filled" in text
+
+
+def test_timeline_survives_a_clock_that_was_set_back(client, ledger, clock):
+    order = ledger.accepted(ledger.order())
+    clock.advance(-3600)
+    ledger.move("order_watcher", order, OrderTrigger.CANCELED, reason="by hand")
+
+    answer = client.get(f"/orders/{order.order_id}")
+
+    assert answer.status_code == 200
+    assert "\N{MINUS SIGN}59 min order_watcher canceled" in text_of(answer.text)
+
+
+def test_unknown_order_is_a_page_with_a_way_back(client):
+    answer = client.get("/orders/7")
+
+    assert answer.status_code == 404
+    assert answer.headers["content-type"].startswith("text/html")
+    assert "there is no order 7" in answer.text
+    assert 'href="/"' in answer.text
+
+
+@pytest.mark.parametrize("path", ["/fragments/nothing", "/static/../app.py", "/x"])
+def test_what_is_not_there_is_404(client, path):
+    assert client.get(path).status_code == 404
+
+
+def test_unreadable_part_says_so_and_the_services_are_still_shown(client, store):
+    store.close()
+
+    answer = client.get("/")
+    part = client.get("/fragments/orders")
+
+    assert answer.status_code == 503
+    assert "The orders cannot be read now." in text_of(answer.text)
+    assert "execution_service works" in text_of(answer.text)
+    assert part.status_code == 503
+    assert "The orders cannot be read now." in text_of(part.text)
+
+
+def test_assets_are_named_by_their_content_and_kept(client):
+    url = re.search(r'href="(/static/dashboard\.css\?v=\w+)"', client.get("/").text)
+    assert url
+
+    answer = client.get(url[1])
+
+    assert answer.status_code == 200
+    assert answer.headers["content-type"].startswith("text/css")
+    assert "immutable" in answer.headers["cache-control"]
+
+
+def test_page_loads_itself_anew_without_a_script(client):
+    assert re.search(r'<noscript><meta http-equiv="refresh"', client.get("/").text)
