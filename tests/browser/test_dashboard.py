@@ -1,0 +1,237 @@
+"""The dashboard as a person sees it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from shoonya_platform.config.settings import COMPONENTS
+from shoonya_platform.domain.orders import OrderTrigger
+
+pytestmark = pytest.mark.browser
+
+ATTACK = "<img src=x onerror=\"document.title='taken'\"><b>bold</b>"
+
+#: Contrast that WCAG AA asks of text.
+LEAST_CONTRAST = 4.5
+
+CONTRAST = """
+() => {
+  const canvas = document.createElement("canvas");
+  const context = canvas.getContext("2d", {willReadFrequently: true});
+  const rgb = (colour, under) => {
+    context.fillStyle = `rgb(${under})`;
+    context.fillRect(0, 0, 1, 1);
+    context.fillStyle = colour;
+    context.fillRect(0, 0, 1, 1);
+    return [...context.getImageData(0, 0, 1, 1).data].slice(0, 3);
+  };
+  const light = ([r, g, b]) => [r, g, b]
+    .map(v => v / 255)
+    .map(v => v <= 0.03928 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4)
+    .reduce((sum, v, i) => sum + v * [0.2126, 0.7152, 0.0722][i], 0);
+  const behind = element => {
+    const layers = [];
+    for (let e = element; e; e = e.parentElement) {
+      layers.unshift(getComputedStyle(e).backgroundColor);
+    }
+    return layers.reduce((under, layer) => rgb(layer, under), [255, 255, 255]);
+  };
+  const poor = {};
+  const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+  while (walker.nextNode()) {
+    const text = walker.currentNode.data.trim();
+    const element = walker.currentNode.parentElement;
+    if (!text || !element.checkVisibility() || element.closest("noscript")) continue;
+    const back = behind(element);
+    const pair = [light(rgb(getComputedStyle(element).color, back)), light(back)];
+    const ratio = (Math.max(...pair) + 0.05) / (Math.min(...pair) + 0.05);
+    if (ratio < LEAST) poor[text] = ratio;
+  }
+  return poor;
+}
+""".replace("LEAST", str(LEAST_CONTRAST))
+
+
+@pytest.fixture
+def open_page(browser: Browser) -> Iterator[Callable[..., Page]]:
+    """Opens pages, and fails if one of them complained on its console."""
+    complaints: list[str] = []
+    contexts = []
+
+    def open_page(url: str, *, may_complain: bool = False, **options: Any) -> Page:
+        context = browser.new_context(**options)
+        contexts.append(context)
+        page = context.new_page()
+        if not may_complain:
+            page.on(
+                "console",
+                lambda message: (
+                    complaints.append(message.text)
+                    if message.type in ("error", "warning")
+                    else None
+                ),
+            )
+            page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.goto(url)
+        return page
+
+    yield open_page
+    for context in contexts:
+        context.close()
+    assert complaints == []
+
+
+def every_state(ledger) -> None:
+    """Fill the page with what a day leaves behind, long words included."""
+    ledger.filled(ledger.order(symbol="NIFTY27JAN26C25700"), "102.35")
+    ledger.filled(ledger.order(quantity=100, price=Decimal(99)), "98.95", quantity=40)
+    order = ledger.order(strategy="W" * 64, symbol="BANKNIFTY27JAN26C52000W1234567")
+    ledger.move(
+        "execution_guard",
+        ledger.move("risk_manager", order, OrderTrigger.RISK_PASSED),
+        OrderTrigger.DENIED,
+        reason="QUANTITY_NOT_IN_LOTS: quantity=10, lot_size=" + "7" * 90,
+    )
+    unknown = ledger.order(strategy="Supertrend")
+    unknown = ledger.move("risk_manager", unknown, OrderTrigger.RISK_PASSED)
+    unknown = ledger.move("execution_guard", unknown, OrderTrigger.GUARD_PASSED)
+    unknown = ledger.move("command_service", unknown, OrderTrigger.SUBMITTED)
+    ledger.move("command_service", unknown, OrderTrigger.OUTCOME_UNKNOWN)
+    ledger.alert(strategy="received only")
+
+
+def test_home_shows_eight_services_and_an_order(dashboard, ledger, open_page):
+    order = ledger.filled(ledger.order(symbol="RELIANCE-EQ"), "1452.30")
+
+    page = open_page(dashboard.url)
+
+    services = page.get_by_role("region", name="Services")
+    for name in COMPONENTS:
+        expect(services.get_by_role("rowheader", name=name, exact=True)).to_be_visible()
+    expect(
+        services.get_by_role("row").filter(has_text="serving http://")
+    ).to_contain_text("running")
+    row = (
+        page.get_by_role("region", name="Orders")
+        .get_by_role("row")
+        .filter(has_text="RELIANCE-EQ")
+    )
+    expect(row).to_contain_text("filled")
+    expect(row).to_contain_text("1452.30")
+    expect(row.get_by_role("link")).to_have_attribute(
+        "href", f"/orders/{order.order_id}"
+    )
+    expect(page.get_by_role("status")).to_have_text("live")
+
+
+def test_order_leads_to_its_timeline_over_the_services(dashboard, ledger, open_page):
+    ledger.filled(ledger.order(), "812.45")
+
+    page = open_page(dashboard.url)
+    page.get_by_role("link", name="Order 1").click()
+
+    expect(page.get_by_role("heading", level=1)).to_contain_text("SBIN-EQ")
+    steps = page.get_by_role("region", name="Timeline").get_by_role("listitem")
+    expect(steps).to_have_count(8)
+    for number, (service, what) in enumerate(
+        [
+            ("execution_service", "alert received"),
+            ("trading_bot", "initialized"),
+            ("trading_bot", "alert planned"),
+            ("risk_manager", "risk passed"),
+            ("execution_guard", "guard passed"),
+            ("command_service", "submitted"),
+            ("command_service", "accepted"),
+            ("order_watcher", "filled"),
+        ]
+    ):
+        expect(steps.nth(number)).to_contain_text(service)
+        expect(steps.nth(number)).to_contain_text(what)
+        expect(steps.nth(number)).to_contain_text(" ms" if number else "begin")
+
+
+def test_new_order_and_new_status_appear_by_themselves(dashboard, ledger, open_page):
+    page = open_page(dashboard.url)
+    orders = page.get_by_role("region", name="Orders")
+    expect(orders).to_contain_text("No orders yet")
+
+    order = ledger.order()
+    expect(orders.get_by_role("row").nth(1)).to_contain_text("initialized")
+    orders.get_by_role("link", name="Order 1").focus()
+    ledger.filled(order, "100")
+    expect(orders.get_by_role("row").nth(1)).to_contain_text("filled")
+
+    # Replacing the part did not take the keyboard from where it was.
+    expect(orders.get_by_role("link", name="Order 1")).to_be_focused()
+
+
+def test_dead_dashboard_is_said_and_its_return_too(dashboard, ledger, open_page):
+    ledger.order()
+    page = open_page(dashboard.url, may_complain=True)
+    status = page.get_by_role("status")
+
+    assert dashboard.stop() == 0
+    expect(status).to_have_text("dashboard is not answering, retrying", timeout=10_000)
+    # What was known last is still to be read.
+    expect(page.get_by_role("link", name="Order 1")).to_be_visible()
+
+    dashboard.start()
+    expect(status).to_have_text("live", timeout=10_000)
+
+
+def test_page_is_whole_without_its_script(dashboard, ledger, open_page):
+    ledger.filled(ledger.order(), "100")
+
+    page = open_page(dashboard.url, java_script_enabled=False)
+
+    services = page.get_by_role("region", name="Services")
+    expect(services.get_by_role("rowheader")).to_have_count(8)
+    page.get_by_role("link", name="Order 1").click()
+    timeline = page.get_by_role("region", name="Timeline")
+    expect(timeline.get_by_role("listitem")).to_have_count(8)
+
+
+@pytest.mark.parametrize("width", [320, 390, 768, 1000, 1280])
+def test_nothing_is_wider_than_the_window(dashboard, ledger, open_page, width):
+    every_state(ledger)
+
+    for path in ("/", "/orders/1", "/orders/3", "/orders/99"):
+        page = open_page(
+            dashboard.url + path,
+            may_complain=path == "/orders/99",
+            viewport={"width": width, "height": 800},
+        )
+
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_colours_follow_the_scheme_and_can_be_read(
+    dashboard, ledger, open_page, scheme
+):
+    every_state(ledger)
+
+    for path in ("/", "/orders/1", "/orders/3"):
+        page = open_page(dashboard.url + path, color_scheme=scheme)
+
+        background = page.evaluate("getComputedStyle(document.body).backgroundColor")
+        shades = [int(part) for part in background[4:-1].split(",")]
+        assert all((shade < 64) is (scheme == "dark") for shade in shades)
+        assert page.evaluate(CONTRAST) == {}
+
+
+def test_strategy_with_html_is_text(dashboard, ledger, open_page):
+    ledger.order(strategy=ATTACK)
+
+    for path in ("/", "/orders/1"):
+        page = open_page(dashboard.url + path)
+        main = page.get_by_role("main")
+
+        expect(main).to_contain_text(ATTACK)
+        expect(main.locator("img, b")).to_have_count(0)
+        expect(page).not_to_have_title("taken")
