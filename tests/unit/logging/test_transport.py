@@ -3,7 +3,7 @@ import socket
 import time
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shoonya_platform.logging.transport import JournalTransport, encoded_field
@@ -48,6 +48,7 @@ def fill(transport, journald):
     return count
 
 
+@settings(deadline=None)
 @given(st.dictionaries(st.from_regex(r"[A-Z][A-Z0-9_]{0,20}", fullmatch=True), text))
 def test_fields_are_decoded_to_what_they_were(fields):
     payload = b"".join(encoded_field(*field) for field in fields.items())
