@@ -6,11 +6,12 @@ import difflib
 import os
 import re
 import tomllib
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
-from typing import Any, get_args, get_type_hints
+from typing import Any, get_args, get_origin, get_type_hints
 
 import msgspec
 
@@ -18,16 +19,19 @@ from shoonya_platform.config.secrets import SECRETS, Secrets, variable
 from shoonya_platform.config.settings import (
     COMPONENTS,
     InstrumentLimits,
+    Paths,
     Section,
     Settings,
     parse_bytes,
 )
+from shoonya_platform.domain.catalogue import check_names, check_overrides
 from shoonya_platform.errors import ConfigError
 
 DEFAULT_PATH = Path("/etc/shoonya/shoonya.toml")
 
 #: `SHOONYA_…` variables that are not settings.
 RESERVED_VARIABLES = {"SHOONYA_CONFIG", "SHOONYA_SUPERVISED"}
+_INTERNAL = {"SHOONYA_SUPERVISED"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +86,8 @@ def load(path: Path | None = None, environ: Mapping[str, str] | None = None) -> 
 def _path(kind: type, value: object) -> object:
     if kind is Path and isinstance(value, str):
         return Path(value)
-    raise msgspec.ValidationError(f"Expected `str`, got `{type(value).__name__}`")
+    # As a TypeError it comes back with the place at which it happened.
+    raise TypeError(f"Expected `str`, got `{type(value).__name__}`")
 
 
 def _read(path: Path) -> dict[str, Any]:
@@ -158,7 +163,7 @@ def _variables(environ: Mapping[str, str]) -> dict[str, tuple[str, str]]:
         if name not in known:
             raise ConfigError(
                 f"the environment variable '{name}' is no setting",
-                hint=_did_you_mean(name, [*known, *allowed])
+                hint=_did_you_mean(name, [*known, *(allowed - _INTERNAL)])
                 or "see 'shoonyactl config show' for all of them",
             )
         found[name] = known[name]
@@ -198,10 +203,28 @@ def _explained(
     source = sources.get(key, "default")
     given = _value(values, key)
     shown = "" if "[" in where or isinstance(given, dict) else f", was {given!r}"
+    where = where.replace("[...]", f'."{_wrong_entry(given, key)}"')
     return ConfigError(
         f"{file if source == 'default' else source}: '{where or 'the file'}': "
         f"{_plain(sentence, key)}{shown}"
     )
+
+
+def _wrong_entry(entries: object, key: str) -> str:
+    """Return which entry of a mapping is wrong: msgspec does not tell."""
+    kind = _type_of(key)
+    for name, entry in entries.items() if isinstance(entries, dict) else ():
+        try:
+            msgspec.convert(entry, get_args(kind)[1], strict=True)
+        except msgspec.ValidationError:
+            return str(name)
+    return "…"
+
+
+def _type_of(key: str) -> Any:
+    section, _, name = key.partition(".")
+    owner = _sections()[section] if name else Settings
+    return get_type_hints(owner, include_extras=True)[name or section]
 
 
 def _fields(section: str) -> tuple[str, ...]:
@@ -224,17 +247,13 @@ _TYPES = {
 
 def _plain(sentence: str, key: str) -> str:
     if sentence.startswith("Invalid enum value"):
-        name, _, field = key.partition(".")
-        hints = get_type_hints(_sections().get(name, Settings))
-        choices = get_args(hints.get(field)) or ("something else",)
+        kind = _type_of(key)
+        choices = get_args(get_args(kind)[1] if get_origin(kind) is dict else kind)
         return f"expected one of {', '.join(map(str, choices))}"
     if sentence == "Invalid decimal string":
         return "expected a decimal number"
     expected = _lower(sentence.partition(", got ")[0])
-    for word, plain in _TYPES.items():
-        expected = expected.replace(f"`{word}`", plain).replace(
-            f"`{word} ", f"{plain} "
-        )
+    expected = re.sub(r"\w+", lambda m: _TYPES.get(m[0], m[0]), expected)
     return expected.replace("`", "").replace(" | ", " or ")
 
 
@@ -254,11 +273,20 @@ def _lower(text: str) -> str:
     return text[:1].lower() + text[1:]
 
 
+@contextmanager
+def _in(place: str) -> Iterator[None]:
+    try:
+        yield
+    except ConfigError as e:
+        raise ConfigError(f"{place}: {e.message}") from e
+
+
 def _check(settings: Settings, sources: Mapping[str, str]) -> None:
     """Refuse what the types cannot: money that is not positive, sizes, names."""
 
     def refuse(key: str, expected: str, value: object) -> ConfigError:
-        source = sources.get(key, "default")
+        # The source of `paper.prices."NFO:X"` is that of `paper.prices`.
+        source = sources.get(key.partition('."')[0], "default")
         return ConfigError(f"{source}: '{key}': expected {expected}, was {value}")
 
     try:
@@ -275,16 +303,24 @@ def _check(settings: Settings, sources: Mapping[str, str]) -> None:
     for component in settings.log.levels:
         if component not in COMPONENTS:
             raise refuse("log.levels", f"one of {', '.join(COMPONENTS)}", component)
-    for key in ("paths.state_dir", "paths.runtime_dir", "paths.log_dir"):
-        path = getattr(settings.paths, key.partition(".")[2])
+    for name in Paths.__struct_fields__:
+        path = getattr(settings.paths, name)
         if not path.is_absolute():
-            raise refuse(key, "an absolute path", f"'{path}'")
-    if settings.recovery.absent_seconds <= settings.broker.timeout_seconds:
+            raise refuse(f"paths.{name}", "an absolute path", f"'{path}'")
+    timeout = settings.broker.timeout_seconds
+    if settings.recovery.absent_seconds <= timeout:
         raise refuse(
             "recovery.absent_seconds",
-            "more than broker.timeout_seconds",
+            f"more than broker.timeout_seconds ({timeout:g})",
             settings.recovery.absent_seconds,
         )
+    for name, price in settings.paper.prices.items():
+        if not (price.is_finite() and price > 0):
+            raise refuse(f'paper.prices."{name}"', "rupees above 0", price)
+    with _in(sources["paper.prices"]):
+        check_names(settings.paper.prices, "paper.prices")
+    with _in(sources["instruments"]):
+        check_overrides(settings.instruments)
     if settings.webhook.port == settings.dashboard.port:
         raise refuse(
             "dashboard.port", "another port than webhook.port", settings.dashboard.port

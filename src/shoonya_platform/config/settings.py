@@ -26,11 +26,13 @@ COMPONENTS = (
 )
 
 Port = Annotated[int, Meta(ge=1, le=65535)]
-Positive = Annotated[float, Meta(gt=0)]
+#: Up to a day: the kernel's waiting calls take no infinity.
+Seconds = Annotated[float, Meta(gt=0, le=86_400)]
 Count = Annotated[int, Meta(ge=1)]
 Rupees = Annotated[Decimal, Meta(description="rupees")]
 Level = Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"]
-ExchangeName = Literal["NSE", "NFO", "BSE", "BFO", "CDS", "MCX"]
+#: An empty one would listen on every address of the machine.
+Host = Annotated[str, Meta(min_length=1)]
 
 
 class Section(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -67,16 +69,16 @@ class Service(Section, frozen=True):
     """What all eight services have in common."""
 
     #: Seconds between two looks at the store when no doorbell rings.
-    poll_seconds: Positive = 1.0
+    poll_seconds: Seconds = 1.0
     #: Seconds between two heartbeats in the store.
-    heartbeat_seconds: Positive = 5.0
+    heartbeat_seconds: Seconds = 5.0
 
 
 class Webhook(Section, frozen=True):
     """Where execution_service listens for alerts."""
 
     #: Only this machine by default; TradingView comes through a proxy with TLS.
-    host: str = "127.0.0.1"
+    host: Host = "127.0.0.1"
     port: Port = 5000
     #: A larger body is refused; alerts take some hundred bytes.
     max_body_bytes: Annotated[int, Meta(ge=256, le=10_000_000)] = 65_536
@@ -85,7 +87,7 @@ class Webhook(Section, frozen=True):
 class Dashboard(Section, frozen=True):
     """Where the dashboard listens."""
 
-    host: str = "127.0.0.1"
+    host: Host = "127.0.0.1"
     port: Port = 8000
 
 
@@ -95,7 +97,7 @@ class Broker(Section, frozen=True):
     #: "paper" trades with invented money; "shoonya" with yours.
     name: Literal["paper"] = "paper"
     #: Seconds until a request's outcome counts as unknown.
-    timeout_seconds: Positive = 5.0
+    timeout_seconds: Seconds = 5.0
 
 
 class Paper(Section, frozen=True):
@@ -135,7 +137,7 @@ class Guard(Section, frozen=True):
     #: "round_the_clock" ignores hours and holidays (paper only); "exchange" keeps them.
     market_hours: Literal["round_the_clock", "exchange"] = "round_the_clock"
     #: Entries from an older alert are denied: the market has moved on.
-    max_alert_age_seconds: Positive = 120.0
+    max_alert_age_seconds: Seconds = 120.0
 
 
 class InstrumentLimits(Section, frozen=True):
@@ -150,15 +152,15 @@ class Recovery(Section, frozen=True):
     """How recovery_service settles what is unclear."""
 
     #: Seconds between two looks at everything.
-    interval_seconds: Positive = 30.0
+    interval_seconds: Seconds = 30.0
     #: Readings of the order book that must all lack an order to prove it absent.
     absent_reads: Annotated[int, Meta(ge=2, le=100)] = 3
     #: Those readings must span at least this many seconds; longer than
     #: broker.timeout_seconds, as a slow request may still arrive.
-    absent_seconds: Positive = 8.0
+    absent_seconds: Seconds = 8.0
     #: A leg proven absent is planned anew, under a new id and with all checks,
     #: while its alert is younger than this; 0 never does.
-    replan_seconds: Annotated[float, Meta(ge=0)] = 60.0
+    replan_seconds: Annotated[float, Meta(ge=0, le=86_400)] = 60.0
 
 
 class Settings(Section, frozen=True):

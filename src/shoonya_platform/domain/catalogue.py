@@ -10,7 +10,7 @@ that a valid order is not refused here for want of a figure.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
@@ -86,8 +86,7 @@ def parse_catalogue(data: Mapping[str, object]) -> Defaults:
         defaults = msgspec.convert(data, Defaults, builtin_types=(date,))
     except msgspec.ValidationError as e:
         raise ConfigError(f"the table of instruments cannot be used: {e}") from e
-    for key in defaults.underlyings:
-        _checked_key(key)
+    check_names(defaults.underlyings, "instruments")
     return defaults
 
 
@@ -160,19 +159,7 @@ class Catalogue:
     overrides: Mapping[str, Figures] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        for key, figures in self.overrides.items():
-            _checked_key(key)
-            freeze = figures.freeze_quantity
-            if figures.tick_size <= 0:
-                raise ConfigError(
-                    f"instruments.'{key}'.tick_size: expected more than 0, "
-                    f"was {figures.tick_size}"
-                )
-            if freeze is not None and freeze < figures.lot_size:
-                raise ConfigError(
-                    f"instruments.'{key}'.freeze_quantity: expected at least one lot "
-                    f"({figures.lot_size}), was {freeze}"
-                )
+        check_overrides(self.overrides)
 
     def find(self, exchange: Exchange, tradingsymbol: str) -> Instrument | None:
         """
@@ -213,10 +200,38 @@ class Catalogue:
 _UNKNOWN = Underlying()
 
 
-def _checked_key(key: str) -> None:
-    exchange, _, name = key.partition(":")
-    if exchange not in Exchange.__members__ or not name or name != name.upper():
-        raise ConfigError(
-            f"instruments.'{key}': expected an exchange, a colon and a name in "
-            "capitals, for example 'NFO:NIFTY'"
-        )
+def check_overrides(overrides: Mapping[str, Figures]) -> None:
+    """
+    Refuse names and figures that cannot be.
+
+    Raises:
+        ConfigError: With the key and what would be right.
+    """
+    check_names(overrides, "instruments")
+    for key, figures in overrides.items():
+        tick, freeze = figures.tick_size, figures.freeze_quantity
+        if not (tick.is_finite() and tick > 0):
+            raise ConfigError(
+                f"instruments.'{key}'.tick_size: expected more than 0, was {tick}"
+            )
+        if freeze is not None and freeze < figures.lot_size:
+            raise ConfigError(
+                f"instruments.'{key}'.freeze_quantity: expected at least one lot "
+                f"({figures.lot_size}), was {freeze}"
+            )
+
+
+def check_names(names: Iterable[str], where: str) -> None:
+    """
+    Refuse names of instruments that can never match.
+
+    Raises:
+        ConfigError: One is not `EXCHANGE:NAME` in capitals.
+    """
+    for key in names:
+        exchange, _, name = key.partition(":")
+        if exchange not in Exchange.__members__ or not name or name != name.upper():
+            raise ConfigError(
+                f"{where}.'{key}': expected an exchange, a colon and a name in "
+                "capitals, for example 'NFO:NIFTY'"
+            )
