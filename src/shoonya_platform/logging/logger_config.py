@@ -133,8 +133,11 @@ def setup_application_logging(
     Raises:
         LogDirectoryError: The directory or a file in it cannot be written.
         JournalMissingError: The journal was demanded and cannot be had.
-        ValueError: An unknown component or level, or a run id with spaces.
+        ValueError: An unknown component or level, a negative size or count, or
+            a run id with spaces.
     """
+    if max_bytes < 0 or backup_count < 0:
+        raise ValueError("max_bytes and backup_count must not be negative")
     if component is not None:
         checked_component(component)
     lowest = _checked_level(level)

@@ -17,6 +17,7 @@ from shoonya_platform.logging import (
     parse_line,
     setup_application_logging,
 )
+from shoonya_platform.logging.files import LogFile
 from tests.unit.logging.support import backups, eventually, lines, open_descriptors
 
 WRITER = """
@@ -85,6 +86,8 @@ def test_many_writers_of_one_file_lose_double_and_tear_nothing(start, tmp_path):
     # Not one each 50 kB: while the one that rotates is not given the processor
     # the others write on.
     assert len(backups(path)) > 20
+    # Nor one each time that several find the same file full.
+    assert all(file.stat().st_size > 49_000 for file in backups(path)[:-1])
 
 
 def test_restart_that_overlaps_goes_on_in_the_same_file(start, tmp_path):
@@ -213,6 +216,25 @@ def test_child_forked_in_the_middle_of_a_record_can_log(tmp_path):
 
     assert status == 0
     assert len(lines(tmp_path / "dashboard.log")) == 2
+
+
+def test_child_forked_in_a_rotation_does_not_keep_its_lock(tmp_path):
+    file = LogFile(str(tmp_path / "x.log"), max_bytes=1, backup_count=3)
+    file.write(b"a\n")
+    waiting, release = os.pipe()
+    with file._rotation_lock():
+        pid = os.fork()
+        if not pid:
+            os.close(release)
+            os.read(waiting, 1)
+            os._exit(0)
+
+    assert file.rotate(patience_seconds=0) == str(tmp_path / "x.log.1")
+
+    os.close(release)
+    os.close(waiting)
+    os.waitpid(pid, 0)
+    file.close()
 
 
 SIGNALLED = """

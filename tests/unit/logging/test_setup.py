@@ -189,10 +189,12 @@ def test_set_up_that_fails_leaves_the_last_one_in_force(quiet, tmp_path):
         {"levels": {"dashboard": "LOUD"}},
         {"run_id": "two words"},
         {"run_id": ""},
+        {"max_bytes": -1},
+        {"backup_count": -1},
     ],
 )
 def test_wrong_option_is_refused(quiet, options):
-    with pytest.raises(ValueError, match=r"component|level|run id"):
+    with pytest.raises(ValueError, match=r"component|level|run id|negative"):
         quiet(**options)
 
 

@@ -1,0 +1,22 @@
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+PAGE = Path(__file__).parents[3] / "docs" / "logging.md"
+
+
+def test_example_writes_what_the_page_shows(tmp_path):
+    example, shown = re.findall(r"```(?:python)?\n(.*?)```", PAGE.read_text(), re.S)
+    (tmp_path / "example.py").write_text(example)
+
+    subprocess.run([sys.executable, "example.py"], cwd=tmp_path, check=True)
+
+    written = (tmp_path / "logs" / "risk_manager.log").read_text()
+    assert comparable(written) == comparable(shown)
+
+
+def comparable(text: str) -> list[str]:
+    text = re.sub(r"^[-0-9]+ [:.0-9]+", "TIME", text, flags=re.MULTILINE)
+    text = re.sub(r"run=\w+", "run=RUN", text)
+    return re.sub(r'"[^"]*example\.py"', '"example.py"', text).splitlines()
