@@ -116,7 +116,8 @@ def check(platform: Platform, accepted: list[str]) -> None:
             filled_legs[order.alert_id, order.leg] += 1
         else:
             # Proven absent, and therefore planned anew under another id.
-            assert order.status is OrderStatus.NOT_PLACED, order
+            told = f"{order.client_order_id} {order.status}: {order.reason}"
+            assert order.status is OrderStatus.NOT_PLACED, told
             assert order.client_order_id not in sent
     assert filled_legs == Counter(
         {(alert_id, leg): 1 for alert_id in accepted for leg in (1, 2)}

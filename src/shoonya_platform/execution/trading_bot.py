@@ -307,7 +307,10 @@ class TradingBot:
         ):
             return 0
         leg = stored.alert.legs[lost.leg - 1]
-        planned = self._leg(stored, lost.leg, leg, {}, attempt=lost.attempt + 1)
+        prices: Prices = {}
+        if lost.reference_price is not None:
+            prices = {(lost.exchange, lost.tradingsymbol): lost.reference_price}
+        planned = self._leg(stored, lost.leg, leg, prices, attempt=lost.attempt + 1)
         if planned is None:
             return 0
         order = self._store.orders.add(planned, alerted_at=lost.alerted_at)
