@@ -79,11 +79,11 @@ class _Errors:
         return self._answer(request, status, code, reason, headers)
 
     async def crash(self, request: Request, error: Exception) -> Response:
+        # The server logs the traceback, but not what was asked for.
         self._logger.error(
             "no answer to %s: %r",
             request.url.path,
             error,
-            exc_info=error,
             extra={"event": "request_crashed"},
         )
         return self._answer(
