@@ -98,13 +98,16 @@ class TradingBot:
         if not fresh:
             return 0
         prices = self._prices(fresh)
+        priced = {stored.alert_id for stored in fresh}
         planned = 0
         with self._store.transaction(durable=False):
-            # Read again inside: another process may have planned them meanwhile.
+            # Read again inside: another process may have planned them meanwhile, and
+            # what came since has no prices yet and is for the next step.
             for stored in self._store.alerts.in_status(
                 AlertStatus.RECEIVED, limit=BATCH
             ):
-                planned += self._plan(stored, prices)
+                if stored.alert_id in priced:
+                    planned += self._plan(stored, prices)
         if planned:
             self._planned += planned
             self._ring("risk_manager")
