@@ -1,3 +1,4 @@
+import os
 import re
 import subprocess
 import sys
@@ -10,7 +11,15 @@ def test_example_writes_what_the_page_shows(tmp_path):
     example, shown = re.findall(r"```(?:python)?\n(.*?)```", PAGE.read_text(), re.S)
     (tmp_path / "example.py").write_text(example)
 
-    subprocess.run([sys.executable, "example.py"], cwd=tmp_path, check=True)
+    subprocess.run(
+        [sys.executable, "example.py"],
+        cwd=tmp_path,
+        env={
+            **os.environ,
+            "PYTHONPATH": os.pathsep.join(map(os.path.abspath, sys.path)),
+        },
+        check=True,
+    )
 
     written = (tmp_path / "logs" / "risk_manager.log").read_text()
     assert comparable(written) == comparable(shown)

@@ -6,6 +6,7 @@ import time
 
 import pytest
 
+from shoonya_platform.logging import files
 from shoonya_platform.logging.files import LogFile, RotationBusyError
 from tests.unit.logging.support import backups, open_descriptors
 
@@ -185,9 +186,11 @@ def test_other_writers_rotation_is_followed(make, path):
     assert texts(path) == ["a1\n", "b1\n", "a2\n", "b2\n"]
 
 
-def test_record_is_kept_when_rotation_fails(make, path):
-    path.with_name("x.log.1").mkdir()
-    (path.with_name("x.log.1") / "something").touch()
+@pytest.mark.parametrize("pause_seconds", [0, 1000])
+def test_record_is_kept_when_rotation_fails(make, path, monkeypatch, pause_seconds):
+    monkeypatch.setattr(files, "_ROTATION_PAUSE_SECONDS", pause_seconds)
+    obstacle = path.with_name("x.log.1")
+    (obstacle / "something").mkdir(parents=True)
     file = make(max_bytes=4, backup_count=1)
 
     for number in range(5):
@@ -195,6 +198,11 @@ def test_record_is_kept_when_rotation_fails(make, path):
 
     assert path.read_text() == "0--\n1--\n2--\n3--\n4--\n"
     assert [event for event, _, _ in file.notices] == ["rotation_failed"]
+
+    (obstacle / "something").rmdir()
+    obstacle.rmdir()
+    file.write(b"5--\n")
+    assert obstacle.exists() == (pause_seconds == 0)
 
 
 def test_rotation_that_another_holds_up_is_not_waited_for(make, path):
