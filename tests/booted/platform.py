@@ -123,17 +123,18 @@ class Platform:
         orders = self.orders(alert_id)
         assert sorted(order["leg"] for order in orders) == [1, 2]
         assert all(order["filled_quantity"] == order["quantity"] for order in orders)
-        for order in orders:
-            assert self.at_broker(order["client_order_id"]) == 1
+        ids = sorted(order["client_order_id"] for order in orders)
+        assert self.at_broker(alert_id) == ids
 
-    def at_broker(self, client_order_id: str) -> int:
-        """Return how many orders with this id the paper broker ever took."""
+    def at_broker(self, alert_id: str) -> list[str]:
+        """Return our ids of all orders the paper broker ever took for an alert."""
         script = (
             "import sqlite3, sys; "
             "book = sqlite3.connect('/var/lib/shoonya/paper.db'); "
-            "print(*book.execute('SELECT count(*) FROM orders "
-            "WHERE client_order_id = ?', sys.argv[1:]).fetchone())"
+            "print(*(row[0] for row in book.execute('SELECT client_order_id "
+            "FROM orders WHERE client_order_id LIKE ? ORDER BY 1', sys.argv[1:])))"
         )
+        # An order's id is its alert's with another letter, and the leg's number.
         done = self.machine.run(
             "runuser",
             "-u",
@@ -142,9 +143,9 @@ class Platform:
             "/opt/shoonya/venv/bin/python",
             "-c",
             script,
-            client_order_id,
+            f"O{alert_id[1:]}-%",
         )
-        return int(done.stdout)
+        return done.stdout.split()
 
     def journal(self, *matches: str) -> list[Mapping[str, Any]]:
         """Return the journal's entries that match."""

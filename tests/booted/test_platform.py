@@ -1,12 +1,13 @@
 """The eight services under systemd, installed by the documented command."""
 
 import re
+from functools import partial
 
 import pytest
 
 from shoonya_platform.config.settings import COMPONENTS
 from shoonya_platform.testing.waiting import eventually
-from tests.booted.platform import CONFIG, unit
+from tests.booted.platform import CONFIG, Platform, unit
 
 
 @pytest.fixture(autouse=True)
@@ -23,11 +24,12 @@ def test_documented_command_leaves_eight_ready_services(platform):
     assert {s["service"]: s["state"] for s in status["services"]} == dict.fromkeys(
         COMPONENTS, "running"
     )
+    for name in COMPONENTS:
+        eventually(partial(status_text, platform, name))
 
 
-@pytest.mark.parametrize("name", COMPONENTS)
-def test_status_text_is_a_sentence_for_systemctl_status(platform, name):
-    eventually(lambda: platform.show(name, "StatusText")["StatusText"])
+def status_text(platform: Platform, name: str) -> str:
+    return platform.show(name, "StatusText")["StatusText"]
 
 
 def test_alert_becomes_two_filled_orders(platform):
@@ -121,23 +123,34 @@ def test_journal_of_a_unit_holds_its_own_lines_and_only_those(platform):
     assert "order_filled" in {entry.get("SHOONYA_EVENT") for entry in entries}
 
 
-@pytest.mark.parametrize("name", COMPONENTS)
-def test_file_and_journal_hold_the_same_records_and_nobody_elses(platform, name):
+def test_file_and_journal_hold_the_same_records_and_nobody_elses(platform):
     platform.wait_until_filled_once(platform.send())
 
-    def in_file() -> set[tuple[str, str]]:
-        lines = platform.log(name)
-        names = {line.split("|")[2].strip() for line in lines if line[:2] == "20"}
-        assert names == {name.upper()}
-        found = (re.search(r" run=(\w+) seq=(\d+)", line) for line in lines)
-        return {(match[1], match[2]) for match in found if match}
+    for name in COMPONENTS:
+        eventually(
+            partial(has_same_records, platform, name),
+            message=f"the same records of {name} in file and journal",
+        )
 
-    def in_journal() -> set[tuple[str, str]]:
-        entries = platform.journal(f"SHOONYA_COMPONENT={name}")
-        assert {entry["_SYSTEMD_UNIT"] for entry in entries} == {unit(name)}
-        return {(e["SHOONYA_RUN"], e["SHOONYA_SEQ"]) for e in entries}
 
-    eventually(lambda: in_file() == in_journal() != set())
+def has_same_records(platform: Platform, name: str) -> bool:
+    in_file = records_in_file(platform, name)
+    return in_file == records_in_journal(platform, name) != set()
+
+
+def records_in_file(platform: Platform, name: str) -> set[tuple[str, str]]:
+    """Return run and number of each record; see that all carry the right name."""
+    lines = platform.log(name)
+    names = {line.split("|")[2].strip() for line in lines if line[:2] == "20"}
+    assert names == {name.upper()}
+    found = (re.search(r" run=(\w+) seq=(\d+)", line) for line in lines)
+    return {(match[1], match[2]) for match in found if match}
+
+
+def records_in_journal(platform: Platform, name: str) -> set[tuple[str, str]]:
+    entries = platform.journal(f"SHOONYA_COMPONENT={name}")
+    assert {entry["_SYSTEMD_UNIT"] for entry in entries} == {unit(name)}
+    return {(e["SHOONYA_RUN"], e["SHOONYA_SEQ"]) for e in entries}
 
 
 def test_order_can_be_followed_through_the_files_by_its_number(platform):
