@@ -53,7 +53,10 @@ def plain(value: object) -> object:
         }
     if isinstance(value, datetime):
         return value.astimezone(UTC).isoformat()
-    if isinstance(value, Decimal | Path):
+    if isinstance(value, Decimal):
+        # Plain digits: 1E+2 is no price to anybody.
+        return format(value, "f")
+    if isinstance(value, Path):
         return str(value)
     if isinstance(value, dict):
         return {str(key): plain(item) for key, item in value.items()}

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import datetime
-
 import click
 
 from shoonya_platform.ctl.context import Ctl
@@ -16,6 +14,7 @@ from shoonya_platform.ctl.output import (
     print_table,
 )
 from shoonya_platform.domain.orders import AlertId, Order, OrderEvent
+from shoonya_platform.domain.story import hops
 from shoonya_platform.errors import NotFound
 
 
@@ -54,20 +53,18 @@ def print_trace(
 ) -> None:
     """Print an alert's events, or those of one of its orders."""
     orders = [order] if order else ctl.store.orders.of_alert(alert_id)
-    events = [
+    told = hops(
         event
         for event in ctl.store.orders.events(alert_id=alert_id)
         if order is None or event.order_id in (None, order.order_id)
-    ]
-    delays = hop_delays(events)
+    )
     if as_json:
         print_json(
             {
                 "alert_id": alert_id,
                 "orders": orders,
                 "events": [
-                    {**_fields(event), "delay_ms": delay}
-                    for event, delay in zip(events, delays, strict=True)
+                    {**_fields(hop.event), "delay_ms": hop.delay_ms} for hop in told
                 ],
             }
         )
@@ -83,31 +80,16 @@ def print_trace(
         ["time", "delay>", "service", "order>", "event", ""],
         [
             (
-                local(event.occurred_at),
-                f"+{delay:.1f} ms",
-                event.service,
-                event.order_id,
-                event.trigger,
-                event.text,
+                local(hop.event.occurred_at),
+                f"{hop.delay_ms:+.1f} ms",
+                hop.event.service,
+                hop.event.order_id,
+                hop.event.trigger,
+                hop.event.text,
             )
-            for event, delay in zip(events, delays, strict=True)
+            for hop in told
         ],
     )
-
-
-def hop_delays(events: list[OrderEvent]) -> list[float]:
-    """Return milliseconds since the event before, of the same order or the alert."""
-    last: dict[int | None, datetime] = {}
-    delays = []
-    for event in events:
-        before = last.get(event.order_id) or last.get(None)
-        if event.order_id is None and last:
-            before = max(last.values())
-        delays.append(
-            (event.occurred_at - before).total_seconds() * 1000 if before else 0.0
-        )
-        last[event.order_id] = event.occurred_at
-    return delays
 
 
 def _fields(event: OrderEvent) -> dict[str, object]:

@@ -7,10 +7,11 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from decimal import Decimal
 
-from shoonya_platform.dashboard.results import Book, Hop, OrderPage, OrderStory, Trading
+from shoonya_platform.dashboard.results import Book, OrderPage, OrderStory, Trading
 from shoonya_platform.domain.alerts import Leg, StoredAlert
 from shoonya_platform.domain.orders import Order
 from shoonya_platform.domain.positions import Position
+from shoonya_platform.domain.story import Hop
 from shoonya_platform.services.units import ServiceView
 
 Document = dict[str, object]

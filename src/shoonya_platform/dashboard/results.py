@@ -4,14 +4,15 @@ What the dashboard shows, as frozen values: the page and the API render the same
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 
 from shoonya_platform.domain.alerts import StoredAlert
-from shoonya_platform.domain.orders import Order, OrderEvent, OrderStatus
+from shoonya_platform.domain.orders import Order, OrderStatus
 from shoonya_platform.domain.positions import ZERO, Position
+from shoonya_platform.domain.story import Hop
 from shoonya_platform.domain.trading import TradingStatus
 
 
@@ -67,15 +68,6 @@ class Book:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Hop:
-    """One event in an order's story, and how long it was in coming."""
-
-    event: OrderEvent
-    begin_ms: float  #: since the story's first event
-    delay_ms: float  #: since the event before
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class OrderStory:
     """An order, what it came from, and its way through the services."""
 
@@ -88,30 +80,3 @@ class OrderStory:
     def total_ms(self) -> float:
         """From the first event to the last."""
         return self.hops[-1].begin_ms if self.hops else 0.0
-
-
-def hops(events: Iterable[OrderEvent]) -> list[Hop]:
-    """
-    Return events with the delay of each.
-
-    A wall clock that was set back in between shows as a negative delay.
-    """
-    told: list[Hop] = []
-    first: datetime | None = None
-    before: datetime | None = None
-    for event in events:
-        first = first or event.occurred_at
-        before = before or event.occurred_at
-        told.append(
-            Hop(
-                event=event,
-                begin_ms=_ms(first, event.occurred_at),
-                delay_ms=_ms(before, event.occurred_at),
-            )
-        )
-        before = event.occurred_at
-    return told
-
-
-def _ms(begin: datetime, end: datetime) -> float:
-    return round((end - begin).total_seconds() * 1000, 3)

@@ -18,11 +18,11 @@ from shoonya_platform.dashboard.results import (
     OrderPage,
     OrderStory,
     Trading,
-    hops,
 )
 from shoonya_platform.domain.alerts import StoredAlert
 from shoonya_platform.domain.days import day_begin
 from shoonya_platform.domain.orders import OrderId, OrderStatus
+from shoonya_platform.domain.story import hops
 from shoonya_platform.errors import NotFound, StoreError
 from shoonya_platform.services.units import ServiceView
 from shoonya_platform.store.base import OrderStore, ServiceBeat

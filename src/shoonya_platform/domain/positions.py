@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
 
 from shoonya_platform.domain.instruments import Exchange, Product
-from shoonya_platform.domain.orders import Side
+from shoonya_platform.domain.orders import Intent, Order, Side
 
 ZERO = Decimal(0)
 
@@ -77,3 +78,17 @@ class Position:
             realised_pnl=self.realised_pnl + realised,
             last_price=price,
         )
+
+
+def shrinks(order: Order, positions: Iterable[Position]) -> bool:
+    """Return whether the order can only make its strategy's position smaller."""
+    if order.intent is Intent.EXIT:
+        return True
+    held = sum(
+        position.quantity
+        for position in positions
+        if (position.strategy, position.exchange, position.tradingsymbol)
+        == (order.strategy, order.exchange, order.tradingsymbol)
+        and position.product is order.product
+    )
+    return held * order.side.sign < 0 and order.quantity <= abs(held)

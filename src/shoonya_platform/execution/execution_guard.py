@@ -22,6 +22,7 @@ from shoonya_platform.domain.orders import (
     OrderStatus,
     OrderTrigger,
 )
+from shoonya_platform.domain.positions import shrinks
 from shoonya_platform.domain.trading import TradingState
 from shoonya_platform.logging import get_component_logger
 from shoonya_platform.store.base import OrderStore
@@ -106,21 +107,14 @@ class ExecutionGuard:
     def _trading_state(self, order: Order) -> Denial | None:
         if self._state is TradingState.HALTED:
             return Denial(DenialCode.TRADING_HALTED)
-        if self._state is TradingState.REDUCING and not self._shrinks(order):
+        if self._state is TradingState.REDUCING and not shrinks(
+            order,
+            self._store.positions.get(
+                order.strategy, order.exchange, order.tradingsymbol
+            ),
+        ):
             return Denial(DenialCode.TRADING_REDUCING)
         return None
-
-    def _shrinks(self, order: Order) -> bool:
-        if order.intent is Intent.EXIT:
-            return True
-        held = sum(
-            position.quantity
-            for position in self._store.positions.get(
-                order.strategy, order.exchange, order.tradingsymbol
-            )
-            if position.product is order.product
-        )
-        return held * order.side.sign < 0 and order.quantity <= abs(held)
 
     def _market(self, order: Order) -> Denial | None:
         now = self._clock.now()

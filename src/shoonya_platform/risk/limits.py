@@ -8,7 +8,7 @@ from decimal import Decimal
 
 from shoonya_platform.domain.denials import Denial, DenialCode
 from shoonya_platform.domain.orders import Intent, Order
-from shoonya_platform.domain.positions import ZERO, Position
+from shoonya_platform.domain.positions import ZERO, Position, shrinks
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,19 +51,6 @@ class RiskBook:
             (part.exchange, part.tradingsymbol) for part in [*held, *self._entries()]
         }
 
-    def shrinks(self, order: Order) -> bool:
-        """Return whether the order can only make the strategy's position smaller."""
-        if order.intent is Intent.EXIT:
-            return True
-        held = sum(
-            position.quantity
-            for position in self.positions
-            if (position.strategy, position.exchange, position.tradingsymbol)
-            == (order.strategy, order.exchange, order.tradingsymbol)
-            and position.product is order.product
-        )
-        return held * order.side.sign < 0 and order.quantity <= abs(held)
-
     def _entries(self) -> list[Order]:
         return [order for order in self.working if order.intent is not Intent.EXIT]
 
@@ -76,7 +63,7 @@ def leaves_value(order: Order) -> Decimal:
 
 def judge(order: Order, book: RiskBook, limits: RiskLimits) -> Denial | None:
     """Return why the order may not pass, or None.  What shrinks a position may."""
-    if book.shrinks(order):
+    if shrinks(order, book.positions):
         return None
     if book.daily_pnl <= -limits.max_daily_loss:
         return Denial(

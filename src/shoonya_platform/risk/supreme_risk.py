@@ -17,6 +17,7 @@ from shoonya_platform.domain.orders import (
     OrderStatus,
     OrderTrigger,
 )
+from shoonya_platform.domain.positions import shrinks
 from shoonya_platform.domain.trading import TradingState
 from shoonya_platform.logging import get_component_logger
 from shoonya_platform.risk.limits import (
@@ -103,7 +104,7 @@ class SupremeRiskManager:
             return
         self._passed += 1
         exposure = book.exposure
-        if not book.shrinks(order):
+        if not shrinks(order, book.positions):
             exposure += leaves_value(order)
         text = f"exposure {money(exposure)} <= {self._limits.max_exposure}"
         book.working.append(
