@@ -8,6 +8,7 @@ A connection belongs to one thread at a time.  Writers take turns by
 from __future__ import annotations
 
 import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib import resources
@@ -39,21 +40,32 @@ class SqliteOrderStore:
 
         run_id: Which process of it.
 
+        busy_timeout_seconds: How long to wait for other writers.
+
     Raises:
         StoreDamaged: The file is no database, another program's, or from a newer
             version.
         StoreBusy: It cannot be opened now.
     """
 
-    def __init__(self, path: Path, *, service: str, run_id: str, clock: Clock) -> None:
+    def __init__(
+        self,
+        path: Path,
+        *,
+        service: str,
+        run_id: str,
+        clock: Clock,
+        busy_timeout_seconds: float = BUSY_TIMEOUT_SECONDS,
+    ) -> None:
         self.path = path
+        self._durable = False
         with self._translated():
             try:
                 # A service hands its store to one worker thread (the HTTP ones), so
                 # the check by thread identity would only be in the way.
                 connection = sqlite3.connect(
                     path,
-                    timeout=BUSY_TIMEOUT_SECONDS,
+                    timeout=busy_timeout_seconds,
                     isolation_level=None,
                     check_same_thread=False,
                 )
@@ -63,12 +75,19 @@ class SqliteOrderStore:
                     hint="check that its directory exists and belongs to the service",
                 ) from e
             self._connection = connection
-            connection.row_factory = sqlite3.Row
-            connection.execute("PRAGMA journal_mode = WAL")
-            connection.execute("PRAGMA foreign_keys = ON")
-            self._durable = False
-            connection.execute("PRAGMA synchronous = NORMAL")
-            self._migrate()
+            try:
+                connection.row_factory = sqlite3.Row
+                # First: another program's file is left as it is.
+                version = self._version()
+                _use_wal(connection, busy_timeout_seconds)
+                connection.execute("PRAGMA foreign_keys = ON")
+                connection.execute("PRAGMA synchronous = NORMAL")
+                steps = migrations()
+                for number, script in enumerate(steps[version:], start=version + 1):
+                    self._apply(number, script)
+            except BaseException:
+                connection.close()
+                raise
         session = Session(connection, path, service, run_id, clock)
         self.alerts = SqliteAlerts(session)
         self.orders = SqliteOrders(session)
@@ -103,30 +122,30 @@ class SqliteOrderStore:
         except sqlite3.Error as e:
             raise translate(e, self.path) from e
 
-    def _migrate(self) -> None:
+    def _version(self) -> int:
+        """Return the schema's version, if this version of ours can use the file."""
         connection = self._connection
-        version = connection.execute("PRAGMA user_version").fetchone()[0]
+        # One view of all three: another process may be making the tables just now.
+        connection.execute("BEGIN")
+        version: int = connection.execute("PRAGMA user_version").fetchone()[0]
         owner = connection.execute("PRAGMA application_id").fetchone()[0]
+        has_tables = connection.execute("SELECT 1 FROM sqlite_schema").fetchone()
+        connection.execute("COMMIT")
         if owner not in (0, _APPLICATION_ID) or (
-            owner == 0 and version == 0 and self._has_tables()
+            owner == 0 and (version or has_tables)
         ):
             raise StoreDamaged(
                 f"'{self.path}' is another program's database",
                 hint="point 'paths.state_dir' to a directory of Shoonya's own",
             )
-        steps = migrations()
-        if version > len(steps):
+        known = len(migrations())
+        if version > known:
             raise StoreDamaged(
                 f"the order store '{self.path}' was written by a newer version "
-                f"(schema {version}, this one knows {len(steps)})",
+                f"(schema {version}, this one knows {known})",
                 hint="upgrade Shoonya, or restore the backup made before the upgrade",
             )
-        for number, script in enumerate(steps[version:], start=version + 1):
-            self._apply(number, script)
-
-    def _has_tables(self) -> bool:
-        query = "SELECT 1 FROM sqlite_schema LIMIT 1"
-        return self._connection.execute(query).fetchone() is not None
+        return version
 
     def _apply(self, number: int, script: str) -> None:
         connection = self._connection
@@ -143,6 +162,21 @@ class SqliteOrderStore:
             if connection.in_transaction:
                 connection.execute("ROLLBACK")
             raise
+
+
+def _use_wal(connection: sqlite3.Connection, timeout_seconds: float) -> None:
+    # SQLite does not always wait while another process changes the mode, which
+    # happens once in the file's life: when eight services start at once.
+    deadline = time.monotonic() + timeout_seconds
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+            return
+        except sqlite3.OperationalError as e:
+            busy = e.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY
+            if not busy or time.monotonic() >= deadline:
+                raise
+        time.sleep(0.01)
 
 
 def migrations() -> list[str]:
@@ -163,3 +197,5 @@ def statements(script: str) -> Iterator[str]:
         if sqlite3.complete_statement(pending):
             yield pending
             pending = ""
+    if pending:
+        yield pending

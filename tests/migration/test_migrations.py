@@ -1,0 +1,131 @@
+"""The chain of migrations gives the schema, whole or not at all."""
+
+import re
+import sqlite3
+from contextlib import closing
+from importlib import resources
+
+import pytest
+
+from shoonya_platform.store.sqlite import SqliteOrderStore, migrations, statements
+
+FOLDER = resources.files("shoonya_platform.store") / "migrations"
+TABLES = {
+    "alerts",
+    "orders",
+    "events",
+    "fills",
+    "positions",
+    "prices",
+    "services",
+    "trading",
+    "cancel_requests",
+}
+
+
+def schema(path):
+    with closing(sqlite3.connect(path)) as connection:
+        return sorted(
+            connection.execute(
+                "SELECT type, name, sql FROM sqlite_schema"
+                " WHERE name NOT LIKE 'sqlite_%'"
+            )
+        )
+
+
+def pragma(path, name):
+    with closing(sqlite3.connect(path)) as connection:
+        return connection.execute(f"PRAGMA {name}").fetchone()[0]
+
+
+def opened(path, clock):
+    SqliteOrderStore(path, service="tests", run_id="run-1", clock=clock).close()
+    return path
+
+
+def test_scripts_are_numbered_without_a_gap_and_named_for_what_they_do():
+    names = sorted(entry.name for entry in FOLDER.iterdir() if entry.is_file())
+
+    assert all(re.fullmatch(r"\d{4}_[a-z0-9_]+\.sql", name) for name in names)
+    assert [int(name[:4]) for name in names] == list(range(1, len(names) + 1))
+    assert len(migrations()) == len(names)
+
+
+def test_new_store_has_the_newest_schema_and_our_mark(tmp_path, clock):
+    path = opened(tmp_path / "orders.db", clock)
+
+    assert pragma(path, "user_version") == len(migrations())
+    assert pragma(path, "application_id").to_bytes(4, "big") == b"SHOO"
+    assert {name for kind, name, _ in schema(path) if kind == "table"} == TABLES
+
+
+@pytest.mark.parametrize("version", range(len(migrations())))
+def test_store_of_any_earlier_version_becomes_like_a_new_one(tmp_path, clock, version):
+    old = tmp_path / "old.db"
+    with closing(sqlite3.connect(old)) as connection:
+        for script in migrations()[:version]:
+            connection.executescript(script)
+        if version:
+            connection.execute(f"PRAGMA application_id = {0x53484F4F}")
+            connection.execute(f"PRAGMA user_version = {version}")
+
+    assert schema(opened(old, clock)) == schema(opened(tmp_path / "new.db", clock))
+    assert pragma(old, "user_version") == len(migrations())
+
+
+def test_opening_again_changes_nothing(tmp_path, clock):
+    path = opened(tmp_path / "orders.db", clock)
+    before = schema(path)
+
+    assert schema(opened(path, clock)) == before
+
+
+def test_each_table_is_strict_so_that_a_text_is_a_text(tmp_path, clock):
+    path = opened(tmp_path / "orders.db", clock)
+
+    for kind, name, sql in schema(path):
+        assert kind != "table" or "STRICT" in sql, name
+
+
+def test_script_that_fails_leaves_nothing_behind(tmp_path, clock):
+    path = tmp_path / "orders.db"
+    store = SqliteOrderStore(path, service="tests", run_id="run-1", clock=clock)
+    before = schema(path)
+    number = len(migrations()) + 1
+
+    with pytest.raises(sqlite3.OperationalError):
+        store._apply(number, "CREATE TABLE half (a) STRICT;\nNONSENSE;\n")
+
+    store.close()
+    assert schema(path) == before
+    assert pragma(path, "user_version") == len(migrations())
+
+
+@pytest.mark.parametrize(
+    ("script", "count"),
+    [
+        pytest.param("", 0, id="empty"),
+        pytest.param("CREATE TABLE a (x);\nCREATE TABLE b (x);\n", 2, id="two"),
+        pytest.param("CREATE TABLE a (\n  x\n);\n", 1, id="over-lines"),
+        pytest.param("-- one; two;\nCREATE TABLE a (x);\n", 1, id="comment"),
+        pytest.param("CREATE TABLE a (x -- why; not\n, y);\n", 1, id="comment-inside"),
+        pytest.param("INSERT INTO t VALUES ('a;\nb;');\n", 1, id="text"),
+        pytest.param(
+            "CREATE TRIGGER t AFTER INSERT ON a BEGIN\n"
+            "  DELETE FROM b;\n  DELETE FROM c;\nEND;\nSELECT 1;\n",
+            2,
+            id="trigger",
+        ),
+        pytest.param("SELECT 1;\nSELECT 2", 2, id="no-last-semicolon"),
+    ],
+)
+def test_script_is_cut_into_whole_statements(script, count):
+    found = list(statements(script))
+
+    assert len(found) == count
+    assert "".join(found) == script
+
+
+def test_statements_of_each_script_are_all_of_it():
+    for script in migrations():
+        assert "".join(statements(script)) == script
