@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from shoonya_platform.clock import Clock
-from shoonya_platform.errors import StoreBusy, StoreDamaged, StoreError
+from shoonya_platform.errors import AlertRefused, StoreBusy, StoreDamaged, StoreError
+
+T = TypeVar("T")
 
 _DAMAGED = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 
@@ -32,6 +35,16 @@ class Session:
         except sqlite3.Error as e:
             raise translate(e, self.path) from e
 
+    def read(
+        self, make: Callable[[sqlite3.Row], T], sql: str, parameters: tuple[Any, ...]
+    ) -> list[T]:
+        """Return what is made of all rows."""
+        rows = self.query(sql, parameters)
+        try:
+            return [make(row) for row in rows]
+        except (ValueError, ArithmeticError, AlertRefused) as e:
+            raise damaged(self.path, f"a row cannot be read: {e}") from e
+
     def execute(self, sql: str, parameters: tuple[Any, ...] = ()) -> int:
         """Run a statement; return how many rows it changed."""
         try:
@@ -44,7 +57,10 @@ class Session:
 
 
 def text_of(moment: datetime) -> str:
-    return moment.isoformat(timespec="microseconds")
+    """Return a moment as text that sorts by time, so always in UTC."""
+    if moment.tzinfo is None:
+        raise ValueError("expected an aware time, was a naive one")
+    return moment.astimezone(UTC).isoformat(timespec="microseconds")
 
 
 def decimal_of(text: str | None) -> Decimal | None:
@@ -55,14 +71,19 @@ def decimal_text(value: Decimal | None) -> str | None:
     return None if value is None else str(value)
 
 
+def damaged(path: Path, what: str) -> StoreDamaged:
+    return StoreDamaged(
+        f"the order store '{path}' is damaged: {what}",
+        hint="stop the services, keep the file, and restore a backup in its place",
+    )
+
+
 def translate(error: sqlite3.Error, path: Path) -> StoreError:
     """Return our error for SQLite's, with what to do about it."""
     code = getattr(error, "sqlite_errorcode", 0) & 0xFF
-    if code in _DAMAGED or isinstance(error, sqlite3.ProgrammingError):
-        return StoreDamaged(
-            f"the order store '{path}' is damaged: {error}",
-            hint="stop the services, keep the file, and restore a backup in its place",
-        )
+    # Without a table of ours it is no store, whatever its header says.
+    if code in _DAMAGED or str(error).startswith("no such "):
+        return damaged(path, str(error))
     if code == sqlite3.SQLITE_FULL:
         return StoreBusy(
             f"no space left for the order store '{path}'", hint="free some disk space"
@@ -77,6 +98,6 @@ def translate(error: sqlite3.Error, path: Path) -> StoreError:
             f"the order store '{path}' cannot be written: {error}",
             hint="check the owner and mode of the file and of its directory",
         )
-    if isinstance(error, sqlite3.OperationalError):
+    if isinstance(error, sqlite3.OperationalError) and code != sqlite3.SQLITE_ERROR:
         return StoreBusy(f"the order store '{path}' does not answer: {error}")
     return StoreError(f"the order store '{path}' refused: {error}")

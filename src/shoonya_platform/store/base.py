@@ -172,6 +172,9 @@ class OrderTable(Protocol):
 
         Returns:
             The order after it, or None if this trade was recorded before.
+
+        Raises:
+            IllegalTransition: The order cannot be filled; nothing was written.
         """
         ...
 
@@ -182,7 +185,7 @@ class OrderTable(Protocol):
         ...
 
     def request_cancel(self, order_id: OrderId, *, by: str) -> None:
-        """Leave a cancel request for command_service; a second one changes nothing."""
+        """Leave a request for command_service, unless one waits already."""
         ...
 
     def cancel_requests(self, *, limit: int) -> list[CancelRequest]:

@@ -84,7 +84,7 @@ class SqliteAlerts:
 
     def _select(self, where: str, parameters: tuple[object, ...]) -> list[StoredAlert]:
         query = f"SELECT {_COLUMNS} FROM alerts {where}"
-        return [_alert(row) for row in self._session.query(query, parameters)]
+        return self._session.read(_alert, query, parameters)
 
     def _event(self, alert_id: AlertId, status: AlertStatus, text: str) -> None:
         session = self._session

@@ -53,8 +53,7 @@ class SqliteOrders:
         names = ", ".join(values)
         marks = ", ".join("?" * len(values))
         rows = self._session.query(
-            f"INSERT INTO orders ({names}) VALUES ({marks})"
-            f" RETURNING {_COLUMNS}",
+            f"INSERT INTO orders ({names}) VALUES ({marks}) RETURNING {_COLUMNS}",
             tuple(values.values()),
         )
         stored = _order(rows[0])
@@ -148,6 +147,14 @@ class SqliteOrders:
         )
         if known:
             return None
+        filled = order.filled_quantity + fill.quantity
+        trigger = (
+            OrderTrigger.FILLED
+            if filled >= order.quantity
+            else OrderTrigger.PARTIALLY_FILLED
+        )
+        # Before anything is written: a refused fill must not move the position.
+        status = next_status(order.status, trigger)
         realised = self._positions.apply(order, fill)
         self._session.execute(
             "INSERT INTO fills (order_id, trade_id, quantity, price, realised_pnl,"
@@ -161,16 +168,10 @@ class SqliteOrders:
                 text_of(fill.filled_at),
             ),
         )
-        filled = order.filled_quantity + fill.quantity
         before = (order.average_price or Decimal(0)) * order.filled_quantity
-        trigger = (
-            OrderTrigger.FILLED
-            if filled >= order.quantity
-            else OrderTrigger.PARTIALLY_FILLED
-        )
         moved = replace(
             order,
-            status=next_status(order.status, trigger),
+            status=status,
             filled_quantity=filled,
             average_price=(before + fill.price * fill.quantity) / filled,
         )
@@ -207,8 +208,9 @@ class SqliteOrders:
     def request_cancel(self, order_id: OrderId, *, by: str) -> None:
         self._session.execute(
             "INSERT INTO cancel_requests (order_id, requested_by, requested_at)"
-            " VALUES (?, ?, ?) ON CONFLICT (order_id) DO UPDATE SET result = NULL"
-            " WHERE result IS NOT NULL",
+            " VALUES (?, ?, ?) ON CONFLICT (order_id) DO UPDATE SET result = NULL,"
+            " requested_by = excluded.requested_by,"
+            " requested_at = excluded.requested_at WHERE result IS NOT NULL",
             (order_id, by, self._session.now()),
         )
 
@@ -239,7 +241,7 @@ class SqliteOrders:
 
     def _select(self, where: str, parameters: tuple[object, ...]) -> list[Order]:
         query = f"SELECT {_COLUMNS} FROM orders {where}"
-        return [_order(row) for row in self._session.query(query, parameters)]
+        return self._session.read(_order, query, parameters)
 
     def _move(
         self, order: Order, moved: Order, trigger: OrderTrigger, text: str

@@ -107,9 +107,7 @@ class SqlitePositions:
     def _select(
         self, where: str, parameters: tuple[object, ...] = ()
     ) -> list[Position]:
-        return [
-            _position(row) for row in self._session.query(_SELECT + where, parameters)
-        ]
+        return self._session.read(_position, _SELECT + where, parameters)
 
 
 def _position(row: sqlite3.Row) -> Position:

@@ -1,0 +1,890 @@
+"""
+What every order store must do.
+
+A store joins by a `World` of its own in `store_worlds`.
+"""
+
+import threading
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import fields, replace
+from datetime import UTC, datetime, timedelta, timezone
+from decimal import Decimal
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from shoonya_platform.domain.alerts import (
+    ANONYMOUS_DUPLICATE_SECONDS,
+    NAMED_DUPLICATE_SECONDS,
+    AlertStatus,
+)
+from shoonya_platform.domain.instruments import Exchange, Product
+from shoonya_platform.domain.orders import (
+    CLOSED,
+    AlertId,
+    BrokerOrderId,
+    ClientOrderId,
+    IllegalTransition,
+    Intent,
+    NewOrder,
+    OrderEvent,
+    OrderId,
+    OrderStatus,
+    OrderTrigger,
+    OrderType,
+    Side,
+    TimeInForce,
+    TradeId,
+    next_status,
+)
+from shoonya_platform.domain.trading import TradingState
+from shoonya_platform.errors import NotAllowed, StoreError
+from shoonya_platform.store.base import OrderStore
+from shoonya_platform.testing.clock import BEGIN
+from shoonya_platform.testing.orders import (
+    SYMBOL,
+    a_fill,
+    a_leg,
+    a_new_order,
+    alert_body,
+    an_alert,
+    an_alert_id,
+    store_alert,
+    store_order,
+)
+from tests.contract.store_worlds import WORLDS, World
+
+S, T = OrderStatus, OrderTrigger
+NFO = Exchange.NFO
+KILLS = 6
+
+
+@pytest.fixture(params=WORLDS)
+def world(request, tmp_path) -> Iterator[World]:
+    made = WORLDS[request.param](tmp_path)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def store(world) -> OrderStore:
+    opened: OrderStore = world.open()
+    return opened
+
+
+@pytest.fixture
+def other(world) -> OrderStore:
+    """The same store as another process sees it."""
+    opened: OrderStore = world.open(run_id="run-2")
+    return opened
+
+
+class Refused(Exception):
+    pass
+
+
+def triggers(events: list[OrderEvent]) -> list[str]:
+    return [event.trigger for event in events]
+
+
+# -- transactions --------------------------------------------------------------
+
+
+@pytest.mark.parametrize("durable", [True, False])
+def test_s01_what_a_transaction_did_is_seen_by_all_once_it_ends(store, other, durable):
+    alert_id = store_alert(store)
+
+    with store.transaction(durable=durable):
+        order = store.orders.add(a_new_order(alert_id), alerted_at=BEGIN)
+        assert other.orders.get(order.order_id) is None
+        assert store.orders.get(order.order_id) == order
+
+    assert other.orders.get(order.order_id) == order
+    assert triggers(other.orders.events(order_id=order.order_id)) == ["created"]
+
+
+@pytest.mark.parametrize("durable", [True, False])
+def test_s02_exception_undoes_all_of_it_and_comes_through(store, durable):
+    order = store_order(store)
+    before = store.orders.events(alert_id=order.alert_id)
+
+    def begin_and_fail():
+        with store.transaction(durable=durable):
+            store.orders.record(order, T.RISK_PASSED)
+            store.trading.set(TradingState.HALTED, reason="", by="")
+            raise Refused
+
+    with pytest.raises(Refused):
+        begin_and_fail()
+
+    assert store.orders.get(order.order_id) == order
+    assert store.orders.events(alert_id=order.alert_id) == before
+    assert store.trading.status().state is TradingState.ACTIVE
+
+
+def test_s03_store_goes_on_after_an_exception(store):
+    with pytest.raises(Refused), store.transaction(durable=True):
+        raise Refused
+
+    assert store_order(store, S.RISK_PASSED).status is S.RISK_PASSED
+
+
+def test_s04_writers_take_turns(world, store):
+    turns = []
+    begun = threading.Event()
+
+    def wait_for_a_turn():
+        second = world.open()
+        begun.set()
+        with second.transaction(durable=False):
+            turns.append("second")
+
+    thread = threading.Thread(target=wait_for_a_turn)
+    with store.transaction(durable=False):
+        thread.start()
+        assert begun.wait(10)
+        thread.join(0.05)  # time enough to push in
+        turns.append("first")
+    thread.join(10)
+
+    assert turns == ["first", "second"]
+
+
+def test_s05_reader_is_not_held_up_by_a_writer(store, other):
+    order = store_order(store)
+
+    with store.transaction(durable=True):
+        store.orders.record(order, T.RISK_PASSED)
+
+        assert other.orders.get(order.order_id) == order
+
+
+def test_s06_step_is_taken_once_however_many_saw_the_row(store, other):
+    order = store_order(store)
+    seen = other.orders.get(order.order_id)
+    assert seen == order
+
+    with store.transaction(durable=False):
+        store.orders.record(order, T.RISK_PASSED)
+
+    with pytest.raises(NotAllowed), other.transaction(durable=False):
+        other.orders.record(seen, T.RISK_PASSED)
+    assert triggers(store.orders.events(order_id=order.order_id)) == [
+        "created",
+        "risk_passed",
+    ]
+
+
+def test_s07_fill_of_a_row_that_has_moved_is_refused(store, other):
+    order = store_order(store, S.ACCEPTED)
+
+    with store.transaction(durable=False):
+        store.orders.fill(order, a_fill(25))
+
+    with pytest.raises(NotAllowed), other.transaction(durable=False):
+        other.orders.fill(order, a_fill(25))
+    assert other.positions.open()[0].quantity == 25
+
+
+def test_s08_processes_that_claim_at_once_take_each_row_exactly_once(world, store):
+    alert_id = store_alert(store)
+    with store.transaction(durable=False):
+        orders = [
+            store.orders.add(a_new_order(alert_id, leg=leg), alerted_at=BEGIN)
+            for leg in range(1, 301)
+        ]
+    claimers = [world.spawn("claim", f"claimer-{n}") for n in range(2)]
+    for claimer in claimers:
+        assert claimer.stdout.readline() == "ready\n"
+    for claimer in claimers:
+        claimer.stdin.write("go\n")
+        claimer.stdin.flush()
+    for claimer in claimers:
+        with claimer:
+            assert claimer.wait(30) == 0
+
+    steps = Counter(
+        event.order_id
+        for event in store.orders.events(alert_id=alert_id)
+        if event.trigger == "risk_passed"
+    )
+    assert steps == {order.order_id: 1 for order in orders}
+    takers = {event.run_id for event in store.orders.events(alert_id=alert_id)}
+    assert takers == {"run-1", "claimer-0", "claimer-1"}
+
+
+def test_s09_writer_killed_in_the_middle_leaves_no_half_step(world, store):
+    for n in range(KILLS):
+        with world.spawn("walk", f"walker-{n}") as walker:
+            assert walker.stdout.readline() == "ready\n"
+            walker.stdin.write("go\n")
+            walker.stdin.flush()
+            seen = sum(store.orders.count().values())
+            while sum(store.orders.count().values()) < seen + 3 + n:
+                assert walker.poll() is None
+            walker.kill()
+
+    orders = store.orders.recent(limit=100_000)
+    assert len(orders) >= 3 * KILLS
+    for order in orders:
+        assert replayed(store.orders.events(order_id=order.order_id)) is order.status
+        assert (order.status is S.FILLED) == (order.filled_quantity == order.quantity)
+    (position,) = store.positions.open()
+    assert position.quantity == sum(order.filled_quantity for order in orders)
+
+
+def replayed(events: list[OrderEvent]) -> OrderStatus:
+    """Walk the events through the table; each must say where it led."""
+    status = S.INITIALIZED
+    filled = 0
+    assert events[0].trigger == "created"
+    for event in events[1:]:
+        status = next_status(
+            status, OrderTrigger(event.trigger), filled_quantity=filled
+        )
+        filled += event.trigger in ("partially_filled", "filled")
+        assert event.order_status == status
+    return status
+
+
+# -- alerts --------------------------------------------------------------------
+
+
+def test_s10_alert_comes_back_as_it_was_stored(store):
+    alert = an_alert(a_leg(price="0.10", order_type="LMT"), timenow=BEGIN.isoformat())
+    alert_id = an_alert_id()
+
+    with store.transaction(durable=True):
+        assert store.alerts.add(alert, alert_id, received_at=BEGIN) == (alert_id, True)
+
+    stored = store.alerts.get(alert_id)
+    assert stored is not None
+    assert (stored.alert, stored.received_at) == (alert, BEGIN)
+    assert (stored.status, stored.outcome) == (AlertStatus.RECEIVED, "")
+    (event,) = store.orders.events(alert_id=alert_id)
+    assert (event.trigger, event.order_id) == ("alert_received", None)
+
+
+def test_s11_unknown_alert_is_none(store):
+    assert store.alerts.get(AlertId("A261125-NOBODY00")) is None
+
+
+@pytest.mark.parametrize(
+    ("name", "seconds"),
+    [("alert-1", NAMED_DUPLICATE_SECONDS), (None, ANONYMOUS_DUPLICATE_SECONDS)],
+    ids=["named", "anonymous"],
+)
+def test_s12_alert_is_a_duplicate_within_its_window_and_new_after_it(
+    store, name, seconds
+):
+    alert = an_alert(id=name)
+    first, again, later = an_alert_id(), an_alert_id(), an_alert_id()
+    last_moment = BEGIN + timedelta(seconds=seconds, microseconds=-1)
+
+    with store.transaction(durable=False):
+        store.alerts.add(alert, first, received_at=BEGIN)
+        doubled = store.alerts.add(alert, again, received_at=last_moment)
+        anew = store.alerts.add(
+            alert, later, received_at=BEGIN + timedelta(seconds=seconds)
+        )
+
+    assert doubled == (first, False)
+    assert anew == (later, True)
+    assert store.alerts.get(again) is None
+    assert store.orders.events(alert_id=again) == []
+
+
+def test_s13_alerts_are_given_out_oldest_first_and_shown_newest_first(store):
+    ids = [an_alert_id() for _ in range(3)]
+    with store.transaction(durable=False):
+        # Not in the order of their ids.
+        for alert_id, seconds in zip(ids, (20, 0, 10), strict=True):
+            store.alerts.add(
+                an_alert(), alert_id, received_at=BEGIN + timedelta(seconds=seconds)
+            )
+    oldest_first = [ids[1], ids[2], ids[0]]
+
+    waiting = store.alerts.in_status(AlertStatus.RECEIVED, limit=2)
+
+    assert [alert.alert_id for alert in waiting] == oldest_first[:2]
+    recent = store.alerts.recent(limit=2)
+    assert [alert.alert_id for alert in recent] == oldest_first[:0:-1]
+
+
+def test_s14_recording_moves_an_alert_and_writes_its_event(store):
+    alert_id = store_alert(store)
+
+    with store.transaction(durable=False):
+        store.alerts.record(alert_id, AlertStatus.SKIPPED, outcome="flat", text="why")
+
+    stored = store.alerts.get(alert_id)
+    assert stored is not None
+    assert (stored.status, stored.outcome) == (AlertStatus.SKIPPED, "flat")
+    assert store.alerts.in_status(AlertStatus.RECEIVED, limit=9) == []
+    event = store.orders.events(alert_id=alert_id)[-1]
+    assert (event.trigger, event.text) == ("alert_skipped", "why")
+
+
+def test_s15_planned_alert_is_finished_once_all_its_orders_are_at_an_end(store):
+    alert_id, unplanned = store_alert(store), store_alert(store)
+    store_order(store, S.FILLED, alert_id=unplanned)
+    store_order(store, S.FILLED, alert_id=alert_id, leg=1)
+    second = store_order(store, S.SUBMITTED, alert_id=alert_id, leg=2)
+    with store.transaction(durable=False):
+        store.alerts.record(alert_id, AlertStatus.PLANNED, outcome="", text="")
+
+    assert store.alerts.finished(limit=9) == []
+    with store.transaction(durable=False):
+        store.orders.record(second, T.REJECTED)
+
+    assert store.alerts.finished(limit=9) == [alert_id]
+
+
+# -- orders --------------------------------------------------------------------
+
+
+def test_s20_new_order_comes_back_with_all_it_was_given(world, store):
+    alert_id = store_alert(store)
+    new = NewOrder(
+        client_order_id=ClientOrderId("O-1"),
+        alert_id=alert_id,
+        leg=2,
+        attempt=3,
+        strategy="straddle",
+        intent=Intent.ADJUST,
+        exchange=Exchange.MCX,
+        tradingsymbol="M&M-EQ",
+        side=Side.SELL,
+        quantity=10_000_000,
+        order_type=OrderType.STOP_LIMIT,
+        price=Decimal("0.10"),
+        trigger_price=Decimal("100000000.05"),
+        product=Product.MIS,
+        time_in_force=TimeInForce.IOC,
+        reference_price=Decimal("1E-7"),
+    )
+
+    with store.transaction(durable=False):
+        order = store.orders.add(new, alerted_at=BEGIN)
+
+    stored = world.open().orders.get(order.order_id)
+    assert stored == order
+    assert {field.name: getattr(stored, field.name) for field in fields(new)} == {
+        field.name: getattr(new, field.name) for field in fields(new)
+    }
+    assert str(stored.price) == "0.10"
+    assert stored.status is S.INITIALIZED
+    assert (stored.broker_order_id, stored.filled_quantity) == (None, 0)
+    assert (stored.average_price, stored.reason) == (None, "")
+    assert (stored.created_at, stored.updated_at) == (BEGIN, BEGIN)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        pytest.param({"client_order_id": ClientOrderId("O-other")}, id="leg-again"),
+        pytest.param(
+            {"leg": 2, "client_order_id": ClientOrderId("O-1")}, id="id-again"
+        ),
+    ],
+)
+def test_s21_leg_is_ordered_once_and_an_id_used_once(store, changes):
+    alert_id = store_alert(store)
+    with store.transaction(durable=False):
+        store.orders.add(
+            a_new_order(alert_id, client_order_id=ClientOrderId("O-1")),
+            alerted_at=BEGIN,
+        )
+
+    with pytest.raises(StoreError), store.transaction(durable=False):
+        store.orders.add(a_new_order(alert_id, **changes), alerted_at=BEGIN)
+
+    assert len(store.orders.of_alert(alert_id)) == 1
+
+
+def test_s22_order_needs_its_alert(store):
+    with pytest.raises(StoreError), store.transaction(durable=False):
+        store.orders.add(a_new_order(), alerted_at=BEGIN)
+
+
+@pytest.mark.parametrize("quantity", [0, -65])
+def test_s23_order_of_no_quantity_is_refused(store, quantity):
+    alert_id = store_alert(store)
+
+    with pytest.raises(StoreError), store.transaction(durable=False):
+        store.orders.add(a_new_order(alert_id, quantity=quantity), alerted_at=BEGIN)
+
+
+def test_s24_order_is_found_by_each_of_its_ids(store):
+    order = store_order(store, S.ACCEPTED)
+
+    assert order.broker_order_id is not None
+    assert store.orders.get(order.order_id) == order
+    assert store.orders.by_client_order_id(order.client_order_id) == order
+    assert store.orders.by_broker_order_id(order.broker_order_id) == order
+    assert store.orders.get(OrderId(999)) is None
+    assert store.orders.by_client_order_id(ClientOrderId("x")) is None
+    assert store.orders.by_broker_order_id(BrokerOrderId("x")) is None
+
+
+def test_s25_step_moves_the_row_and_tells_who_when_why_and_in_which_run(world):
+    store = world.open(service="command_service", run_id="run-7")
+    order = store_order(store, S.SUBMITTED)
+    world.clock.advance(5)
+
+    with store.transaction(durable=True):
+        moved = store.orders.record(
+            order,
+            T.REJECTED,
+            text="the broker said no",
+            reason="RED:margin",
+            broker_order_id=BrokerOrderId("B-7"),
+        )
+
+    assert store.orders.get(order.order_id) == moved
+    assert (moved.status, moved.reason) == (S.REJECTED, "RED:margin")
+    assert moved.broker_order_id == "B-7"
+    assert moved.updated_at == BEGIN + timedelta(seconds=5)
+    event = store.orders.events(order_id=order.order_id)[-1]
+    assert event == OrderEvent(
+        event_id=event.event_id,
+        alert_id=order.alert_id,
+        order_id=order.order_id,
+        trigger="rejected",
+        order_status="rejected",
+        service="command_service",
+        run_id="run-7",
+        occurred_at=BEGIN + timedelta(seconds=5),
+        text="the broker said no",
+    )
+
+
+def test_s26_reason_stays_unless_it_is_replaced_and_stands_in_for_a_text(store):
+    order = store_order(store, S.SUBMITTED)
+
+    with store.transaction(durable=False):
+        unknown = store.orders.record(order, T.OUTCOME_UNKNOWN, reason="timed out")
+        kept = store.orders.record(unknown, T.ACCEPTED, text="found")
+        emptied = store.orders.record(kept, T.CANCELED, reason="")
+
+    assert (unknown.reason, kept.reason, emptied.reason) == (
+        "timed out",
+        "timed out",
+        "",
+    )
+    texts = [event.text for event in store.orders.events(order_id=order.order_id)]
+    assert texts[-3:] == ["timed out", "found", ""]
+
+
+def test_s27_step_that_the_table_lacks_changes_nothing(store):
+    order = store_order(store)
+    before = store.orders.events(order_id=order.order_id)
+
+    with pytest.raises(IllegalTransition), store.transaction(durable=False):
+        store.orders.record(order, T.FILLED)
+
+    assert store.orders.get(order.order_id) == order
+    assert store.orders.events(order_id=order.order_id) == before
+
+
+def test_s28_brokers_number_belongs_to_one_order(store):
+    first = store_order(store, S.ACCEPTED)
+    second = store_order(store, S.SUBMITTED)
+
+    with pytest.raises(StoreError), store.transaction(durable=False):
+        store.orders.record(second, T.ACCEPTED, broker_order_id=first.broker_order_id)
+
+
+def test_s29_brokers_number_may_come_after_the_order_has_moved_on(store):
+    order = store_order(store, S.SUBMITTED)
+
+    with store.transaction(durable=False):
+        noted = store.orders.note_broker_order_id(order, BrokerOrderId("B-9"))
+
+    assert store.orders.by_broker_order_id(BrokerOrderId("B-9")) == noted
+    assert noted.status is S.SUBMITTED
+
+
+def test_s30_fill_moves_order_position_and_price_together(store, other):
+    order = store_order(store, S.ACCEPTED, quantity=75)
+
+    with store.transaction(durable=True):
+        part = store.orders.fill(order, a_fill(25, 100))
+        assert part is not None
+        whole = store.orders.fill(part, a_fill(50, 103))
+
+    assert (part.status, part.filled_quantity) == (S.PARTIALLY_FILLED, 25)
+    assert part.leaves_quantity == 50
+    assert whole is not None
+    assert (whole.status, whole.filled_quantity) == (S.FILLED, 75)
+    assert whole.average_price == 102
+    assert other.orders.get(order.order_id) == whole
+    (position,) = other.positions.open()
+    assert (position.quantity, position.average_price) == (75, 102)
+    assert other.positions.last_price(NFO, SYMBOL) == 103
+    assert triggers(other.orders.events(order_id=order.order_id))[-2:] == [
+        "partially_filled",
+        "filled",
+    ]
+
+
+def test_s31_trade_that_is_told_twice_counts_once(store):
+    order = store_order(store, S.ACCEPTED)
+    fill = a_fill(25)
+
+    with store.transaction(durable=False):
+        part = store.orders.fill(order, fill)
+        assert part is not None
+        assert store.orders.fill(part, fill) is None
+        assert store.orders.fill(part, replace(fill, quantity=40)) is None
+
+    assert store.orders.get(order.order_id) == part
+    assert store.positions.open()[0].quantity == 25
+    assert (
+        triggers(store.orders.events(order_id=order.order_id)).count("partially_filled")
+        == 1
+    )
+
+
+def test_s32_trade_ids_are_each_orders_own(store):
+    orders = [store_order(store, S.ACCEPTED) for _ in range(2)]
+    fill = a_fill(65)
+
+    with store.transaction(durable=False):
+        for order in orders:
+            assert store.orders.fill(order, fill) is not None
+
+    assert store.positions.open()[0].quantity == 130
+
+
+def test_s33_fill_that_an_order_cannot_take_leaves_the_position_alone(store):
+    order = store_order(store, S.DENIED)
+
+    with store.transaction(durable=False), pytest.raises(IllegalTransition):
+        store.orders.fill(order, a_fill())
+
+    assert store.positions.all() == []
+    assert store.positions.last_price(NFO, SYMBOL) is None
+
+
+def test_s34_more_than_was_ordered_is_never_filled(store):
+    order = store_order(store, S.ACCEPTED)
+
+    with pytest.raises(StoreError), store.transaction(durable=False):
+        store.orders.fill(order, a_fill(66))
+
+    assert store.positions.all() == []
+
+
+@pytest.mark.parametrize("status", [S.CANCELED, S.EXPIRED])
+def test_s35_part_fill_after_an_end_counts_and_leaves_the_end(store, status):
+    order = store_order(store, status)
+
+    with store.transaction(durable=False):
+        after = store.orders.fill(order, a_fill(25))
+
+    assert after is not None
+    assert (after.status, after.filled_quantity) == (status, 25)
+    assert store.positions.open()[0].quantity == 25
+
+
+def test_s36_orders_are_listed_by_alert_status_and_age(store):
+    alert_id = store_alert(store)
+    second = store_order(store, S.RISK_PASSED, alert_id=alert_id, leg=2)
+    again = store_order(store, S.FILLED, alert_id=alert_id, leg=1, attempt=2)
+    first = store_order(store, S.NOT_PLACED, alert_id=alert_id, leg=1)
+    elsewhere = store_order(store, S.RISK_PASSED)
+    orders = store.orders
+
+    assert orders.of_alert(alert_id) == [first, again, second]
+    assert orders.in_status(S.RISK_PASSED) == [second, elsewhere]
+    assert orders.in_status(S.RISK_PASSED, S.FILLED, limit=2) == [second, again]
+    assert orders.in_status(S.SUBMITTED) == []
+    assert orders.count() == {S.RISK_PASSED: 2, S.FILLED: 1, S.NOT_PLACED: 1}
+    assert orders.recent(limit=2) == [elsewhere, first]
+    assert orders.recent(limit=9, before=first.order_id) == [again, second]
+    assert orders.recent(limit=9, statuses={S.RISK_PASSED}) == [elsewhere, second]
+    assert orders.recent(limit=1, statuses=CLOSED, before=first.order_id) == [again]
+
+
+def test_s37_lost_order_is_unreplaced_until_a_later_attempt_is_there(store):
+    alert_id = store_alert(store)
+    lost = store_order(store, S.NOT_PLACED, alert_id=alert_id)
+    store_order(store, S.FILLED)
+    old = BEGIN - timedelta(seconds=60)
+    store_order(store, S.NOT_PLACED, alerted_at=old)
+
+    assert store.orders.unreplaced(since=old) == [lost]
+    store_order(store, alert_id=alert_id, attempt=2)
+
+    assert store.orders.unreplaced(since=old) == []
+
+
+def test_s38_zone_in_which_an_alert_was_sent_does_not_change_when_that_was(store):
+    india = timezone(timedelta(hours=5, minutes=30))
+    recent = store_order(store, S.NOT_PLACED, alerted_at=BEGIN.astimezone(india))
+    hour_ago = (BEGIN - timedelta(hours=1)).astimezone(india)
+    store_order(store, S.NOT_PLACED, alerted_at=hour_ago)
+
+    assert store.orders.unreplaced(since=BEGIN - timedelta(minutes=1)) == [recent]
+
+
+def test_s39_events_are_told_for_one_order_or_a_whole_alert(store):
+    alert_id = store_alert(store)
+    orders = [
+        store_order(store, S.RISK_PASSED, alert_id=alert_id, leg=leg) for leg in (1, 2)
+    ]
+    store_order(store)
+
+    events = store.orders.events(alert_id=alert_id)
+
+    assert [(event.order_id, event.trigger) for event in events] == [
+        (None, "alert_received"),
+        *((orders[0].order_id, trigger) for trigger in ("created", "risk_passed")),
+        *((orders[1].order_id, trigger) for trigger in ("created", "risk_passed")),
+    ]
+    assert store.orders.events(order_id=orders[1].order_id) == events[3:]
+    assert [event.event_id for event in events] == sorted(e.event_id for e in events)
+
+
+# -- cancel requests -----------------------------------------------------------
+
+
+def test_s40_cancel_request_waits_until_it_is_finished(world, store):
+    orders = [store_order(store, S.ACCEPTED) for _ in range(3)]
+    with store.transaction(durable=False):
+        for order in (orders[1], orders[0], orders[2]):
+            world.clock.advance(1)
+            store.orders.request_cancel(order.order_id, by="somebody")
+
+    waiting = store.orders.cancel_requests(limit=2)
+
+    assert [(each.order_id, each.requested_by) for each in waiting] == [
+        (orders[1].order_id, "somebody"),
+        (orders[0].order_id, "somebody"),
+    ]
+    with store.transaction(durable=False):
+        store.orders.finish_cancel(orders[1].order_id, result="sent")
+    assert [each.order_id for each in store.orders.cancel_requests(limit=9)] == [
+        orders[0].order_id,
+        orders[2].order_id,
+    ]
+
+
+def test_s41_second_cancel_request_changes_nothing_while_one_waits(world, store):
+    order = store_order(store, S.ACCEPTED)
+    with store.transaction(durable=False):
+        store.orders.request_cancel(order.order_id, by="first")
+        world.clock.advance(1)
+        store.orders.request_cancel(order.order_id, by="second")
+
+    (request,) = store.orders.cancel_requests(limit=9)
+
+    assert (request.requested_by, request.requested_at) == ("first", BEGIN)
+
+
+def test_s42_cancel_may_be_requested_anew_by_somebody_else(world, store):
+    order = store_order(store, S.ACCEPTED)
+    with store.transaction(durable=False):
+        store.orders.request_cancel(order.order_id, by="first")
+        store.orders.finish_cancel(order.order_id, result="rejected")
+        world.clock.advance(1)
+        store.orders.request_cancel(order.order_id, by="second")
+
+    (request,) = store.orders.cancel_requests(limit=9)
+
+    assert request.requested_by == "second"
+    assert request.requested_at == BEGIN + timedelta(seconds=1)
+
+
+def test_s43_cancel_of_an_order_that_does_not_exist_is_refused(store):
+    with pytest.raises(StoreError), store.transaction(durable=False):
+        store.orders.request_cancel(OrderId(999), by="somebody")
+
+
+# -- positions and prices ------------------------------------------------------
+
+
+def fill_order(store, quantity=65, price=100, filled_at=BEGIN, **changes):
+    order = store_order(store, S.ACCEPTED, quantity=quantity, **changes)
+    with store.transaction(durable=False):
+        store.orders.fill(order, a_fill(quantity, price, filled_at=filled_at))
+
+
+def test_s50_positions_are_each_strategys_and_products_own(store):
+    fill_order(store, strategy="one")
+    fill_order(store, strategy="one", product=Product.MIS, side=Side.SELL)
+    fill_order(store, strategy="two")
+    fill_order(store, strategy="two", side=Side.SELL)
+
+    held = store.positions.get("one", NFO, SYMBOL)
+    assert [(p.product, p.quantity) for p in held] == [
+        (Product.MIS, -65),
+        (Product.NRML, 65),
+    ]
+    assert [p.strategy for p in store.positions.open()] == ["one", "one"]
+    assert [(p.strategy, p.quantity) for p in store.positions.all()] == [
+        ("one", -65),
+        ("one", 65),
+        ("two", 0),
+    ]
+    assert store.positions.get("three", NFO, SYMBOL) == []
+
+
+def test_s51_realised_profit_counts_from_the_time_of_the_fill(store):
+    yesterday = BEGIN - timedelta(days=1)
+    fill_order(store, 65, 100, yesterday)
+    fill_order(store, 30, 110, yesterday, side=Side.SELL)
+    fill_order(store, 35, 90, BEGIN, side=Side.SELL)
+
+    assert store.positions.realised_since(yesterday) == 300 - 350
+    assert store.positions.realised_since(BEGIN) == -350
+    assert store.positions.realised_since(BEGIN + timedelta(seconds=1)) == 0
+
+
+def test_s52_zone_of_a_fill_does_not_change_its_day(store):
+    india = timezone(timedelta(hours=5, minutes=30))
+    fill_order(store, 65, 100)
+    before = (BEGIN - timedelta(seconds=1)).astimezone(india)
+    fill_order(store, 65, 110, before, side=Side.SELL)
+
+    assert store.positions.realised_since(BEGIN) == 0
+
+
+def test_s53_noted_price_is_the_last_price_of_positions_too(store, other):
+    fill_order(store, 65, 100)
+
+    with store.transaction(durable=False):
+        store.positions.note_prices({(NFO, SYMBOL): Decimal("110.05")})
+
+    assert other.positions.last_price(NFO, SYMBOL) == Decimal("110.05")
+    (position,) = other.positions.open()
+    assert position.last_price == Decimal("110.05")
+    assert position.unrealised_pnl == Decimal("653.25")
+    assert other.positions.last_price(Exchange.NSE, SYMBOL) is None
+
+
+# -- services and trading ------------------------------------------------------
+
+
+def test_s60_beat_of_a_service_replaces_its_last_one(world):
+    one, two = world.open(service="risk_manager"), world.open(service="dashboard")
+    for store, status in ((one, "a"), (two, "b"), (one, "c")):
+        world.clock.advance(1)
+        with store.transaction(durable=False):
+            store.services.beat(pid=7, status=status, started_at=BEGIN)
+
+    beats = one.services.all()
+
+    assert [(beat.service, beat.status) for beat in beats] == [
+        ("dashboard", "b"),
+        ("risk_manager", "c"),
+    ]
+    assert beats[1].beat_at == BEGIN + timedelta(seconds=3)
+    assert (beats[1].started_at, beats[1].pid, beats[1].run_id) == (BEGIN, 7, "run-1")
+
+
+def test_s61_trading_is_active_until_somebody_says_otherwise(store):
+    status = store.trading.status()
+
+    assert (status.state, status.set_by) == (TradingState.ACTIVE, "")
+
+
+def test_s62_trading_state_is_set_once_with_who_and_why(world, store, other):
+    with store.transaction(durable=True):
+        assert store.trading.set(TradingState.HALTED, reason="trouble", by="me")
+        assert not store.trading.set(TradingState.HALTED, reason="again", by="you")
+
+    status = other.trading.status()
+    assert (status.state, status.reason, status.set_by, status.set_at) == (
+        TradingState.HALTED,
+        "trouble",
+        "me",
+        BEGIN,
+    )
+
+
+steps = st.lists(
+    st.one_of(
+        st.sampled_from(sorted(set(OrderTrigger) - {T.FILLED, T.PARTIALLY_FILLED})),
+        # A fill, by its trade's number: some come twice.
+        st.tuples(st.integers(1, 6), st.integers(1, 40)),
+    ),
+    max_size=25,
+)
+
+
+# -- whatever happens ----------------------------------------------------------
+
+
+def test_s69_processes_that_make_the_store_at_once_all_get_it(world):
+    makers = [world.spawn("claim", f"maker-{n}") for n in range(4)]
+
+    for maker in makers:
+        with maker:
+            assert maker.stdout.readline() == "ready\n"
+            maker.communicate("go\n", timeout=30)
+            assert maker.returncode == 0
+
+
+@settings(
+    max_examples=60,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+@given(steps=steps, prefix=st.integers(0, 4))
+def test_s70_any_sequence_of_steps_keeps_the_books(store, steps, prefix):
+    order = store_order(
+        store,
+        (S.INITIALIZED, S.RISK_PASSED, S.SUBMITTED, S.ACCEPTED, S.OUTCOME_UNKNOWN)[
+            prefix
+        ],
+        strategy=f"s{an_alert_id()}",
+    )
+    trades: dict[TradeId, int] = {}
+    for step in steps:
+        was_closed = order.is_closed
+        before = order
+        try:
+            with store.transaction(durable=False):
+                if isinstance(step, OrderTrigger):
+                    order = store.orders.record(order, step)
+                else:
+                    trade_id, quantity = TradeId(f"t{step[0]}"), step[1]
+                    fill = a_fill(quantity, trade_id=trade_id)
+                    filled = store.orders.fill(order, fill)
+                    assert (filled is None) == (trade_id in trades)
+                    trades.setdefault(trade_id, quantity)
+                    order = filled or order
+        except (IllegalTransition, StoreError):
+            # No such step, or more filled than was ordered.
+            assert order is before
+        if was_closed and order.status is not before.status:
+            assert before.status in (S.CANCELED, S.EXPIRED, S.NOT_PLACED)
+        assert store.orders.get(order.order_id) == order
+        assert order.filled_quantity == sum(trades.values()) <= order.quantity
+    assert replayed(store.orders.events(order_id=order.order_id)) is order.status
+    held = store.positions.get(order.strategy, order.exchange, order.tradingsymbol)
+    assert sum(position.quantity for position in held) == order.filled_quantity
+
+
+def test_s71_times_are_kept_to_the_microsecond_and_come_back_in_utc(store):
+    moment = datetime(2026, 11, 25, 4, 30, 0, 123_456, tzinfo=UTC)
+    order = store_order(store, alerted_at=moment)
+
+    stored = store.orders.get(order.order_id)
+
+    assert stored is not None
+    assert stored.alerted_at == moment
+    assert stored.alerted_at.utcoffset() == timedelta(0)
+
+
+def test_s72_alert_body_is_kept_without_its_secret(store):
+    alert_id = store_alert(store, an_alert(**alert_body(secret_key="correct-horse")))
+
+    stored = store.alerts.get(alert_id)
+
+    assert stored is not None
+    assert "correct-horse" not in stored.alert.body
