@@ -91,7 +91,11 @@ class ServiceJournalHandler(JournalHandler):
         )
         constant = self._constant.get(site)
         if constant is None:
-            constant = self._constant_fields(record, component, run)
+            constant = _constant_fields(record, component, run)
+            if len(self._constant) >= _CALL_SITES_KEPT:
+                # Code made at run time has new call sites for ever.
+                self._constant.clear()
+            self._constant[site] = constant
         message = entry.message
         if entry.detail:
             message = f"{message}\n{entry.detail}"
@@ -122,33 +126,18 @@ class ServiceJournalHandler(JournalHandler):
         self.transport.close()
         super().close()
 
-    def _constant_fields(
-        self, record: logging.LogRecord, component: str, run: str
-    ) -> bytes:
-        identifier = f"{IDENTIFIER}@{component}" if component else IDENTIFIER
-        fields = {
-            "PRIORITY": str(self.map_priority(record.levelno)),
-            "SYSLOG_IDENTIFIER": identifier,
-            "LOGGER": record.name,
-            "CODE_FILE": record.pathname,
-            "CODE_LINE": str(record.lineno),
-            "CODE_FUNC": record.funcName or "",
-        }
-        if component:
-            fields["SHOONYA_COMPONENT"] = component
-        if run:
-            fields["SHOONYA_RUN"] = run
-        constant = b"".join(encoded_field(*field) for field in fields.items())
-        if len(self._constant) >= _CALL_SITES_KEPT:
-            # Code made at run time has new call sites for ever.
-            self._constant.clear()
-        site = (
-            record.pathname,
-            record.lineno,
-            record.levelno,
-            record.name,
-            component,
-            run,
-        )
-        self._constant[site] = constant
-        return constant
+
+def _constant_fields(record: logging.LogRecord, component: str, run: str) -> bytes:
+    fields = {
+        "PRIORITY": str(ServiceJournalHandler.map_priority(record.levelno)),
+        "SYSLOG_IDENTIFIER": f"{IDENTIFIER}@{component}" if component else IDENTIFIER,
+        "LOGGER": record.name,
+        "CODE_FILE": record.pathname,
+        "CODE_LINE": str(record.lineno),
+        "CODE_FUNC": record.funcName or "",
+    }
+    if component:
+        fields["SHOONYA_COMPONENT"] = component
+    if run:
+        fields["SHOONYA_RUN"] = run
+    return b"".join(encoded_field(*field) for field in fields.items())
