@@ -80,15 +80,30 @@ class Position:
         )
 
 
-def shrinks(order: Order, positions: Iterable[Position]) -> bool:
-    """Return whether the order can only make its strategy's position smaller."""
+def shrinks(
+    order: Order, positions: Iterable[Position], working: Iterable[Order]
+) -> bool:
+    """
+    Return whether the order can only make its strategy's position smaller.
+
+    Args:
+        working: Orders on their way: what they will close cannot be closed again.
+    """
     if order.intent is Intent.EXIT:
         return True
-    held = sum(
-        position.quantity
-        for position in positions
-        if (position.strategy, position.exchange, position.tradingsymbol)
-        == (order.strategy, order.exchange, order.tradingsymbol)
-        and position.product is order.product
+    key = _holding(order)
+    held = sum(p.quantity for p in positions if _holding(p) == key)
+    if held * order.side.sign >= 0:
+        return False
+    closing = sum(
+        other.leaves_quantity
+        for other in working
+        if _holding(other) == key
+        and other.side is order.side
+        and other.order_id != order.order_id
     )
-    return held * order.side.sign < 0 and order.quantity <= abs(held)
+    return order.quantity <= abs(held) - closing
+
+
+def _holding(part: Order | Position) -> tuple[str, ...]:
+    return (part.strategy, part.exchange, part.tradingsymbol, part.product)

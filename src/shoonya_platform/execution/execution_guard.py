@@ -112,6 +112,7 @@ class ExecutionGuard:
             self._store.positions.get(
                 order.strategy, order.exchange, order.tradingsymbol
             ),
+            self._store.orders.in_status(*sorted(_PASSED)),
         ):
             return Denial(DenialCode.TRADING_REDUCING)
         return None

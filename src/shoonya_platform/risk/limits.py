@@ -63,7 +63,7 @@ def leaves_value(order: Order) -> Decimal:
 
 def judge(order: Order, book: RiskBook, limits: RiskLimits) -> Denial | None:
     """Return why the order may not pass, or None.  What shrinks a position may."""
-    if shrinks(order, book.positions):
+    if shrinks(order, book.positions, book.working):
         return None
     if book.daily_pnl <= -limits.max_daily_loss:
         return Denial(

@@ -8,6 +8,7 @@ all that passed before it.
 from __future__ import annotations
 
 from collections.abc import Callable
+from decimal import Decimal
 
 from shoonya_platform.clock import Clock
 from shoonya_platform.domain.days import day_begin
@@ -18,7 +19,7 @@ from shoonya_platform.domain.orders import (
     OrderTrigger,
 )
 from shoonya_platform.domain.positions import shrinks
-from shoonya_platform.domain.trading import TradingState
+from shoonya_platform.domain.trading import TradingState, TradingStatus
 from shoonya_platform.logging import get_component_logger
 from shoonya_platform.risk.limits import (
     RiskBook,
@@ -104,9 +105,12 @@ class SupremeRiskManager:
             return
         self._passed += 1
         exposure = book.exposure
-        if not shrinks(order, book.positions):
+        if shrinks(order, book.positions, book.working):
+            # The exposure may well be above the limit: this brings it down.
+            text = f"shrinks the position, exposure {money(exposure)}"
+        else:
             exposure += leaves_value(order)
-        text = f"exposure {money(exposure)} <= {self._limits.max_exposure}"
+            text = f"exposure {money(exposure)} <= {self._limits.max_exposure}"
         book.working.append(
             self._store.orders.record(order, OrderTrigger.RISK_PASSED, text=text)
         )
@@ -134,22 +138,34 @@ class SupremeRiskManager:
         self._watched_at = now
         pnl = self._book().daily_pnl
         self._pnl = money(pnl)
-        status = self._store.trading.status()
+        if self._change(pnl, self._store.trading.status()):
+            self._set(pnl)
+
+    def _change(
+        self, pnl: Decimal, status: TradingStatus
+    ) -> tuple[TradingState, str] | None:
+        """Return the trading state that has to follow, and why."""
         if pnl <= -self._limits.max_daily_loss:
             if status.state is TradingState.ACTIVE:
-                self._set(
+                return (
                     TradingState.REDUCING,
-                    f"daily P&L {self._pnl} reached -{self._limits.max_daily_loss}",
+                    f"daily P&L {money(pnl)} reached -{self._limits.max_daily_loss}",
                 )
         elif (
             status.state is TradingState.REDUCING
             and status.set_by == _SERVICE
             and status.set_at < day_begin(self._clock.now())
         ):
-            self._set(TradingState.ACTIVE, "a new trading day")
+            return TradingState.ACTIVE, "a new trading day"
+        return None
 
-    def _set(self, state: TradingState, reason: str) -> None:
+    def _set(self, pnl: Decimal) -> None:
         with self._store.transaction(durable=True):
+            # Look again: somebody may have halted trading since.
+            change = self._change(pnl, self._store.trading.status())
+            if change is None:
+                return
+            state, reason = change
             self._store.trading.set(state, reason=reason, by=_SERVICE)
         self._logger.warning(
             "trading is %s: %s",
