@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import importlib
 import sys
 from pathlib import Path
@@ -57,6 +58,17 @@ class _Verbs(click.Group):
         command: click.Command = module.cli
         return command
 
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        try:
+            return super().resolve_command(ctx, args)
+        except click.UsageError as e:
+            close = difflib.get_close_matches(args[0], VERBS, n=1)
+            if close:
+                e.message += f" Did you mean '{close[0]}'?"
+            raise
+
     def format_commands(
         self, ctx: click.Context, formatter: click.HelpFormatter
     ) -> None:
@@ -88,9 +100,8 @@ def cli(ctx: click.Context, config_path: Path | None) -> None:
 def main() -> None:
     """Run shoonyactl; end the process with the error's own exit code."""
     try:
-        cli.main(standalone_mode=False)
-    except click.exceptions.Exit as e:
-        sys.exit(e.exit_code)
+        # Without standalone mode click hands back the code of `Exit`.
+        sys.exit(cli.main(standalone_mode=False) or 0)
     except click.Abort:
         sys.stderr.write("aborted\n")
         sys.exit(1)

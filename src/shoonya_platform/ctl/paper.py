@@ -54,7 +54,9 @@ def price(ctl: Ctl, instrument: str, rupees: str) -> None:
 
 @cli.command()
 @click.argument(
-    "kind", type=click.Choice([*(kind.value for kind in FaultKind), "none"])
+    "kind",
+    type=click.Choice([*(kind.value for kind in FaultKind), "none"]),
+    metavar="KIND",
 )
 @click.option(
     "--count", type=click.IntRange(min=1), default=1, help="How often it strikes."
@@ -68,6 +70,17 @@ def price(ctl: Ctl, instrument: str, rupees: str) -> None:
 @click.pass_obj
 def fault(ctl: Ctl, kind: str, count: int, seconds: float) -> None:
     """Have the paper broker fail on purpose; `none` ends all faults.
+
+    \b
+    KIND is one of
+      accept_then_timeout  places the order, and gives no answer
+      lose_request         places nothing, and gives no answer
+      slow                 answers after --seconds
+      refuse               refuses the order, with a reason
+      unavailable          cannot be reached
+      drop_report          keeps a report to itself
+      double_report        tells a report twice
+      hold_orders          accepts, and fills only after --seconds or `none`
 
     \b
     Examples:
