@@ -181,6 +181,7 @@ def _paths() -> dict[OrderStatus, tuple[OrderTrigger, ...]]:
         OrderStatus.FILLED: OrderTrigger.FILLED,
         OrderStatus.CANCELED: OrderTrigger.CANCELED,
         OrderStatus.EXPIRED: OrderTrigger.EXPIRED,
+        OrderStatus.PENDING_CANCEL: OrderTrigger.CANCEL_REQUESTED,
     }
     return found | {status: (*accepted, trigger) for status, trigger in ends.items()}
 

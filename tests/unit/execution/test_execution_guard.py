@@ -1,0 +1,370 @@
+"""The last look before the broker: each rule, and its border."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+
+import pytest
+
+from shoonya_platform.domain.alerts import AlertStatus
+from shoonya_platform.domain.data import market_calendar
+from shoonya_platform.domain.instruments import Exchange, Instrument, Product
+from shoonya_platform.domain.orders import (
+    CLOSED,
+    WORKING,
+    Intent,
+    OrderStatus,
+    OrderTrigger,
+    OrderType,
+    Side,
+)
+from shoonya_platform.domain.trading import TradingState
+from shoonya_platform.execution.execution_guard import (
+    BATCH,
+    ExecutionGuard,
+    GuardRules,
+)
+from shoonya_platform.testing.clock import BEGIN
+from shoonya_platform.testing.orders import (
+    SYMBOL,
+    a_fill,
+    an_alert,
+    store_alert,
+    store_order,
+)
+
+S = OrderStatus
+RULES = GuardRules(calendar=None, max_alert_age_seconds=120.0)
+NIGHT = datetime(2026, 11, 25, 20, 0, tzinfo=UTC)
+
+
+class Instruments:
+    """Knows one instrument."""
+
+    known = Instrument(
+        exchange=Exchange.NFO,
+        tradingsymbol=SYMBOL,
+        lot_size=65,
+        tick_size=Decimal("0.05"),
+        freeze_quantity=1800,
+    )
+
+    def find(self, exchange, tradingsymbol):
+        if (exchange, tradingsymbol) == (self.known.exchange, self.known.tradingsymbol):
+            return self.known
+        return None
+
+
+@pytest.fixture
+def guard(store, clock, rings) -> ExecutionGuard:
+    return ExecutionGuard(store, Instruments(), RULES, clock, rings)
+
+
+@pytest.fixture
+def office_guard(store, clock, rings) -> ExecutionGuard:
+    """One that keeps the exchanges' hours."""
+    rules = replace(RULES, calendar=market_calendar())
+    return ExecutionGuard(store, Instruments(), rules, clock, rings)
+
+
+def judged(guard, store, **changes):
+    """Return why an order was denied, '' if it passed."""
+    order = store_order(store, S.RISK_PASSED, **changes)
+    assert guard.step() >= 1
+    after = store.orders.get(order.order_id)
+    assert after.status in (S.GUARD_PASSED, S.DENIED)
+    return after.reason
+
+
+def hold(store, quantity=65, **changes):
+    order = store_order(store, S.ACCEPTED, quantity=quantity, **changes)
+    with store.transaction(durable=False):
+        store.orders.fill(order, a_fill(quantity))
+
+
+def set_trading(store, state):
+    with store.transaction(durable=True):
+        store.trading.set(state, reason="a test", by="tests")
+
+
+def test_order_in_order_passes_and_command_service_is_rung(guard, store, rings):
+    order = store_order(store, S.RISK_PASSED)
+
+    assert guard.step() == 1
+
+    assert store.orders.get(order.order_id).status is S.GUARD_PASSED
+    assert "command_service" in rings
+
+
+def test_denial_is_told_to_trading_bot(guard, store, rings):
+    assert judged(guard, store, quantity=66) != ""
+    assert "trading_bot" in rings
+
+
+def test_nothing_to_do_is_nothing_done(guard, rings):
+    assert guard.step() == 0
+    assert rings == []
+
+
+def test_other_services_rows_are_left_alone(guard, store):
+    orders = [store_order(store, status) for status in S if status is not S.RISK_PASSED]
+
+    assert guard.step() == 0
+    assert [store.orders.get(o.order_id).status for o in orders] == [
+        o.status for o in orders
+    ]
+
+
+def test_batch_is_limited_and_the_rest_comes_next(guard, store):
+    alert_id = store_alert(store)
+    for leg in range(1, BATCH + 4):
+        store_order(store, S.RISK_PASSED, alert_id=alert_id, leg=leg)
+
+    assert [guard.step(), guard.step(), guard.step()] == [BATCH, 3, 0]
+
+
+# -- the trading state ---------------------------------------------------------
+
+
+@pytest.mark.parametrize("intent", Intent)
+def test_nothing_new_goes_out_while_trading_is_halted(guard, store, intent):
+    set_trading(store, TradingState.HALTED)
+
+    assert judged(guard, store, intent=intent) == "TRADING_HALTED"
+
+
+def test_entry_is_denied_while_trading_is_reducing(guard, store):
+    set_trading(store, TradingState.REDUCING)
+
+    assert judged(guard, store) == "TRADING_REDUCING"
+
+
+def test_exit_goes_out_while_trading_is_reducing(guard, store):
+    set_trading(store, TradingState.REDUCING)
+
+    assert judged(guard, store, intent=Intent.EXIT, side=Side.SELL) == ""
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        pytest.param({"quantity": 65}, "", id="shrinks"),
+        pytest.param({"quantity": 130}, "", id="closes"),
+        pytest.param({"quantity": 195}, "TRADING_REDUCING", id="turns"),
+        pytest.param({"side": Side.BUY}, "TRADING_REDUCING", id="grows"),
+        pytest.param({"strategy": "x"}, "TRADING_REDUCING", id="not-its-own"),
+        pytest.param({"product": Product.MIS}, "TRADING_REDUCING", id="other-product"),
+    ],
+)
+def test_adjustment_goes_out_while_reducing_if_it_only_shrinks(
+    guard, store, changes, reason
+):
+    hold(store, 130)
+    set_trading(store, TradingState.REDUCING)
+    fields = {"intent": Intent.ADJUST, "side": Side.SELL, **changes}
+
+    assert judged(guard, store, **fields) == reason
+
+
+def test_adjustment_does_not_close_while_reducing_what_an_exit_closes(guard, store):
+    hold(store, 65)
+    store_order(store, S.SUBMITTED, intent=Intent.EXIT, side=Side.SELL)
+    set_trading(store, TradingState.REDUCING)
+
+    reason = judged(guard, store, intent=Intent.ADJUST, side=Side.SELL)
+
+    assert reason == "TRADING_REDUCING"
+
+
+def test_status_names_the_trading_state_and_the_hours(guard, office_guard, store):
+    set_trading(store, TradingState.HALTED)
+    guard.step()
+
+    assert guard.status() == (
+        "trading is HALTED, round the clock; 0 orders passed, 0 denied"
+    )
+    assert "exchange hours" in office_guard.status()
+
+
+# -- age and hours -------------------------------------------------------------
+
+
+def test_entry_may_be_as_old_as_the_limit_and_no_older(guard, store, clock):
+    clock.advance(120)
+    assert judged(guard, store, alerted_at=BEGIN) == ""
+
+    clock.advance(0.1)
+    reason = judged(guard, store, alerted_at=BEGIN, strategy="other")
+    assert reason == "ALERT_STALE: age_seconds=120.1, maximum=120.0"
+
+
+def test_old_exit_still_goes_out(guard, store, clock):
+    clock.advance(100_000)
+
+    assert (
+        judged(guard, store, intent=Intent.EXIT, side=Side.SELL, alerted_at=BEGIN) == ""
+    )
+
+
+def test_wall_clock_set_back_makes_no_alert_stale(guard, store, clock):
+    clock.jump_to(BEGIN - timedelta(hours=1))
+
+    assert judged(guard, store, alerted_at=BEGIN) == ""
+
+
+@pytest.mark.parametrize("intent", [Intent.ENTRY, Intent.EXIT])
+def test_order_outside_of_the_exchanges_hours_is_denied_with_the_hours(
+    office_guard, store, clock, intent
+):
+    clock.jump_to(NIGHT)
+
+    reason = judged(office_guard, store, intent=intent, alerted_at=NIGHT)
+
+    assert reason.startswith("MARKET_CLOSED: exchange=NFO, why=outside 09:15-")
+
+
+def test_order_within_the_exchanges_hours_passes(office_guard, store):
+    assert judged(office_guard, store) == ""
+
+
+def test_paper_trades_round_the_clock(guard, store, clock):
+    clock.jump_to(NIGHT)
+
+    assert judged(guard, store, alerted_at=NIGHT) == ""
+
+
+# -- what the exchange takes ---------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        pytest.param(
+            {"tradingsymbol": "NOBODY"},
+            "INSTRUMENT_UNKNOWN: tradingsymbol=NFO:NOBODY",
+            id="unknown",
+        ),
+        pytest.param({"quantity": 130}, "", id="two-lots"),
+        pytest.param(
+            {"quantity": 66},
+            "QUANTITY_NOT_IN_LOTS: quantity=66, lot_size=65",
+            id="no-lot",
+        ),
+        pytest.param({"quantity": 1755}, "", id="largest"),
+        pytest.param(
+            {"quantity": 1820},
+            "QUANTITY_EXCEEDS_FREEZE: quantity=1820, maximum=1755",
+            id="too-large",
+        ),
+        pytest.param(
+            {"order_type": OrderType.LIMIT, "price": Decimal("100.05")}, "", id="tick"
+        ),
+        pytest.param(
+            {"order_type": OrderType.LIMIT, "price": Decimal("100.02")},
+            "PRICE_NOT_ON_TICK: price=100.02, tick_size=0.05",
+            id="off-tick",
+        ),
+        pytest.param(
+            {
+                "order_type": OrderType.STOP_MARKET,
+                "trigger_price": Decimal("99.99"),
+            },
+            "PRICE_NOT_ON_TICK: price=99.99, tick_size=0.05",
+            id="trigger-off-tick",
+        ),
+    ],
+)
+def test_order_is_one_the_exchange_can_take(guard, store, changes, reason):
+    assert judged(guard, store, **changes) == reason
+
+
+# -- duplicates ----------------------------------------------------------------
+
+
+def test_entry_into_what_the_strategy_holds_is_denied(guard, store):
+    hold(store)
+
+    assert judged(guard, store) == "DUPLICATE_ENTRY: strategy=straddle, held=65"
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        pytest.param({"strategy": "other"}, id="another-strategy"),
+        pytest.param({"intent": Intent.ADJUST}, id="adjustment"),
+        pytest.param({"intent": Intent.EXIT, "side": Side.SELL}, id="exit"),
+    ],
+)
+def test_what_is_no_entry_of_the_same_strategy_is_no_duplicate(guard, store, changes):
+    hold(store)
+
+    assert judged(guard, store, **changes) == ""
+
+
+def test_entry_into_what_was_closed_again_passes(guard, store):
+    hold(store)
+    hold(store, side=Side.SELL)
+
+    assert judged(guard, store) == ""
+
+
+@pytest.mark.parametrize("status", sorted(WORKING | {S.GUARD_PASSED}))
+def test_entry_is_denied_while_another_alerts_entry_is_on_its_way(guard, store, status):
+    other = store_order(store, status)
+
+    reason = judged(guard, store)
+
+    # What is filled already is found first.
+    if status is S.PARTIALLY_FILLED:
+        assert reason == "DUPLICATE_ENTRY: strategy=straddle, held=1"
+    else:
+        assert reason == (
+            f"DUPLICATE_ENTRY: strategy=straddle, order_under_way={other.order_id}"
+        )
+
+
+@pytest.mark.parametrize("status", sorted(CLOSED - {S.FILLED}))
+def test_entry_that_ended_without_a_fill_is_no_duplicate(guard, store, status):
+    store_order(store, status)
+
+    assert judged(guard, store) == ""
+
+
+def test_legs_of_one_alert_are_no_duplicates_of_each_other(guard, store):
+    alert_id = store_alert(store)
+    orders = [
+        store_order(store, S.RISK_PASSED, alert_id=alert_id, leg=leg) for leg in (1, 2)
+    ]
+
+    guard.step()
+
+    assert [store.orders.get(o.order_id).status for o in orders] == [S.GUARD_PASSED] * 2
+
+
+def test_second_of_two_entries_in_one_batch_is_denied(guard, store):
+    orders = [store_order(store, S.RISK_PASSED) for _ in range(2)]
+
+    guard.step()
+
+    assert [store.orders.get(o.order_id).status for o in orders] == [
+        S.GUARD_PASSED,
+        S.DENIED,
+    ]
+
+
+def test_order_that_came_back_unsent_is_no_duplicate_of_itself(guard, store):
+    order = store_order(store, S.SUBMITTED)
+    with store.transaction(durable=True):
+        store.orders.record(order, OrderTrigger.UNSENT)
+
+    guard.step()
+
+    assert store.orders.get(order.order_id).status is S.GUARD_PASSED
+
+
+def test_alert_is_none_of_the_guards_business(guard, store):
+    alert_id = store_alert(store, an_alert())
+
+    guard.step()
+
+    assert store.alerts.get(alert_id).status is AlertStatus.RECEIVED
