@@ -65,9 +65,11 @@ class _Verbs(click.Group):
             return super().resolve_command(ctx, args)
         except click.UsageError as e:
             close = difflib.get_close_matches(args[0], VERBS, n=1)
-            if close:
-                e.message += f" Did you mean '{close[0]}'?"
-            raise
+            if not close:
+                raise
+            raise click.UsageError(
+                f"no command '{args[0]}', did you mean '{close[0]}'?", ctx
+            ) from e
 
     def format_commands(
         self, ctx: click.Context, formatter: click.HelpFormatter
