@@ -68,12 +68,14 @@ def wheelhouse() -> Path:
         unfinished = folder.with_suffix(".new")
         script = """
             rm -rf "$2" && "$1" -m venv "$2/venv" && pip="$2/venv/bin/pip" &&
-            $pip install --quiet --require-hashes -r "$3" &&
-            $pip download --quiet --no-build-isolation --require-hashes \
-                -d "$2/wheels" -r "$3" -r "$4"
-        """.replace("$pip", '"$pip"')
+            "$pip" install --quiet --require-hashes -r "$3" &&
+            "$pip" download --quiet --no-build-isolation --require-hashes \
+                -d "$2/wheels" -r "$3" -r "$4" &&
+            chown -R --reference=. "$2"  # the clone's owner must be able to remove it
+        """
         done = subprocess.run(
             ["bash", "-c", script, "bash", python, unfinished, *locks],
+            cwd=ROOT,
             capture_output=True,
             text=True,
             check=False,
