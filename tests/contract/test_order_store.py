@@ -622,6 +622,19 @@ def test_s37_lost_order_is_unreplaced_until_a_later_attempt_is_there(store):
     assert store.orders.unreplaced(since=old) == []
 
 
+def test_s37_lost_order_is_not_to_be_replaced_once_its_cancel_was_requested(store):
+    lost = store_order(store, S.NOT_PLACED)
+    since = BEGIN - timedelta(seconds=60)
+    with store.transaction(durable=False):
+        store.orders.request_cancel(lost.order_id, by="somebody")
+    assert store.orders.unreplaced(since=since) == []
+
+    with store.transaction(durable=False):
+        store.orders.finish_cancel(lost.order_id, result="the order is not_placed")
+
+    assert store.orders.unreplaced(since=since) == []
+
+
 def test_s38_zone_in_which_an_alert_was_sent_does_not_change_when_that_was(store):
     india = timezone(timedelta(hours=5, minutes=30))
     recent = store_order(store, S.NOT_PLACED, alerted_at=BEGIN.astimezone(india))

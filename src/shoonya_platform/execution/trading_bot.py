@@ -28,6 +28,7 @@ from shoonya_platform.domain.orders import (
     Intent,
     NewOrder,
     Order,
+    OrderId,
     OrderStatus,
     Side,
 )
@@ -78,7 +79,8 @@ class TradingBot:
         self._clock = clock
         self._ring = ring
         self._replan_seconds = replan_seconds
-        self._waiting: set[AlertId] = set()
+        #: Exits, and the entries each waits for: not for those that come later.
+        self._waiting: dict[AlertId, set[OrderId]] = {}
         self._planned = 0
         self._logger = get_component_logger("trading_bot")
 
@@ -147,7 +149,7 @@ class TradingBot:
         alert = stored.alert
         if alert.intent is Intent.EXIT and self._entries_under_way(stored):
             return 0
-        self._waiting.discard(stored.alert_id)
+        self._waiting.pop(stored.alert_id, None)
         orders = []
         skipped = []
         for number, leg in enumerate(alert.legs, start=1):
@@ -226,7 +228,11 @@ class TradingBot:
 
     def _held(self, alert: Alert, leg: Leg) -> tuple[Side, int, Product] | None:
         """Return what closes the position beyond the exits already under way."""
-        exits = self._under_way(alert, leg.tradingsymbol, {Intent.EXIT})
+        exits = [
+            order
+            for order in self._store.orders.in_status(*OPEN)
+            if order.intent is Intent.EXIT and _is_of(order, alert, {leg.tradingsymbol})
+        ]
         positions = self._store.positions.get(
             alert.strategy, alert.exchange, leg.tradingsymbol
         )
@@ -246,45 +252,41 @@ class TradingBot:
     def _entries_under_way(self, stored: StoredAlert) -> bool:
         """Have unfinished entries canceled; return whether the exit must wait."""
         alert = stored.alert
-        entries = [
-            order
-            for leg in alert.legs
-            for order in self._under_way(
-                alert, leg.tradingsymbol, {Intent.ENTRY, Intent.ADJUST}
-            )
-        ]
+        symbols = {leg.tradingsymbol for leg in alert.legs}
+        # Proven not placed, and still to be planned anew: not after this exit.
+        for order in self._store.orders.unreplaced(since=self._replan_since()):
+            if order.intent is not Intent.EXIT and _is_of(order, alert, symbols):
+                self._request_cancel(order, stored)
+        entries = {
+            order.order_id: order
+            for order in self._store.orders.in_status(*OPEN)
+            if order.intent is not Intent.EXIT and _is_of(order, alert, symbols)
+        }
+        waiting = self._waiting.get(stored.alert_id)
+        if waiting is not None:
+            return not waiting.isdisjoint(entries)
         if not entries:
             return False
-        if stored.alert_id not in self._waiting:
-            self._waiting.add(stored.alert_id)
-            for order in entries:
-                self._store.orders.request_cancel(
-                    order.order_id, by=f"trading_bot for exit {stored.alert_id}"
-                )
-                self._logger.info(
-                    "Order %d is canceled before the exit of '%s'",
-                    order.order_id,
-                    alert.strategy,
-                    extra={**order.log_context, "event": "exit_waits"},
-                )
-            self._ring("command_service")
+        self._waiting[stored.alert_id] = set(entries)
+        for order in entries.values():
+            self._request_cancel(order, stored)
+        self._ring("command_service")
         return True
 
-    def _under_way(
-        self, alert: Alert, tradingsymbol: str, intents: set[Intent]
-    ) -> list[Order]:
-        return [
-            order
-            for order in self._store.orders.in_status(*OPEN)
-            if order.strategy == alert.strategy
-            and order.exchange is alert.exchange
-            and order.tradingsymbol == tradingsymbol
-            and order.intent in intents
-        ]
+    def _request_cancel(self, order: Order, exit_alert: StoredAlert) -> None:
+        self._store.orders.request_cancel(
+            order.order_id, by=f"trading_bot for exit {exit_alert.alert_id}"
+        )
+        self._logger.info(
+            "Order %d is canceled before the exit of '%s'",
+            order.order_id,
+            order.strategy,
+            extra={**order.log_context, "event": "exit_waits"},
+        )
 
     def _settle_alerts(self) -> int:
         """Plan lost legs anew, then say how finished alerts ended."""
-        since = self._clock.now() - timedelta(seconds=self._replan_seconds)
+        since = self._replan_since()
         if not (
             self._store.orders.unreplaced(since=since)
             or self._store.alerts.finished(limit=1)
@@ -300,6 +302,9 @@ class TradingBot:
         if settled:
             self._ring("risk_manager")
         return settled
+
+    def _replan_since(self) -> datetime:
+        return self._clock.now() - timedelta(seconds=self._replan_seconds)
 
     def _replan(self, lost: Order) -> int:
         stored = self._store.alerts.get(lost.alert_id)
@@ -360,6 +365,14 @@ def describe_outcome(orders: list[Order]) -> str:
         if order.status is not OrderStatus.FILLED
     )
     return f"{len(filled)} of {len(newest)} legs filled; {others}"
+
+
+def _is_of(order: Order, alert: Alert, tradingsymbols: set[str]) -> bool:
+    return (
+        order.strategy == alert.strategy
+        and order.exchange is alert.exchange
+        and order.tradingsymbol in tradingsymbols
+    )
 
 
 def _alerted_at(stored: StoredAlert) -> datetime:

@@ -130,7 +130,14 @@ class OrderTable(Protocol):
         ...
 
     def unreplaced(self, *, since: datetime) -> list[Order]:
-        """Return orders proven not placed since then that no later attempt replaces."""
+        """
+        Return orders proven not placed that no later attempt replaces.
+
+        Not those whose cancel was ever requested: nobody wants them any more.
+
+        Args:
+            since: Only of alerts that came after this.
+        """
         ...
 
     def record(

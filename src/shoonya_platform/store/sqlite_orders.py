@@ -108,6 +108,7 @@ class SqliteOrders:
             "WHERE status = ? AND alerted_at > ? AND NOT EXISTS ("
             " SELECT 1 FROM orders AS later WHERE later.alert_id = orders.alert_id"
             " AND later.leg = orders.leg AND later.attempt > orders.attempt)"
+            " AND order_id NOT IN (SELECT order_id FROM cancel_requests)"
             " ORDER BY order_id",
             (OrderStatus.NOT_PLACED, text_of(since)),
         )

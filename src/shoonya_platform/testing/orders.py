@@ -9,7 +9,13 @@ from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
-from shoonya_platform.domain.alerts import Alert, client_order_id, decode, parse
+from shoonya_platform.domain.alerts import (
+    Alert,
+    AlertStatus,
+    client_order_id,
+    decode,
+    parse,
+)
 from shoonya_platform.domain.instruments import Exchange, Product
 from shoonya_platform.domain.orders import (
     TRANSITIONS,
@@ -119,7 +125,10 @@ def store_order(
     **changes: Any,
 ) -> Order:
     """
-    Store an order (and its alert) and walk it to a status.
+    Store an order and walk it to a status.
+
+    Without `alert_id` it gets an alert of its own, which is planned, and completed if
+    the order is at an end.
 
     Args:
         filled_quantity: What to fill on the way, where the status permits it; an
@@ -127,11 +136,12 @@ def store_order(
 
         changes: To `a_new_order`.
     """
-    alert_id = changes.pop("alert_id", None) or store_alert(store)
+    alert_id = changes.pop("alert_id", None)
+    own_alert_id = None if alert_id else store_alert(store)
     alerted_at = changes.pop("alerted_at", BEGIN)
     with store.transaction(durable=False):
         order = store.orders.add(
-            a_new_order(alert_id, **changes), alerted_at=alerted_at
+            a_new_order(alert_id or own_alert_id, **changes), alerted_at=alerted_at
         )
         for trigger in path_to(status):
             if trigger in (OrderTrigger.PARTIALLY_FILLED, OrderTrigger.FILLED):
@@ -143,6 +153,9 @@ def store_order(
             if trigger is OrderTrigger.ACCEPTED:
                 number = BrokerOrderId(f"B{order.order_id}")
             order = store.orders.record(order, trigger, broker_order_id=number)
+        if own_alert_id is not None:
+            ended = AlertStatus.COMPLETED if order.is_closed else AlertStatus.PLANNED
+            store.alerts.record(own_alert_id, ended, outcome="", text="")
     return order
 
 
