@@ -8,6 +8,7 @@ it is never sent again, and recovery_service finds out.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
 
 from shoonya_platform.brokers.base import Broker, PlaceOrder
@@ -15,19 +16,21 @@ from shoonya_platform.clock import Clock
 from shoonya_platform.domain.orders import (
     BEFORE_BROKER,
     CLOSED,
+    WORKING,
     BrokerOrderId,
-    Intent,
     Order,
     OrderId,
     OrderStatus,
     OrderTrigger,
 )
+from shoonya_platform.domain.positions import shrinks
 from shoonya_platform.domain.trading import TradingState
 from shoonya_platform.errors import (
     BrokerError,
     BrokerRejected,
     BrokerUnavailable,
     OutcomeUnknown,
+    StoreError,
 )
 from shoonya_platform.logging import get_component_logger
 from shoonya_platform.store.base import CancelRequest, OrderStore
@@ -60,6 +63,8 @@ class CommandService:
         self._clock = clock
         self._ring = ring
         self._sent = 0
+        #: Given by the broker, and not in the store yet.
+        self._answers: list[tuple[Order, Answer]] = []
         self._logger = get_component_logger("command_service")
 
     def status(self) -> str:
@@ -88,6 +93,8 @@ class CommandService:
             self._ring("recovery_service")
 
     def step(self) -> int:
+        # What the store did not take before: the rows still say `submitted`.
+        self._write()
         return self._cancel() + self._submit()
 
     def _submit(self) -> int:
@@ -105,27 +112,38 @@ class CommandService:
                 for order in ready
                 if self._allowed(order, state)
             ]
-        answers: list[tuple[Order, Answer]] = []
-        began = self._clock.monotonic()
         unavailable: BrokerUnavailable | None = None
-        for order in orders:
-            answer = unavailable or self._place(order)
-            if isinstance(answer, BrokerUnavailable):
-                unavailable = answer
-            answers.append((order, answer))
-            if self._clock.monotonic() - began > GATHER_SECONDS:
-                self._write(answers)
-                answers = []
-                began = self._clock.monotonic()
-        self._write(answers)
+        unsent = deque(orders)
+        try:
+            began = self._clock.monotonic()
+            while unsent:
+                order = unsent.popleft()
+                answer = unavailable or self._place(order)
+                if isinstance(answer, BrokerUnavailable):
+                    unavailable = answer
+                self._answers.append((order, answer))
+                if self._clock.monotonic() - began > GATHER_SECONDS:
+                    self._write()
+                    began = self._clock.monotonic()
+        except StoreError as e:
+            nobody = BrokerUnavailable(f"not sent: {e.message}")
+            self._answers += [(order, nobody) for order in unsent]
+            raise
+        self._write()
         if unavailable is not None:
             raise unavailable
         return len(ready)
 
     def _allowed(self, order: Order, state: TradingState) -> bool:
         """Trading may have been halted after the guard looked."""
-        if state is TradingState.ACTIVE or (
-            state is TradingState.REDUCING and order.intent is Intent.EXIT
+        if state is TradingState.ACTIVE:
+            return True
+        if state is TradingState.REDUCING and shrinks(
+            order,
+            self._store.positions.get(
+                order.strategy, order.exchange, order.tradingsymbol
+            ),
+            self._store.orders.in_status(*sorted(WORKING)),
         ):
             return True
         reason = f"TRADING_{state}"
@@ -163,19 +181,21 @@ class CommandService:
         except BrokerError as e:
             return e
 
-    def _write(self, answers: list[tuple[Order, Answer]]) -> None:
+    def _write(self) -> None:
+        answers = self._answers
         if not answers:
             return
         with self._store.transaction(durable=True):
             for order, answer in answers:
                 self._record(order, answer)
+        self._answers = []
         self._sent += sum(
             not isinstance(answer, BrokerUnavailable) for _, answer in answers
         )
         for order, answer in answers:
             self._tell(order, answer)
         self._ring("order_watcher", "execution_guard", "trading_bot")
-        if any(isinstance(answer, OutcomeUnknown) for _, answer in answers):
+        if any(_is_unknown(answer) for _, answer in answers):
             self._ring("recovery_service")
 
     def _record(self, order: Order, answer: Answer) -> None:
@@ -311,3 +331,7 @@ class CommandService:
                 error.sentence,
                 extra={**order.log_context, "event": "cancel_rejected"},
             )
+
+
+def _is_unknown(answer: Answer) -> bool:
+    return not isinstance(answer, str | BrokerRejected | BrokerUnavailable)

@@ -83,9 +83,11 @@ class RecordingBroker:
         """Say how the next cancel is answered; see `answer_place`."""
         self._cancel_answers.append(_Answer(error, arrives))
 
-    def accept(self, order: PlaceOrder) -> BrokerOrder:
+    def accept(
+        self, order: PlaceOrder, number: BrokerOrderId | None = None
+    ) -> BrokerOrder:
         """Put an order into the book, as if it had been placed."""
-        number = BrokerOrderId(f"B{len(self.book) + 1}")
+        number = number or BrokerOrderId(f"R{len(self.book) + 1}")
         return self.add(
             BrokerOrder(
                 broker_order_id=number,
