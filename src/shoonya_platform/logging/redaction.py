@@ -81,6 +81,8 @@ class Redactor:
         # Casefolding is done character by character (lower() is not), so what is
         # contained in a text is contained in the casefolded one.
         folded = {re.escape(spelling.casefold()) for spelling in spellings}
+        # As the name of a field.
+        folded |= {re.sub("[^a-z0-9_]", "_", s.lower()) for s in spellings}
         hints = folded | {re.escape(hint) for hint in _HINTS}
         self._suspicion = re.compile("|".join(sorted(hints)))
         self._folded = re.compile("|".join(sorted(folded))) if folded else None

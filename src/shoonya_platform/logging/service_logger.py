@@ -164,7 +164,7 @@ class ServiceLogger(_Adapter):
                 attributes[key] = value
         attributes[CONTEXT_ATTRIBUTE] = fields
 
-        if logger.filters == _ONLY_REDACTION and not logger.disabled:
+        if logger.filters == _ONLY_REDACTION:
             # What handle() does, without the way round through the filters.
             prepare(record, redaction.redactor)
             logger.callHandlers(record)

@@ -187,18 +187,20 @@ def test_child_has_a_run_of_its_own(tmp_path, journald):
     assert child.startswith(f"{run}.")
 
 
-def test_child_forked_in_the_middle_of_a_record_can_log(tmp_path):
+def test_child_forked_in_the_middle_of_a_record_can_log(tmp_path, journald):
     setup_application_logging(
-        tmp_path, component="dashboard", journal=False, console=False
+        tmp_path, component="dashboard", journal=str(journald.path), console=False
     )
     log = get_component_logger("dashboard")
     log.info("parent")
     assert logger_config._setup is not None
     file = logger_config._setup.handler.files()["dashboard"]
+    journal = logger_config._setup.handler.journal
+    assert journal is not None
     held, release = threading.Event(), threading.Event()
 
     def hold():
-        with file._lock:
+        with file._lock, journal.transport._lock:
             held.set()
             release.wait()
 

@@ -253,6 +253,25 @@ def test_known_secret_is_in_no_traceback(place, secret):
     assert secret not in write_and_read(place, [secret], way, secret)
 
 
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize(
+    "secret",
+    [
+        "gR7kPq2Zz",
+        """ab"'gR7kPq2Zz'""",
+        "\\ä=&gR7kPq2Zz/\n\t ß",
+        "€$'gR7kPq2Zz",
+        'a"b\x01gR7kPq2Zz',
+    ],
+    ids=["plain", "quotes", "escapes", "one-quote", "control"],
+)
+def test_known_secret_is_taken_out_in_every_spelling(place, way, secret):
+    everything = write_and_read(place, [secret], WAYS[way], secret)
+
+    # Not even what is left of it when all that has to be escaped is.
+    assert "gr7kpq2zz" not in everything.casefold()
+
+
 def write_and_read(place: Path, secrets, way, value) -> str:
     """Return both copies as text, the journal's fields one by one."""
     directory = place / uuid.uuid4().hex

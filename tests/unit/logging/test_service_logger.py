@@ -150,6 +150,17 @@ def test_exception_may_be_handed_over(log, caplog):
     assert "ValueError: boom" in caplog.text
 
 
+def test_exception_cannot_forge_a_record(log, written, tmp_path):
+    log.info("forged")
+    forged = (tmp_path / "trading_bot.log").read_text()
+    try:
+        raise ValueError(f"\n{forged}\r{forged}")
+    except ValueError:
+        log.exception("x")
+
+    assert [line.message for line in written()] == ["forged", "x"]
+
+
 def test_stack_begins_at_the_caller(log, tmp_path):
     log.info("x", stack_info=True)
 

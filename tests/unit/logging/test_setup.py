@@ -137,14 +137,15 @@ def test_second_set_up_replaces_the_first(quiet, tmp_path):
 
 def test_shutdown_leaves_nothing_behind(quiet, journald):
     root = logging.getLogger()
-    before = (open_descriptors(), list(root.handlers))
+    before = (open_descriptors(), list(root.handlers), warnings.showwarning)
     quiet(journal=str(journald.path))
     get_component_logger("dashboard").info("a")
 
     shutdown_logging()
     shutdown_logging()
 
-    assert (open_descriptors(), list(root.handlers)) == before
+    after = (open_descriptors(), list(root.handlers), warnings.showwarning)
+    assert after == before
     assert get_component_logger("dashboard").logger.level == logging.NOTSET
 
 
