@@ -15,7 +15,9 @@ from shoonya_platform.domain.orders import (
     WORKING,
     BrokerOrderId,
     Fill,
+    IllegalTransition,
     Order,
+    OrderId,
     OrderStatus,
 )
 from shoonya_platform.execution.reports import bring_up_to, differs, fills_of, find
@@ -45,6 +47,7 @@ class OrderWatcherEngine:
         self._ring = ring
         self._reconciled_at = float("-inf")
         self._external: set[BrokerOrderId] = set()
+        self._contradicted: set[tuple[OrderId, OrderStatus]] = set()
         self._fills = 0
         self._working = 0
         self._logger = get_component_logger("order_watcher")
@@ -96,8 +99,13 @@ class OrderWatcherEngine:
                 if before is None:
                     self._note_external(claim)
                     continue
-                after = bring_up_to(self._store, before, claim, fills)
-                if after is not before:
+                try:
+                    after = bring_up_to(self._store, before, claim, fills)
+                except IllegalTransition as e:
+                    # The steps before it stand; one odd claim stops no other.
+                    self._tell_contradiction(before, claim, e)
+                    after = self._store.orders.get(before.order_id) or before
+                if after != before:
                     changes.append((before, after))
         for before, after in changes:
             self._tell(before, after)
@@ -128,6 +136,28 @@ class OrderWatcherEngine:
                 f": {after.reason}" if after.reason else "",
                 extra={**after.log_context, "event": f"order_{after.status}"},
             )
+
+    def _tell_contradiction(
+        self, order: Order, claim: BrokerOrder, error: IllegalTransition
+    ) -> None:
+        """Tell once what cannot be true of an order; a person has to look."""
+        if (order.order_id, order.status) in self._contradicted:
+            return
+        self._contradicted.add((order.order_id, order.status))
+        self._logger.error(
+            "Order %d is %s here, and the broker claims it %s (%d filled): %s, "
+            "leaving it to you",
+            order.order_id,
+            order.status,
+            claim.status,
+            claim.filled_quantity,
+            error,
+            extra={
+                **order.log_context,
+                "broker_order_id": claim.broker_order_id,
+                "event": "broker_contradicts",
+            },
+        )
 
     def _note_external(self, claim: BrokerOrder) -> None:
         """Orders of other programs are shown once, and left alone."""
