@@ -161,3 +161,6 @@ class OutcomeUnknown(BrokerError):
 #: A *service* that finds its configuration unusable leaves with this (EX_CONFIG);
 #: the unit file's `RestartPreventExitStatus=` names the same number.
 EXIT_CONFIG = 78
+#: A *service* that crashed too often ends with this instead of beginning again;
+#: `RestartPreventExitStatus=` names it too.
+EXIT_GIVEN_UP = 79

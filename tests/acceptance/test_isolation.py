@@ -1,6 +1,7 @@
 """Eight processes that cannot hurt each other, supervised without systemd."""
 
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -73,7 +74,7 @@ def test_crashes_back_off_and_an_operators_restart_begins_anew(tmp_path: Path):
 
         assert done.returncode == 0, done.stderr
         assert platform.health()["dashboard"]["restarts"] == 0
-    assert "restart 3 of 3 in 16 s" in platform.output.read_text()
+    assert re.search(r"restart 3 of 3 in 1[678] s", platform.output.read_text())
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

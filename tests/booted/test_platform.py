@@ -261,7 +261,7 @@ def test_limits_are_those_that_were_promised(platform):
         "CPUQuotaPerSecUSec": "800ms",
         "MemoryMax": str(2 * 1024**3),
         "Restart": "on-failure",
-        "StartLimitBurst": "4",
+        "StartLimitBurst": "20",
         "StartLimitIntervalUSec": "5min",
         "TimeoutStopUSec": "30s",
         "WatchdogUSec": "30s",

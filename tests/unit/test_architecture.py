@@ -16,6 +16,7 @@ SOURCES = ROOT / "src" / PACKAGE
 LEAVES = (
     "services.child",
     "services.control",
+    "services.crashes",
     "services.isolated",
     "services.notify",
     "services.policy",

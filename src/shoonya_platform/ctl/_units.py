@@ -7,6 +7,7 @@ shown as a difference or carried out.
 
 import difflib
 import os
+import re
 import shutil
 import subprocess
 import tempfile
@@ -194,7 +195,7 @@ def verify(files: Sequence[UnitFile]) -> str:
             path = folder / file.path.removeprefix(f"{UNIT_DIR}/")
             path.parent.mkdir(exist_ok=True)
             lines = [
-                "ExecStart=/bin/true" if line.startswith("ExecStart=") else line
+                re.sub(r"^(Exec\w+=).*", r"\1/bin/true", line)
                 for line in file.text.splitlines()
             ]
             path.write_text("\n".join(lines) + "\n", encoding="utf-8")

@@ -74,6 +74,7 @@ class Child:
         self._clock = clock
         self._tell = tell
         self._policy = policy
+        self._crashes: list[float] = []
         self._process: subprocess.Popen[bytes] | None = None
         self._status = ServiceStatus.STOPPED
         self._since: datetime | None = None
@@ -105,7 +106,7 @@ class Child:
             status=self._status,
             pid=self._process.pid if self._process else None,
             since=self._since,
-            restarts=self._policy.restarts,
+            restarts=len(self._recent()),
             text=self._text,
             cause=self._cause,
             restart_in_seconds=(
@@ -118,7 +119,7 @@ class Child:
     def start(self, *, by_operator: bool = False) -> None:
         """Start the process, unless it runs."""
         if by_operator:
-            self._policy.forget()
+            self._crashes.clear()
             self._start_after_stop = self._status is ServiceStatus.STOPPING
         if self._process is not None:
             return
@@ -128,7 +129,7 @@ class Child:
                 **self._environ,
                 "NOTIFY_SOCKET": str(self._notify_path),
                 "WATCHDOG_USEC": str(int(WATCHDOG_SECONDS * 1e6)),
-                "SHOONYA_SUPERVISED": "1",
+                "SHOONYA_SUPERVISED": str(os.getpid()),
             },
             stdin=subprocess.DEVNULL,
             # Ctrl-C goes to the manager alone, which then stops all in order.
@@ -192,22 +193,22 @@ class Child:
             self._become(ServiceStatus.FAILED)
             self._tell(self.name, f"{self._cause}; not started again: mend it first")
             return
-        delay = self._policy.crashed(self._clock.monotonic())
+        now = self._clock.monotonic()
+        self._crashes = [*self._recent(), now]
+        delay = self._policy.delay(self._crashes, now)
         if delay is None:
             self._become(ServiceStatus.FAILED)
             self._tell(
                 self.name,
-                f"{self._cause}; given up after {self._policy.limit} restarts in "
-                f"{self._policy.window_seconds / 60:.0f} minutes: "
+                f"{self._cause}; {self._policy.describe_end()}: "
                 f"shoonyactl start {self.name}",
             )
             return
         self._become(ServiceStatus.BACKOFF)
-        self._due_at = self._clock.monotonic() + delay
+        self._due_at = now + delay
         self._tell(
             self.name,
-            f"{self._cause}; restart {self._policy.restarts} of "
-            f"{self._policy.limit} in {delay:g} s",
+            f"{self._cause}; {self._policy.describe(len(self._crashes), delay)}",
         )
 
     def tick(self) -> None:
@@ -234,6 +235,9 @@ class Child:
     def close(self) -> None:
         self.notify.close()
         self._notify_path.unlink(missing_ok=True)
+
+    def _recent(self) -> list[float]:
+        return self._policy.recent(self._crashes, self._clock.monotonic())
 
     def _become(self, status: ServiceStatus) -> None:
         if status is not ServiceStatus.BACKOFF:

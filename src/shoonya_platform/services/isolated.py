@@ -12,12 +12,15 @@ import os
 import secrets
 import signal
 import sys
+import time
+from pathlib import Path
 from types import FrameType
 
 from shoonya_platform.clock import Clock, SystemClock
 from shoonya_platform.config.loader import Config, load
 from shoonya_platform.errors import (
     EXIT_CONFIG,
+    EXIT_GIVEN_UP,
     ConfigError,
     ShoonyaError,
     StoreDamaged,
@@ -27,7 +30,9 @@ from shoonya_platform.logging import (
     get_component_logger,
     setup_application_logging,
 )
+from shoonya_platform.services.crashes import CrashHistory, since_boot, this_boot
 from shoonya_platform.services.notify import Notifier
+from shoonya_platform.services.policy import RestartPolicy
 
 _PR_SET_PDEATHSIG = 1
 
@@ -101,8 +106,9 @@ class IsolatedService:
 
     def main(self) -> int:
         """Be the process; return its exit code."""
-        if os.environ.pop("SHOONYA_SUPERVISED", ""):
-            _die_with_parent()
+        supervisor = os.environ.pop("SHOONYA_SUPERVISED", "")
+        if supervisor:
+            _die_with(int(supervisor))
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._on_signal)
         try:
@@ -110,6 +116,8 @@ class IsolatedService:
             self._begin_logging(config)
         except (ConfigError, LogDirectoryError) as e:
             return self._give_up(str(e), EXIT_CONFIG)
+        if not supervisor and not self._back_off():
+            return 0 if self._stopping else EXIT_GIVEN_UP
         self.logger.info(
             "%s begins, pid %d",
             self.name,
@@ -151,6 +159,41 @@ class IsolatedService:
             run_id=self.run_id,
         )
 
+    def _back_off(self) -> bool:
+        """Wait as the crashes before this run demand; return whether to begin."""
+        state_dir = os.environ.get("STATE_DIRECTORY")
+        if not state_dir:
+            return True
+        policy = RestartPolicy()
+        now = since_boot()
+        history = CrashHistory(Path(state_dir), self.name, this_boot())
+        crashes = policy.recent(history.times(), now)
+        delay = policy.delay(crashes, now)
+        if delay is None:
+            cause = history.read()[-1].cause
+            message = f"{cause}; {policy.describe_end()}"
+            self.logger.critical(
+                "%s: %s", self.name, message, extra={"event": "service_given_up"}
+            )
+            self._give_up(f"{message}: systemctl start shoonya@{self.name}", 1)
+            return False
+        if not crashes or crashes[-1] + delay <= now:
+            return True
+        until = crashes[-1] + delay
+        self.logger.warning(
+            "%s %s, %s",
+            self.name,
+            history.read()[-1].cause,
+            policy.describe(len(crashes), until - now),
+            extra={"event": "service_backoff"},
+        )
+        while not self._stopping and (left := until - since_boot()) > 0:
+            self.beat(
+                f"backing off {left:.0f} s, restart {len(crashes)} of {policy.limit}"
+            )
+            time.sleep(min(left, 0.5))
+        return not self._stopping
+
     def _give_up(self, message: str, code: int) -> int:
         self._notifier.send("STOPPING=1", f"STATUS={message.splitlines()[0]}")
         sys.stderr.write(f"{self.name}: {message}\n")
@@ -163,10 +206,9 @@ class IsolatedService:
         self.wake()
 
 
-def _die_with_parent() -> None:
-    """Have the kernel end this process when a supervisor of ours is killed."""
-    parent = os.getppid()
+def _die_with(supervisor: int) -> None:
+    """Have the kernel end this process when the supervisor is killed."""
     ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
     # It may have died before we asked.
-    if os.getppid() != parent or parent == 1:
+    if os.getppid() != supervisor:
         os.kill(os.getpid(), signal.SIGTERM)

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import random
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RestartPolicy:
     """
     Exponential backoff, and a limit on crashes within a window.
 
     Counts crashes, not starts: an operator's own restarts cost nothing.  A run that
     was healthy for the whole window leaves no crash in it, so the backoff begins
-    anew by itself.
+    anew by itself.  The same under systemd and under `ServiceManager`.
     """
 
     first_delay_seconds: float = 1.0
@@ -20,31 +22,52 @@ class RestartPolicy:
     longest_delay_seconds: float = 60.0
     limit: int = 3  #: restarts within the window
     window_seconds: float = 300.0
-    _crashes: list[float] = field(default_factory=list)
+    #: A delay is longer by up to this share, so that eight services which fell
+    #: together do not rise together.
+    jitter: float = 0.1
 
-    def crashed(self, now: float) -> float | None:
+    def recent(self, crashes: Sequence[float], now: float) -> list[float]:
+        """Return the crashes that count: those within the window."""
+        return [at for at in crashes if 0 <= now - at < self.window_seconds]
+
+    def delay(
+        self,
+        crashes: Sequence[float],
+        now: float,
+        chance: Callable[[], float] = random.random,
+    ) -> float | None:
         """
-        Note a crash.
+        Decide about the restart after the last of these crashes.
 
         Args:
-            now: A monotonic time in seconds.
+            crashes: When the service crashed, in seconds of one clock, oldest first.
+
+            now: On the same clock.
+
+            chance: Returns 0 to 1.
 
         Returns:
-            Seconds to wait before the restart; None to give up.
+            Seconds from the last crash to the restart, 0 if none counts; None to
+            give up.
         """
-        self._crashes = [at for at in self._crashes if now - at < self.window_seconds]
-        self._crashes.append(now)
-        number = len(self._crashes)
+        number = len(self.recent(crashes, now))
+        if number == 0:
+            return 0.0
         if number > self.limit:
             return None
-        delay = self.first_delay_seconds * self.factor ** (number - 1)
-        return min(delay, self.longest_delay_seconds)
+        delay = min(
+            self.first_delay_seconds * self.factor ** (number - 1),
+            self.longest_delay_seconds,
+        )
+        return delay * (1 + self.jitter * chance())
 
-    @property
-    def restarts(self) -> int:
-        """How many crashes count at the moment."""
-        return len(self._crashes)
+    def describe(self, number: int, seconds: float) -> str:
+        """Return `restart 2 of 3 in 4 s`."""
+        return f"restart {number} of {self.limit} in {seconds:.0f} s"
 
-    def forget(self) -> None:
-        """An operator took over: begin anew."""
-        self._crashes.clear()
+    def describe_end(self) -> str:
+        """Return why there is no further restart."""
+        return (
+            f"given up after {self.limit} restarts in "
+            f"{self.window_seconds / 60:.0f} minutes"
+        )

@@ -49,7 +49,7 @@ class ServiceManager:
 
         tell: Called with a service's name and a sentence at each change.
 
-        policy: Makes each service's restart policy.
+        policy: How each service is started again; None is the usual way.
 
     Raises:
         AlreadyRunning: Another manager runs there.
@@ -64,7 +64,7 @@ class ServiceManager:
         environ: Mapping[str, str] | None = None,
         clock: Clock | None = None,
         tell: Callable[[str, str], None] | None = None,
-        policy: Callable[[], RestartPolicy] = RestartPolicy,
+        policy: RestartPolicy | None = None,
     ) -> None:
         clock = clock or SystemClock()
         self._clock = clock
@@ -78,7 +78,7 @@ class ServiceManager:
                 os.environ if environ is None else environ,
                 clock,
                 tell or _tell_stderr,
-                policy(),
+                policy or RestartPolicy(),
             )
             for name in services
         }

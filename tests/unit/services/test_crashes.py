@@ -1,0 +1,103 @@
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from shoonya_platform.errors import EXIT_CONFIG, EXIT_GIVEN_UP
+from shoonya_platform.services.crashes import KEPT, CrashHistory
+
+NOW = datetime(2026, 11, 24, 9, 20, tzinfo=UTC)
+KILLED = {"SERVICE_RESULT": "signal", "EXIT_CODE": "killed", "EXIT_STATUS": "KILL"}
+
+
+@pytest.fixture
+def history(tmp_path: Path) -> CrashHistory:
+    return CrashHistory(tmp_path, "dashboard", "this-boot")
+
+
+def test_a_crash_is_remembered_with_its_cause(history: CrashHistory):
+    history.note_end(KILLED, NOW)
+
+    (crash,) = history.read()
+
+    assert (crash.at, crash.cause) == (NOW, "killed by SIGKILL")
+
+
+@pytest.mark.parametrize(
+    ("environ", "cause"),
+    [
+        ({"SERVICE_RESULT": "watchdog"}, "hung: no sign of life"),
+        ({"SERVICE_RESULT": "oom-kill"}, "killed: out of memory"),
+        (
+            {
+                "SERVICE_RESULT": "exit-code",
+                "EXIT_CODE": "exited",
+                "EXIT_STATUS": "1",
+            },
+            "exited with 1",
+        ),
+    ],
+)
+def test_each_way_to_die_has_its_words(
+    history: CrashHistory, environ: dict[str, str], cause: str
+):
+    history.note_end(environ, NOW)
+
+    assert history.read()[0].cause == cause
+
+
+@pytest.mark.parametrize(
+    "environ",
+    [
+        pytest.param({"SERVICE_RESULT": "success"}, id="an operator's stop"),
+        pytest.param(
+            {"SERVICE_RESULT": "exit-code", "EXIT_STATUS": str(EXIT_CONFIG)},
+            id="configuration",
+        ),
+        pytest.param(
+            {"SERVICE_RESULT": "exit-code", "EXIT_STATUS": str(EXIT_GIVEN_UP)},
+            id="given up",
+        ),
+    ],
+)
+def test_what_an_operator_follows_forgets_the_crashes(
+    history: CrashHistory, environ: dict[str, str]
+):
+    history.note_end(KILLED, NOW)
+
+    history.note_end(environ, NOW)
+
+    assert history.read() == []
+
+
+def test_the_crashes_of_another_boot_do_not_count(tmp_path: Path):
+    CrashHistory(tmp_path, "dashboard", "before").note_end(KILLED, NOW)
+    history = CrashHistory(tmp_path, "dashboard", "after")
+    history.note_end(KILLED, NOW)
+
+    assert len(history.read()) == 2
+    assert len(history.times()) == 1
+
+
+def test_one_services_crashes_are_not_anothers(tmp_path: Path):
+    CrashHistory(tmp_path, "dashboard", "b").note_end(KILLED, NOW)
+
+    assert CrashHistory(tmp_path, "risk_manager", "b").read() == []
+
+
+@pytest.mark.parametrize("content", ["", "{", "[1]", '[{"at": 3}]', "\x00"])
+def test_a_damaged_history_is_none(tmp_path: Path, content: str):
+    history = CrashHistory(tmp_path, "dashboard", "b")
+    (tmp_path / "crashes").mkdir()
+    (tmp_path / "crashes" / "dashboard.json").write_text(content)
+
+    assert history.read() == []
+    history.note_end(KILLED, NOW)
+    assert len(history.read()) == 1
+
+
+def test_the_history_does_not_grow_for_ever(history: CrashHistory):
+    for _ in range(KEPT + 5):
+        history.note_end(KILLED, NOW)
+
+    assert len(history.read()) == KEPT
