@@ -29,6 +29,7 @@ from shoonya_platform.brokers.paper_rows import (
     position_margin,
     position_of,
 )
+from shoonya_platform.domain.days import day_begin
 from shoonya_platform.domain.instruments import Exchange, Product
 from shoonya_platform.domain.orders import (
     BrokerOrderId,
@@ -354,7 +355,12 @@ class Book:
     def _next(self, table: str) -> int:
         query = f"SELECT max(number) FROM {table} WHERE number >= ? AND number < ?"  # noqa: S608
         last = self.connection.execute(query, self._day).fetchone()[0]
-        return self._first_number if last is None else int(last) + 1
+        if last is not None:
+            return int(last) + 1
+        # Not the day's first: a book that was moved away today had numbers too, and
+        # whoever knows them must not meet another order under one of them.
+        seconds = (self.now - day_begin(self.now)).total_seconds()
+        return self._first_number + 1000 * int(seconds)
 
     @property
     def _day(self) -> tuple[int, int]:

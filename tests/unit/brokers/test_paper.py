@@ -124,13 +124,28 @@ def status(broker: PaperBroker, broker_order_id: str) -> OrderStatus:
 def test_order_numbers_are_fourteen_digits_that_begin_with_the_day_in_india(
     broker, clock
 ):
-    assert broker.place(market()) == "26112500000001"
-    assert broker.place(market()) == "26112500000002"
+    # 10:00 in India is 36,000 seconds into the day.
+    assert broker.place(market()) == "26112536000001"
+    assert broker.place(market()) == "26112536000002"
 
     clock.time = datetime(2026, 11, 25, 18, 29, 59, tzinfo=UTC)
-    assert broker.place(market()) == "26112500000003"
+    assert broker.place(market()) == "26112536000003"
     clock.time = datetime(2026, 11, 25, 18, 30, tzinfo=UTC)  # midnight in India
     assert broker.place(market()) == "26112600000001"
+
+
+def test_book_begun_anew_on_the_same_day_gives_no_number_twice(
+    open_broker, path, clock
+):
+    broker = open_broker()
+    numbers = {broker.place(market()) for _ in range(3)}
+    broker.close()
+    path.unlink()
+    clock.time += timedelta(seconds=1)
+
+    again = open_broker()
+
+    assert numbers.isdisjoint(again.place(market()) for _ in range(3))
 
 
 def test_order_that_outlives_its_day_expires(broker, clock):
