@@ -110,7 +110,10 @@ class Intake:
             "BODY_TOO_LARGE", f"the body exceeds {limit} bytes", status=413
         )
         length = request.headers.get("content-length", "0")
-        if not length.isdigit() or int(length) > limit:
+        if not (length.isascii() and length.isdigit()):
+            raise AlertRefused("CONTENT_LENGTH", "content-length: expected a number")
+        # Python reads no number of thousands of digits.
+        if len(length) > 18 or int(length) > limit:
             raise too_large
         body = bytearray()
         async for chunk in request.stream():
