@@ -85,13 +85,15 @@ class Platform:
         self.machine.run("kill", "-KILL", str(pid))
         return pid
 
-    def wait_for_replacement(self, name: str, killed: int) -> None:
+    def wait_for_replacement(
+        self, name: str, killed: int, timeout_seconds: float = 15.0
+    ) -> None:
         """Wait until a new process of a service is ready."""
         eventually(
             lambda: (
                 self.pids()[name] not in (0, killed) and self.states()[name] == "active"
             ),
-            15.0,
+            timeout_seconds,
             message=f"another {name} than process {killed}",
         )
 

@@ -1,6 +1,8 @@
 """The eight services under systemd, installed by the documented command."""
 
 import re
+import sys
+import time
 from datetime import datetime
 from functools import partial
 
@@ -15,6 +17,7 @@ from tests.booted.platform import CONFIG, Platform, unit
 def _running(platform):
     """Each test begins with eight ready services and clean counters of restarts."""
     platform.machine.run("systemctl", "reset-failed", "shoonya@*.service")
+    platform.machine.run("rm", "-rf", "/var/lib/shoonya/crashes")
     platform.machine.run("systemctl", "start", "shoonya.target")
     platform.wait_until_ready()
 
@@ -84,16 +87,47 @@ def test_restart_of_the_dashboard_leaves_the_others_alone(platform):
     platform.wait_until_ready()
 
 
-def test_service_that_crashes_a_fourth_time_in_five_minutes_stays_down(platform):
-    # Clean counters have forgotten the first start, which counts too.
-    platform.machine.run("systemctl", "restart", "shoonya@risk_manager")
+def test_crashes_back_off_by_1_4_and_16_s_and_the_fourth_is_given_up(platform, capsys):
+    name = "risk_manager"
+    # A clean stop forgets the crashes of earlier tests.
+    platform.machine.run("systemctl", "restart", unit(name))
+    delays = []
     for _ in range(3):
-        platform.wait_for_replacement("risk_manager", platform.kill("risk_manager"))
-    platform.kill("risk_manager")
+        began = time.monotonic()
+        platform.wait_for_replacement(name, platform.kill(name), 40)
+        delays.append(time.monotonic() - began)
+    with capsys.disabled():
+        shown = ", ".join(f"{delay:.1f}" for delay in delays)
+        sys.stderr.write(f"\nkill to ready {shown} s (1, 4 and 16 promised)\n")
+    platform.kill(name)
 
-    eventually(lambda: platform.states()["risk_manager"] == "failed")
-    others = {n: s for n, s in platform.states().items() if n != "risk_manager"}
+    eventually(lambda: platform.states()[name] == "failed")
+    others = {n: s for n, s in platform.states().items() if n != name}
     assert set(others.values()) == {"active"}
+    assert platform.show(name, "ExecMainStatus") == {"ExecMainStatus": "79"}
+    for delay, promised in zip(delays, (1, 4, 16), strict=True):
+        assert promised <= delay
+
+    # An operator's start begins anew, at once.
+    platform.machine.run("systemctl", "start", unit(name))
+    assert platform.states()[name] == "active"
+
+
+def test_an_operator_who_restarts_five_times_in_a_row_is_not_locked_out(platform):
+    for _ in range(5):
+        platform.machine.run("systemctl", "restart", unit("dashboard"))
+
+    platform.wait_until_ready()
+
+
+def test_waiting_for_a_restart_is_said_in_the_status(platform):
+    name = "risk_manager"
+    platform.machine.run("systemctl", "restart", unit(name))
+    platform.wait_for_replacement(name, platform.kill(name), 40)
+    platform.kill(name)
+
+    eventually(lambda: "restart 2 of 3" in status_text(platform, name))
+    platform.wait_until_ready()
 
 
 def test_service_that_hangs_is_replaced_by_its_watchdog(platform):

@@ -30,7 +30,7 @@ from shoonya_platform.errors import ConfigError
 DEFAULT_PATH = Path("/etc/shoonya/shoonya.toml")
 
 #: `SHOONYA_…` variables that are not settings.
-RESERVED_VARIABLES = {"SHOONYA_CONFIG", "SHOONYA_SUPERVISED"}
+RESERVED_VARIABLES = {"SHOONYA_BOOT", "SHOONYA_CONFIG", "SHOONYA_SUPERVISED"}
 _INTERNAL = {"SHOONYA_SUPERVISED"}
 
 

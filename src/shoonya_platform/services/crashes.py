@@ -57,6 +57,15 @@ class CrashHistory:
         boot_id: Tells this boot from earlier ones, whose crashes do not count.
     """
 
+    @classmethod
+    def of_unit(cls, environ: Mapping[str, str], service: str) -> CrashHistory | None:
+        """Return the history that the unit file provides for; None without one."""
+        # The boot's id comes from the unit: its sandbox hides /proc/sys.
+        state_dir, boot_id = environ.get("STATE_DIRECTORY"), environ.get("SHOONYA_BOOT")
+        if not state_dir or not boot_id:
+            return None
+        return cls(Path(state_dir), service, boot_id)
+
     def __init__(self, state_dir: Path, service: str, boot_id: str) -> None:
         self._path = state_dir / "crashes" / f"{service}.json"
         self._boot_id = boot_id
@@ -119,7 +128,3 @@ class CrashHistory:
 
 def since_boot() -> float:
     return time.clock_gettime(time.CLOCK_BOOTTIME)
-
-
-def this_boot() -> str:
-    return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()

@@ -13,7 +13,6 @@ import secrets
 import signal
 import sys
 import time
-from pathlib import Path
 from types import FrameType
 
 from shoonya_platform.clock import Clock, SystemClock
@@ -23,6 +22,7 @@ from shoonya_platform.errors import (
     EXIT_GIVEN_UP,
     ConfigError,
     ShoonyaError,
+    StoreBusy,
     StoreDamaged,
 )
 from shoonya_platform.logging import (
@@ -30,7 +30,7 @@ from shoonya_platform.logging import (
     get_component_logger,
     setup_application_logging,
 )
-from shoonya_platform.services.crashes import CrashHistory, since_boot, this_boot
+from shoonya_platform.services.crashes import CrashHistory, since_boot
 from shoonya_platform.services.notify import Notifier
 from shoonya_platform.services.policy import RestartPolicy
 
@@ -131,8 +131,12 @@ class IsolatedService:
             self.logger.critical("%s", e.sentence, extra={"event": "service_unusable"})
             return self._give_up(str(e), EXIT_CONFIG)
         except ShoonyaError as e:
-            self.logger.critical("%s", e.sentence, extra={"event": "service_failed"})
-            return self._give_up(str(e), 1)
+            # Who is stopped while waiting for a busy store has not failed.
+            if not (self._stopping and isinstance(e, StoreBusy)):
+                self.logger.critical(
+                    "%s", e.sentence, extra={"event": "service_failed"}
+                )
+                return self._give_up(str(e), 1)
         except Exception:
             self.logger.critical(
                 "%s crashed",
@@ -161,12 +165,11 @@ class IsolatedService:
 
     def _back_off(self) -> bool:
         """Wait as the crashes before this run demand; return whether to begin."""
-        state_dir = os.environ.get("STATE_DIRECTORY")
-        if not state_dir:
+        history = CrashHistory.of_unit(os.environ, self.name)
+        if history is None:
             return True
         policy = RestartPolicy()
         now = since_boot()
-        history = CrashHistory(Path(state_dir), self.name, this_boot())
         crashes = policy.recent(history.times(), now)
         delay = policy.delay(crashes, now)
         if delay is None:

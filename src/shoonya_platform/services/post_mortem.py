@@ -8,16 +8,18 @@ from __future__ import annotations
 
 import os
 import sys
-from pathlib import Path
 
 from shoonya_platform.clock import SystemClock
-from shoonya_platform.services.crashes import CrashHistory, this_boot
+from shoonya_platform.services.crashes import CrashHistory
 
 
 def main() -> int:
-    name, state_dir = sys.argv[1], Path(os.environ["STATE_DIRECTORY"])
+    name = sys.argv[1]
+    history = CrashHistory.of_unit(os.environ, name)
+    if history is None:
+        sys.stderr.write(f"{name}: post_mortem is for systemd's ExecStopPost=\n")
+        return 2
     try:
-        history = CrashHistory(state_dir, name, this_boot())
         history.note_end(os.environ, SystemClock().now())
     except OSError as e:
         # Without its history a service is restarted without a pause, which the
