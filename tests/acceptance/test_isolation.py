@@ -6,6 +6,7 @@ import signal
 import socket
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -49,19 +50,18 @@ def test_killing_one_leaves_the_others_and_loses_no_alert(
     paper.close()
 
 
+def is_back(platform: Platform, service: str, restarts: int) -> bool:
+    health = platform.health()[service]
+    return bool(health["restarts"] == restarts and health["status"] == "running")
+
+
 def test_crashes_back_off_and_an_operators_restart_begins_anew(tmp_path: Path):
     platform = Platform(tmp_path)
     with platform:
         for crash in range(1, 4):
             platform.kill("dashboard")
             if crash < 3:
-                eventually(
-                    lambda n=crash: (
-                        platform.health()["dashboard"]["restarts"] == n
-                        and platform.health()["dashboard"]["status"] == "running"
-                    ),
-                    15,
-                )
+                eventually(partial(is_back, platform, "dashboard", crash), 15)
         eventually(
             lambda: (platform.health()["dashboard"]["restart_in_seconds"] or 0) > 10
         )

@@ -113,6 +113,13 @@ def main() -> None:
     except ShoonyaError as e:
         sys.stderr.write(f"shoonyactl: {e}\n")
         sys.exit(e.exit_code)
+    except PermissionError as e:
+        # The services' files are theirs: other users may not even look.
+        sys.stderr.write(
+            f"shoonyactl: {e.filename}: {(e.strerror or 'not permitted').lower()}\n"
+            "hint: say it as root, with sudo\n"
+        )
+        sys.exit(1)
     except BrokenPipeError:
         # `shoonyactl … | head`: the reader has had enough.
         sys.stderr.close()

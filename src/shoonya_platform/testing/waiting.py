@@ -8,7 +8,7 @@ T = TypeVar("T")
 
 
 def eventually(
-    predicate: Callable[[], T],
+    predicate: Callable[[], T | None],
     timeout_seconds: float = 10.0,
     *,
     interval_seconds: float = 0.02,
