@@ -89,7 +89,11 @@ class Child:
         self._notify_path.unlink(missing_ok=True)
         self.notify = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self.notify.setblocking(False)
-        self.notify.bind(str(self._notify_path))
+        try:
+            self.notify.bind(str(self._notify_path))
+        except OSError:
+            self.notify.close()
+            raise
 
     @property
     def is_alive(self) -> bool:

@@ -34,6 +34,12 @@ class Notifier:
             self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
             self._socket.setblocking(False)
 
+    def close(self) -> None:
+        """Say nothing any more."""
+        if self._socket is not None:
+            self._socket.close()
+            self._socket = None
+
     def send(self, *states: str) -> None:
         """Send states such as `READY=1`; never waits, never fails."""
         if self._socket is not None:

@@ -71,17 +71,20 @@ class ServiceManager:
         self._control = _listen(runtime_dir)
         self._control_path = control_path(runtime_dir)
         self._stopping = False
-        self._children = {
-            name: Child(
-                name,
-                runtime_dir,
-                os.environ if environ is None else environ,
-                clock,
-                tell or _tell_stderr,
-                policy or RestartPolicy(),
-            )
-            for name in services
-        }
+        self._children: dict[str, Child] = {}
+        try:
+            for name in services:
+                self._children[name] = Child(
+                    name,
+                    runtime_dir,
+                    os.environ if environ is None else environ,
+                    clock,
+                    tell or _tell_stderr,
+                    policy or RestartPolicy(),
+                )
+        except OSError as e:
+            self._close_sockets()
+            raise _unusable(runtime_dir, e) from e
         self._selector = selectors.DefaultSelector()
         self._selector.register(self._control, selectors.EVENT_READ)
         for child in self._children.values():
@@ -236,12 +239,15 @@ class ServiceManager:
 
     def _close(self) -> None:
         self._selector.close()
+        self._close_sockets()
+        self._waker.close()
+        self._wakeup.close()
+
+    def _close_sockets(self) -> None:
         for child in self._children.values():
             child.close()
         self._control.close()
         self._control_path.unlink(missing_ok=True)
-        self._waker.close()
-        self._wakeup.close()
 
 
 def _listen(runtime_dir: Path) -> socket.socket:
@@ -255,18 +261,24 @@ def _listen(runtime_dir: Path) -> socket.socket:
             f"the services run already on '{runtime_dir}' (pid {answer['pid']})",
             hint="see them: shoonyactl status",
         )
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
         runtime_dir.mkdir(parents=True, exist_ok=True)
         path.unlink(missing_ok=True)
-        listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         listener.bind(str(path))
     except OSError as e:
-        raise ConfigError(
-            f"the runtime directory '{runtime_dir}' cannot be used: {e.strerror or e}",
-            hint="set 'paths.runtime_dir' to a short path of your own",
-        ) from e
+        listener.close()
+        raise _unusable(runtime_dir, e) from e
     listener.listen(16)
     return listener
+
+
+def _unusable(runtime_dir: Path, error: OSError) -> ConfigError:
+    return ConfigError(
+        f"the runtime directory '{runtime_dir}' cannot be used: "
+        f"{error.strerror or error}",
+        hint="set 'paths.runtime_dir' to a short path of your own",
+    )
 
 
 def _tell_stderr(service: str, sentence: str) -> None:
