@@ -79,6 +79,7 @@ class Webhook(Section, frozen=True):
 
     #: Only this machine by default; TradingView comes through a proxy with TLS.
     host: Host = "127.0.0.1"
+    #: The proxy's target: TradingView itself reaches ports 80 and 443 only.
     port: Port = 5000
     #: A larger body is refused; alerts take some hundred bytes.
     max_body_bytes: Annotated[int, Meta(ge=256, le=10_000_000)] = 65_536
@@ -87,7 +88,9 @@ class Webhook(Section, frozen=True):
 class Dashboard(Section, frozen=True):
     """Where the dashboard listens."""
 
+    #: Only this machine by default: whoever reaches it sees everything.
     host: Host = "127.0.0.1"
+    #: Of the page and of its API.
     port: Port = 8000
 
 

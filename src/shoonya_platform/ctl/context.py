@@ -92,7 +92,7 @@ class Ctl:
         found = orders.by_client_order_id(ClientOrderId(name))
         if found is None:
             found = orders.by_broker_order_id(BrokerOrderId(name))
-        if found is None and name.isdigit() and len(name) < 19:
+        if found is None and name.isascii() and name.isdigit() and len(name) < 19:
             found = orders.get(OrderId(int(name)))
         if found is None:
             raise NotFound(

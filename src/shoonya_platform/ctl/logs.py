@@ -147,18 +147,19 @@ def _since(text: str | None, now: datetime) -> str:
     if text is None:
         return ""
     match = re.fullmatch(r"(\d+) ?(s|m|min|h|d)", text.strip())
-    if match is not None:
-        begin = now - timedelta(seconds=int(match[1]) * _UNITS[match[2]])
-    else:
-        try:
-            if re.fullmatch(r"\d\d?:\d\d(:\d\d)?", text):
-                text = f"{now:%Y-%m-%d} {text:0>5}"
+    hour = re.fullmatch(r"(\d\d?)(:\d\d(:\d\d)?)", text.strip())
+    try:
+        if match is not None:
+            begin = now - timedelta(seconds=int(match[1]) * _UNITS[match[2]])
+        elif hour is not None:
+            moment = f"{now:%Y-%m-%d} {hour[1]:0>2}{hour[2]}"
+            begin = datetime.fromisoformat(moment).astimezone()
+        else:
             begin = datetime.fromisoformat(text).astimezone()
-        except ValueError:
-            raise click.UsageError(
-                "--since: expected 10m, 2h, 1d, 09:15 or 2026-02-08 09:15, "
-                f"was '{text}'"
-            ) from None
+    except (ValueError, OverflowError):
+        raise click.UsageError(
+            f"--since: expected 10m, 2h, 1d, 09:15 or 2026-02-08 09:15, was '{text}'"
+        ) from None
     return f"{begin:%Y-%m-%d %H:%M:%S}.{begin.microsecond // 1000:03d}"
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import importlib
+import os
 import sys
 from pathlib import Path
 
@@ -121,8 +122,9 @@ def main() -> None:
         )
         sys.exit(1)
     except BrokenPipeError:
-        # `shoonyactl … | head`: the reader has had enough.
-        sys.stderr.close()
+        # `shoonyactl … | head`: the reader has had enough.  What is still to be
+        # flushed goes nowhere, or Python would end with 120.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)
 
 

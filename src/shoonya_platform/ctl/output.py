@@ -81,11 +81,17 @@ def print_table(headings: Sequence[str], rows: Iterable[Sequence[object]]) -> No
     console().print(table)
 
 
+class _Console(Console):
+    def on_broken_pipe(self) -> None:
+        # Rich would end the process with 1; `main` knows better.
+        raise BrokenPipeError
+
+
 def console() -> Console:
     """Return a console on stdout; a pipe gets wide lines without colours."""
-    found = Console(highlight=False)
+    found = _Console(highlight=False)
     if not found.is_terminal:
-        found = Console(highlight=False, width=200)
+        found = _Console(highlight=False, width=200)
     return found
 
 

@@ -97,6 +97,11 @@ def cli(root: Path, dry_run: bool, yes: bool, as_json: bool) -> None:
     Orders, logs, configuration and credentials stay; the last lines say where.
     Working orders at the broker stay there too: look at 'shoonyactl order list'
     first.
+
+    \b
+    Examples:
+      shoonyactl uninstall-units --dry-run
+      sudo shoonyactl uninstall-units --yes
     """
     root = root.resolve()
     if not dry_run and root == Path("/") and os.geteuid() != 0:
