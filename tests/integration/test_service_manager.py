@@ -5,9 +5,13 @@ The processes are toys: a package of the same name, first on their path, whose
 services are ready at once and do as their file says.
 """
 
+import json
 import os
+import re
 import signal
 import socket
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -421,3 +425,83 @@ def test_runtime_directory_that_cannot_be_used_is_told(tmp_path, spoil):
         ServiceManager(folder, services=[ONE])
 
     assert "paths.runtime_dir" in (caught.value.hint or "")
+
+
+# -- shoonyactl over it --------------------------------------------------------
+
+
+def shoonyactl(toys, *arguments):
+    return subprocess.run(
+        [sys.executable, "-m", "shoonya_platform.ctl.main", *arguments],
+        env={
+            "PATH": os.environ["PATH"],
+            "SHOONYA_PATHS_RUNTIME_DIR": str(toys.runtime_dir),
+            "SHOONYA_PATHS_STATE_DIR": str(toys.folder),
+        },
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+
+
+def test_restart_waits_until_a_new_process_is_ready_and_says_how_long(toys):
+    def story():
+        before = toys.health(TWO).pid
+        done = shoonyactl(toys, "restart", TWO)
+        assert (done.returncode, done.stderr) == (0, "")
+        assert re.fullmatch(rf"restarted {TWO} in \d+\.\d s\n", done.stdout)
+        assert toys.health(TWO).status is ServiceStatus.RUNNING
+        assert toys.health(TWO).pid != before
+
+    toys.run(story)
+
+
+def test_stop_and_start_wait_until_it_is_so(toys):
+    def story():
+        assert shoonyactl(toys, "stop", TWO).returncode == 0
+        assert toys.health(TWO).status is ServiceStatus.STOPPED
+        assert shoonyactl(toys, "start", TWO).returncode == 0
+        assert toys.health(TWO).status is ServiceStatus.RUNNING
+
+    toys.run(story)
+
+
+def test_start_of_what_cannot_start_is_a_failure_with_its_cause(toys):
+    def story():
+        shoonyactl(toys, "stop", TWO)
+        toys.order(TWO, "exit 78")
+        done = shoonyactl(toys, "start", TWO)
+        assert done.returncode == 1
+        assert "exited with 78" in done.stderr
+        assert f"shoonyactl logs {TWO}" in done.stderr
+
+    toys.run(story)
+
+
+def test_stop_that_takes_too_long_is_124(toys):
+    toys.order(TWO, "stubborn")
+
+    def story():
+        done = shoonyactl(toys, "stop", TWO, "--timeout", "0")
+        assert done.returncode == 124
+        assert "stopping" in done.stderr
+
+    toys.run(story)
+
+
+def test_status_shows_who_runs_and_is_3_while_some_do_not(toys):
+    def story():
+        done = shoonyactl(toys, "status", "--json")
+        assert done.returncode == 3
+        services = {
+            each["service"]: each for each in json.loads(done.stdout)["services"]
+        }
+        for name in (ONE, TWO):
+            assert services[name]["state"] == "running"
+            assert services[name]["supervisor"] == "manager"
+            assert services[name]["pid"] == toys.health(name).pid
+            assert services[name]["memory_bytes"] > 0
+        assert services["dashboard"]["state"] == "stopped"
+
+    toys.run(story)
