@@ -102,9 +102,11 @@ def test_variable_is_read_as_toml_or_else_as_text(file, name, text, value):
 
 
 def test_money_is_exact(file):
-    settings = loaded(file, '[instruments."NFO:X"]\ntick_size = 0.05').settings
+    # More digits than a binary number of 64 bits holds.
+    exact = "0.050000000000000000001"
+    settings = loaded(file, f'[instruments."NFO:X"]\ntick_size = {exact}').settings
 
-    assert settings.instruments["NFO:X"].tick_size == Decimal("0.05")
+    assert str(settings.instruments["NFO:X"].tick_size) == exact
 
 
 # -- what is refused -----------------------------------------------------------

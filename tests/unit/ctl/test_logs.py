@@ -227,6 +227,25 @@ def test_follower_loses_nothing_across_a_rotation(home, logs):
     follower.close()
 
 
+class RotatedMeanwhile(Follower):
+    """Is overtaken by a rotation between reading and looking."""
+
+    def _was_rotated(self):
+        with self._path.open("a") as old:
+            self._path.rename(f"{self._path}.1")
+            old.write("last of the old\n")
+        self._path.write_text("first of the new\n")
+        return super()._was_rotated()
+
+
+def test_follower_loses_nothing_when_a_rotation_overtakes_it(home, logs):
+    logs("risk_manager", "before")
+    follower = RotatedMeanwhile(home / "logs", "risk_manager", from_end=True)
+
+    assert follower.new_lines() == ["last of the old", "first of the new"]
+    follower.close()
+
+
 def test_follower_waits_between_the_renaming_and_the_new_file(home, logs):
     path = logs("risk_manager", "before")
     follower = Follower(home / "logs", "risk_manager", from_end=True)

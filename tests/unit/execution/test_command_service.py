@@ -139,6 +139,20 @@ def test_intention_is_in_the_store_before_the_broker_hears_of_it(
     assert seen == [S.SUBMITTED]
 
 
+def test_intention_and_answer_are_on_the_disk(
+    store, broker, clock, rings, watched_store
+):
+    service = CommandService(watched_store, broker, clock, rings)
+    store_order(store, S.GUARD_PASSED)
+    at_the_broker = []
+    broker.on_place = lambda _: at_the_broker.extend(watched_store.waited_for_disk)
+
+    service.step()
+
+    assert at_the_broker == [True]
+    assert watched_store.waited_for_disk == [True, True]
+
+
 def test_accepted_order_has_the_brokers_number_and_the_watcher_is_rung(
     store, command, rings
 ):

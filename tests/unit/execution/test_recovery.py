@@ -223,6 +223,26 @@ def test_reading_that_fails_proves_nothing(recovery, store, broker, clock, book)
     assert state(store, order) == (S.NOT_PLACED, 0)
 
 
+def test_order_that_is_found_by_another_during_the_last_reading_is_not_lost(
+    recovery, store, broker, clock
+):
+    order = store_order(store, S.OUTCOME_UNKNOWN)
+    search(recovery, clock, 4)
+    clock.advance(4)
+    original = broker.trade_book
+
+    def trade_book():
+        with store.transaction(durable=False):
+            store.orders.record(store.orders.get(order.order_id), T.ACCEPTED)
+        return original()
+
+    broker.trade_book = trade_book
+
+    recovery.step()
+
+    assert state(store, order) == (S.ACCEPTED, 0)
+
+
 def test_each_order_has_a_search_of_its_own(recovery, store, clock):
     first = store_order(store, S.OUTCOME_UNKNOWN)
     search(recovery, clock, 4)

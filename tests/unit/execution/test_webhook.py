@@ -14,7 +14,6 @@ from hypothesis import strategies as st
 
 from shoonya_platform.domain.alerts import AlertStatus
 from shoonya_platform.execution.webhook import Intake, create_app
-from shoonya_platform.store.sqlite import SqliteOrderStore
 from shoonya_platform.testing.orders import a_leg, alert_body
 
 with warnings.catch_warnings():
@@ -32,24 +31,16 @@ def health():
 
 
 @pytest.fixture
-def intake(tmp_path, store, clock, rings):
-    hasty = SqliteOrderStore(
-        tmp_path / "orders.db",
-        service="execution_service",
-        run_id="run-1",
-        clock=clock,
-        busy_timeout_seconds=0.01,
-    )
+def intake(store, watched_store, clock, rings):
     with ThreadPoolExecutor(1) as executor:
         yield Intake(
-            hasty,
+            watched_store,
             SECRET,
             clock,
             rings,
             max_body_bytes=MAX_BODY_BYTES,
             executor=executor,
         )
-    hasty.close()
 
 
 @pytest.fixture
@@ -87,6 +78,12 @@ def test_alert_is_answered_202_with_its_id_and_is_stored_by_then(client, store, 
     assert response.json() == {"status": "accepted", "alert_id": alert.alert_id}
     assert alert.status is AlertStatus.RECEIVED
     assert rings == ["trading_bot"]
+
+
+def test_alert_is_on_the_disk_before_the_sender_is_told(client, watched_store):
+    post(client, body())
+
+    assert watched_store.waited_for_disk == [True]
 
 
 @pytest.mark.parametrize(
