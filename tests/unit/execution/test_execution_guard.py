@@ -281,10 +281,11 @@ def test_order_is_one_the_exchange_can_take(guard, store, changes, reason):
 # -- duplicates ----------------------------------------------------------------
 
 
-def test_entry_into_what_the_strategy_holds_is_denied(guard, store):
-    hold(store)
+@pytest.mark.parametrize(("side", "held"), [(Side.BUY, 65), (Side.SELL, -65)])
+def test_entry_into_what_the_strategy_holds_is_denied(guard, store, side, held):
+    hold(store, side=side)
 
-    assert judged(guard, store) == "DUPLICATE_ENTRY: strategy=straddle, held=65"
+    assert judged(guard, store) == f"DUPLICATE_ENTRY: strategy=straddle, held={held}"
 
 
 @pytest.mark.parametrize(
