@@ -164,3 +164,6 @@ EXIT_CONFIG = 78
 #: A *service* that crashed too often ends with this instead of beginning again;
 #: `RestartPreventExitStatus=` names it too.
 EXIT_GIVEN_UP = 79
+#: A *service* that nears its memory limit ends its work in order with this; the
+#: unit starts it anew, and it counts as no crash (EX_TEMPFAIL).
+EXIT_RENEW = 75

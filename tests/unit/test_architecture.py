@@ -14,14 +14,18 @@ SOURCES = ROOT / "src" / PACKAGE
 # How a service is run, and nothing of what it does: leaves in spite of their place,
 # so that dashboard and ctl can use them without a circle.
 LEAVES = (
+    "services.blackbox",
     "services.child",
     "services.control",
     "services.crashes",
     "services.isolated",
+    "services.lastlines",
     "services.notify",
     "services.policy",
     "services.service_manager",
+    "services.telling",
     "services.units",
+    "services.why",
 )
 # For each part of the package the other parts it may import.  A name stands for
 # the module and all below it; of two that fit, the longer one counts.  ANY minus

@@ -19,6 +19,7 @@ from shoonya_platform.errors import ShoonyaError
 VERBS = {
     "up": ("up", "Run all eight services in the foreground."),
     "status": ("status", "Show how the eight services are."),
+    "why": ("why", "Tell how a service's last run ended, and what to do."),
     "start": ("start", "Start services and wait until they are ready."),
     "stop": ("stop", "Stop services in order."),
     "restart": ("restart", "Restart services and wait until they are ready."),
@@ -37,6 +38,7 @@ VERBS = {
 _EPILOG = """\b
 Examples:
   shoonyactl status
+  shoonyactl why risk_manager
   shoonyactl trace O261124-7K3M9QXZ-1
   shoonyactl logs risk_manager -f
   shoonyactl restart dashboard

@@ -105,6 +105,8 @@ def _fields(view: ServiceView) -> dict[str, object]:
 
 
 def _sentence(view: ServiceView) -> str:
+    if view.state == "backoff" and view.text and view.cause:
+        return f"{view.text}: {view.cause}"
     if view.state in ("running", "starting"):
         return view.text
     return view.cause or view.text

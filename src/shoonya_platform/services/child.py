@@ -8,13 +8,15 @@ import socket
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
 
 from shoonya_platform.clock import Clock
-from shoonya_platform.errors import EXIT_CONFIG
+from shoonya_platform.errors import EXIT_CONFIG, EXIT_RENEW
+from shoonya_platform.services import blackbox
+from shoonya_platform.services.crashes import KEPT, Crash, since_boot
 from shoonya_platform.services.policy import RestartPolicy
 
 #: A ready service that says nothing for this long hangs, and is killed.
@@ -22,6 +24,9 @@ WATCHDOG_SECONDS = 30.0
 
 #: How long a service may take to end in order before it is killed.
 STOP_SECONDS = 10.0
+
+#: What hangs may write down for this long where it stands, before it is killed.
+ABORT_SECONDS = 2.0
 
 
 class ServiceStatus(StrEnum):
@@ -45,6 +50,7 @@ class ServiceHealth:
     text: str  #: the service's own last sentence
     cause: str  #: why it last ended; empty if it never did
     restart_in_seconds: float | None  #: while in backoff
+    ends: tuple[Crash, ...] = ()  #: how its runs ended, oldest first
 
 
 class Child:
@@ -75,16 +81,20 @@ class Child:
         self._tell = tell
         self._policy = policy
         self._crashes: list[float] = []
+        self._ends: list[Crash] = []
         self._process: subprocess.Popen[bytes] | None = None
         self._status = ServiceStatus.STOPPED
         self._since: datetime | None = None
         self._text = ""
         self._cause = ""
         self._hung = False
-        self._due_at: float | None = None  #: restart in BACKOFF, kill in STOPPING
+        self._due_at: float | None = (
+            None  #: restart in BACKOFF, kill in STOPPING or hung
+        )
         self._fed_at = 0.0
         self._start_after_stop = False
-        self._notify_path = runtime_dir / name / "notify"
+        self._runtime_dir = runtime_dir / name
+        self._notify_path = self._runtime_dir / "notify"
         self._notify_path.parent.mkdir(parents=True, exist_ok=True)
         self._notify_path.unlink(missing_ok=True)
         self.notify = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
@@ -118,15 +128,18 @@ class Child:
                 if waiting and self._due_at is not None
                 else None
             ),
+            ends=tuple(self._ends),
         )
 
     def start(self, *, by_operator: bool = False) -> None:
         """Start the process, unless it runs."""
         if by_operator:
             self._crashes.clear()
+            self._ends = [replace(end, counts=False) for end in self._ends]
             self._start_after_stop = self._status is ServiceStatus.STOPPING
         if self._process is not None:
             return
+        blackbox.forget(self._runtime_dir)
         self._process = subprocess.Popen(
             [sys.executable, "-m", f"shoonya_platform.services.{self.name}"],
             env={
@@ -191,8 +204,11 @@ class Child:
             if self._start_after_stop:
                 self.start(by_operator=True)
             return
-        self._cause = self._cause if self._hung else describe_exit(code)
-        self._hung = False
+        self._note_end(code)
+        if code == EXIT_RENEW:
+            self._tell(self.name, self._cause)
+            self.start()
+            return
         if code == EXIT_CONFIG:
             self._become(ServiceStatus.FAILED)
             self._tell(self.name, f"{self._cause}; not started again: mend it first")
@@ -227,18 +243,37 @@ class Child:
                     self.name, f"did not end within {STOP_SECONDS:g} s, killing it"
                 )
                 self.kill()
+            elif self._hung:
+                self.kill()
         if (
             self._status is ServiceStatus.RUNNING
+            and not self._hung
             and now - self._fed_at > WATCHDOG_SECONDS
+            and self._process is not None
         ):
-            self._cause = f"hung: no sign of life for {WATCHDOG_SECONDS:g} s"
             self._hung = True
-            self._fed_at = now
-            self.kill()
+            self._due_at = now + ABORT_SECONDS
+            # As systemd does; what was stopped has to go on to hear of it.
+            self._process.send_signal(signal.SIGABRT)
+            self._process.send_signal(signal.SIGCONT)
 
     def close(self) -> None:
         self.notify.close()
         self._notify_path.unlink(missing_ok=True)
+
+    def _note_end(self, code: int) -> None:
+        end = Crash(
+            at=self._clock.now(),
+            since_boot_seconds=since_boot(),
+            boot_id="",
+            result="watchdog" if self._hung else "exit-code" if code >= 0 else "signal",
+            exit_code="exited" if code >= 0 else "killed",
+            exit_status=str(code) if code >= 0 else describe_signal(-code),
+            counts=code not in (EXIT_CONFIG, EXIT_RENEW),
+        ).with_words(blackbox.read(self._runtime_dir))
+        self._hung = False
+        self._ends = [*self._ends, end][-KEPT:]
+        self._cause = end.cause
 
     def _recent(self) -> list[float]:
         return self._policy.recent(self._crashes, self._clock.monotonic())
@@ -252,9 +287,11 @@ class Child:
 
 def describe_exit(code: int) -> str:
     """Return how a process ended, in words."""
-    if code >= 0:
-        return f"exited with {code}"
+    return f"exited with {code}" if code >= 0 else f"killed by {describe_signal(-code)}"
+
+
+def describe_signal(number: int) -> str:
     try:
-        return f"killed by {signal.Signals(-code).name}"
+        return signal.Signals(number).name
     except ValueError:
-        return f"killed by signal {-code}"
+        return f"signal {number}"

@@ -3,8 +3,9 @@ A service's crashes, remembered from one run to the next where systemd restarts 
 
 systemd 252 knows no backoff, and its start limit counts an operator's own starts
 too.  So the process that systemd runs after each end (`ExecStopPost=`) notes how it
-was, and the next run reads that and waits before it begins.  A clean stop, and the
-end of a run that gave up, forget everything: what follows is an operator's start.
+was, and the next run reads that and waits before it begins.  After a clean stop, and
+after the end of a run that gave up, no earlier crash counts any more: what follows is
+an operator's start.  They are kept all the same, for whoever asks why.
 """
 
 from __future__ import annotations
@@ -12,14 +13,20 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from dataclasses import asdict, dataclass, replace
+from datetime import datetime
 from pathlib import Path
+from typing import Any
 
-from shoonya_platform.errors import EXIT_CONFIG, EXIT_GIVEN_UP
+from shoonya_platform.errors import EXIT_CONFIG, EXIT_GIVEN_UP, EXIT_RENEW
+from shoonya_platform.services.blackbox import LastWords, deed
 
 #: More are of no use to anybody.
 KEPT = 20
+
+
+#: Where the units keep it (`StateDirectory=shoonya`), whatever is configured.
+UNIT_STATE_DIR = Path("/var/lib/shoonya")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,19 +39,41 @@ class Crash:
     result: str  #: systemd's word: exit-code, signal, watchdog, oom-kill, timeout …
     exit_code: str  #: exited, killed or dumped
     exit_status: str  #: the number, or the signal's name
+    run_id: str = ""  #: as in the run's log; empty if it did not get that far
+    invocation_id: str = ""  #: systemd's name of the run
+    status: str = ""  #: its last sentence
+    stack: str = ""  #: where its threads stood, if it was aborted
+    counts: bool = True  #: towards the limit of restarts
+
+    @property
+    def deed(self) -> str:
+        """Return what it was doing, in words; empty if that is not known."""
+        return deed(self.stack)
 
     @property
     def cause(self) -> str:
         """Return it in words."""
         if self.result == "watchdog":
-            return "hung: no sign of life"
+            return f"hung while {self.deed}" if self.deed else "hung: no sign of life"
         if self.result == "oom-kill":
             return "killed: out of memory"
         if self.result == "timeout":
             return "did not start or stop in time"
+        if self.exit_status == str(EXIT_RENEW):
+            return "started itself anew before its memory ran out"
         if self.exit_code == "exited":
             return f"exited with {self.exit_status}"
-        return f"killed by SIG{self.exit_status.removeprefix('SIG')}"
+        signal = self.exit_status
+        named = signal.startswith(("SIG", "signal "))
+        return f"killed by {signal if named else f'SIG{signal}'}"
+
+    def with_words(self, words: LastWords | None) -> Crash:
+        """Return it with what the run left in its black box."""
+        if words is None:
+            return self
+        return replace(
+            self, run_id=words.run_id, status=words.status, stack=words.stack
+        )
 
 
 class CrashHistory:
@@ -71,59 +100,76 @@ class CrashHistory:
         self._boot_id = boot_id
 
     def read(self) -> list[Crash]:
-        """Return the crashes, oldest first; a file that cannot be read has none."""
+        """Return the ends, oldest first; a file that cannot be read has none."""
         try:
             entries = json.loads(self._path.read_text(encoding="utf-8"))
-            return [
-                Crash(**{**entry, "at": datetime.fromisoformat(entry["at"])})
-                for entry in entries
-            ]
+            return [from_plain(entry) for entry in entries]
         except (OSError, ValueError, TypeError, KeyError):
             return []
 
-    def times(self) -> list[float]:
-        """Return when this boot's crashes were, in seconds since boot."""
+    def counting(self) -> list[Crash]:
+        """Return this boot's crashes that no operator's start has come after."""
         return [
-            crash.since_boot_seconds
+            crash
             for crash in self.read()
-            if crash.boot_id == self._boot_id
+            if crash.counts and crash.boot_id == self._boot_id
         ]
 
-    def note_end(self, environ: Mapping[str, str], now: datetime) -> None:
+    def note_end(
+        self, environ: Mapping[str, str], now: datetime, words: LastWords | None = None
+    ) -> Crash | None:
         """
         Take in how a run ended, from what systemd gives `ExecStopPost=`.
+
+        Args:
+            words: What the run left in its black box.
+
+        Returns:
+            The end as it is kept; None for a clean stop.
 
         Raises:
             OSError: The history cannot be written.
         """
         result = environ.get("SERVICE_RESULT", "success")
         status = environ.get("EXIT_STATUS", "")
-        if result == "success" or status in (str(EXIT_CONFIG), str(EXIT_GIVEN_UP)):
-            self._path.unlink(missing_ok=True)
-            return
-        crash = Crash(
-            at=now,
-            since_boot_seconds=since_boot(),
-            boot_id=self._boot_id,
-            result=result,
-            exit_code=environ.get("EXIT_CODE", ""),
-            exit_status=status,
-        )
-        entries = [
-            {
-                "at": each.at.astimezone(UTC).isoformat(),
-                "since_boot_seconds": each.since_boot_seconds,
-                "boot_id": each.boot_id,
-                "result": each.result,
-                "exit_code": each.exit_code,
-                "exit_status": each.exit_status,
-            }
-            for each in [*self.read(), crash][-KEPT:]
-        ]
+        earlier = self.read()
+        renews = status == str(EXIT_RENEW) and environ.get("EXIT_CODE") == "exited"
+        is_final = status in (str(EXIT_CONFIG), str(EXIT_GIVEN_UP))
+        if is_final or (result == "success" and not renews):
+            earlier = [replace(crash, counts=False) for crash in earlier]
+        crash: Crash | None = None
+        if result != "success" or renews:
+            crash = Crash(
+                at=now,
+                since_boot_seconds=since_boot(),
+                boot_id=self._boot_id,
+                result=result,
+                exit_code=environ.get("EXIT_CODE", ""),
+                exit_status=status,
+                invocation_id=environ.get("INVOCATION_ID", ""),
+                counts=not (is_final or renews),
+            ).with_words(words)
+            earlier.append(crash)
+        if earlier:
+            self._write(earlier[-KEPT:])
+        return crash
+
+    def _write(self, crashes: list[Crash]) -> None:
+        entries = [{**asdict(each), "at": each.at.isoformat()} for each in crashes]
         self._path.parent.mkdir(exist_ok=True)
         fresh = self._path.with_suffix(".new")
         fresh.write_text(json.dumps(entries, indent=1), encoding="utf-8")
         fresh.replace(self._path)
+
+
+def from_plain(entry: Mapping[str, Any]) -> Crash:
+    """
+    Return the crash that was written as JSON.
+
+    Raises:
+        ValueError, TypeError, KeyError: It is none.
+    """
+    return Crash(**{**entry, "at": datetime.fromisoformat(entry["at"])})
 
 
 def since_boot() -> float:

@@ -7,6 +7,7 @@ started it, the work loop, and an orderly end.  Nothing here knows what the work
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import os
 import secrets
@@ -30,6 +31,7 @@ from shoonya_platform.logging import (
     get_component_logger,
     setup_application_logging,
 )
+from shoonya_platform.services.blackbox import BlackBox
 from shoonya_platform.services.crashes import CrashHistory, since_boot
 from shoonya_platform.services.notify import Notifier
 from shoonya_platform.services.policy import RestartPolicy
@@ -60,6 +62,7 @@ class IsolatedService:
         self._is_ready = False
         self._status = ""
         self._fed_at = 0.0
+        self._blackbox: BlackBox | None = None
 
     def open(self, config: Config) -> None:
         """Get hold of what the work needs; raise what makes it impossible."""
@@ -102,6 +105,8 @@ class IsolatedService:
             return False
         self._status = status
         self._notifier.send(f"STATUS={status}")
+        if self._blackbox is not None:
+            self._blackbox.note(status)
         return True
 
     def main(self) -> int:
@@ -116,6 +121,10 @@ class IsolatedService:
             self._begin_logging(config)
         except (ConfigError, LogDirectoryError) as e:
             return self._give_up(str(e), EXIT_CONFIG)
+        with contextlib.suppress(OSError):
+            # Without it one knows less about a hang, and that is all.
+            folder = config.settings.paths.runtime_dir / self.name
+            self._blackbox = BlackBox(folder, self.run_id)
         if not supervisor and not self._back_off():
             return 0 if self._stopping else EXIT_GIVEN_UP
         self.logger.info(
@@ -170,10 +179,11 @@ class IsolatedService:
             return True
         policy = RestartPolicy()
         now = since_boot()
-        crashes = policy.recent(history.times(), now)
+        counting = history.counting()
+        crashes = policy.recent([each.since_boot_seconds for each in counting], now)
         delay = policy.delay(crashes, now)
         if delay is None:
-            cause = history.read()[-1].cause
+            cause = counting[-1].cause
             message = f"{cause}; {policy.describe_end()}"
             self.logger.critical(
                 "%s: %s", self.name, message, extra={"event": "service_given_up"}
@@ -186,14 +196,12 @@ class IsolatedService:
         self.logger.warning(
             "%s %s, %s",
             self.name,
-            history.read()[-1].cause,
+            counting[-1].cause,
             policy.describe(len(crashes), until - now),
             extra={"event": "service_backoff"},
         )
         while not self._stopping and (left := until - since_boot()) > 0:
-            self.beat(
-                f"backing off {left:.0f} s, restart {len(crashes)} of {policy.limit}"
-            )
+            self.beat(policy.describe_wait(len(crashes), left))
             time.sleep(min(left, 0.5))
         return not self._stopping
 

@@ -6,6 +6,9 @@ import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+#: A service that waits for its restart says so in a sentence that begins with this.
+BACKING_OFF = "backing off"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RestartPolicy:
@@ -64,6 +67,10 @@ class RestartPolicy:
     def describe(self, number: int, seconds: float) -> str:
         """Return `restart 2 of 3 in 4 s`."""
         return f"restart {number} of {self.limit} in {seconds:.0f} s"
+
+    def describe_wait(self, number: int, seconds: float) -> str:
+        """Return `backing off 4 s, restart 2 of 3`."""
+        return f"{BACKING_OFF} {seconds:.0f} s, restart {number} of {self.limit}"
 
     def describe_end(self) -> str:
         """Return why there is no further restart."""

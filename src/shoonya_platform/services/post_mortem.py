@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import os
 import sys
+from pathlib import Path
 
 from shoonya_platform.clock import SystemClock
+from shoonya_platform.services import blackbox
 from shoonya_platform.services.crashes import CrashHistory
 
 
@@ -19,8 +21,10 @@ def main() -> int:
     if history is None:
         sys.stderr.write(f"{name}: post_mortem is for systemd's ExecStopPost=\n")
         return 2
+    # The unit's own runtime directory stands until this program has ended.
+    words = blackbox.read(Path(os.environ.get("RUNTIME_DIRECTORY", "")))
     try:
-        history.note_end(os.environ, SystemClock().now())
+        history.note_end(os.environ, SystemClock().now(), words)
     except OSError as e:
         # Without its history a service is restarted without a pause, which the
         # unit's start limit bounds; a failure here must not add another.

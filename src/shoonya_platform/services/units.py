@@ -21,6 +21,7 @@ from shoonya_platform.config.settings import COMPONENTS
 from shoonya_platform.errors import ShoonyaError
 from shoonya_platform.services.child import ServiceStatus, describe_exit
 from shoonya_platform.services.control import ask
+from shoonya_platform.services.policy import BACKING_OFF, RestartPolicy
 
 #: A beat older than this many heartbeat intervals is no sign of life.
 BEATS_MISSED = 3
@@ -204,11 +205,18 @@ def _managed(services: Sequence[Mapping[str, Any]]) -> Iterator[ServiceView]:
             pid=health["pid"],
             since=since and datetime.fromisoformat(since),
             restarts=health["restarts"],
-            text=health["text"],
+            text=_backing_off(health) or health["text"],
             cause=health["cause"],
             memory_bytes=memory_bytes(health["pid"]),
             supervisor=Supervisor.MANAGER,
         )
+
+
+def _backing_off(health: Mapping[str, Any]) -> str:
+    left = health["restart_in_seconds"]
+    if left is None:
+        return ""
+    return RestartPolicy().describe_wait(health["restarts"], left)
 
 
 def _run(command: Sequence[str]) -> str:
@@ -248,7 +256,9 @@ def _unit(properties: Mapping[str, str], clock: Clock) -> ServiceView:
         return int(text) if text.isdigit() and int(text) < 1 << 63 else None
 
     state = _STATES.get(properties.get("ActiveState", ""), ServiceStatus.STOPPED)
-    if properties.get("SubState", "").startswith("auto-restart"):
+    text = properties.get("StatusText", "")
+    waits = state is ServiceStatus.STARTING and text.startswith(BACKING_OFF)
+    if waits or properties.get("SubState", "").startswith("auto-restart"):
         state = ServiceStatus.BACKOFF
     pid = number("MainPID") or None
     entered = number(
@@ -262,7 +272,7 @@ def _unit(properties: Mapping[str, str], clock: Clock) -> ServiceView:
         pid=pid,
         since=_moment(entered, clock) if entered else None,
         restarts=number("NRestarts") or 0,
-        text=properties.get("StatusText", ""),
+        text=text,
         cause=_cause(properties.get("Result", ""), number("ExecMainStatus") or 0),
         memory_bytes=memory_bytes(pid) or (number("MemoryCurrent") if pid else None),
         supervisor=Supervisor.SYSTEMD,

@@ -123,6 +123,7 @@ def test_manager_is_believed(manager, runtime_dir):
         2,
         "killed by SIGKILL",
     )
+    assert crashed.text == "backing off 4 s, restart 2 of 3"
     assert crashed.memory_bytes is None
     assert (running.since, running.text) == (BEGIN, "at work")
     assert running.memory_bytes is not None
@@ -273,6 +274,18 @@ def test_states_of_systemd(runtime_dir, active, sub, state):
     views = read_services(runtime_dir, run=lambda command: shown)
 
     assert view_of(views, "dashboard").state == state
+
+
+def test_service_that_waits_inside_for_its_restart_is_backing_off(runtime_dir):
+    shown = (
+        "Id=shoonya@dashboard.service\nLoadState=loaded\nActiveState=activating\n"
+        "SubState=start\nStatusText=backing off 8 s, restart 3 of 3\nMainPID=7\n"
+    )
+
+    views = read_services(runtime_dir, run=lambda command: shown)
+
+    view = view_of(views, "dashboard")
+    assert (view.state, view.text) == ("backoff", "backing off 8 s, restart 3 of 3")
 
 
 @pytest.mark.parametrize(

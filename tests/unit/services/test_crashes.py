@@ -4,6 +4,7 @@ from pathlib import Path
 import pytest
 
 from shoonya_platform.errors import EXIT_CONFIG, EXIT_GIVEN_UP
+from shoonya_platform.services.blackbox import LastWords
 from shoonya_platform.services.crashes import KEPT, CrashHistory
 
 NOW = datetime(2026, 11, 24, 9, 20, tzinfo=UTC)
@@ -60,14 +61,15 @@ def test_each_way_to_die_has_its_words(
         ),
     ],
 )
-def test_what_an_operator_follows_forgets_the_crashes(
+def test_after_what_an_operator_follows_no_crash_counts(
     history: CrashHistory, environ: dict[str, str]
 ):
     history.note_end(KILLED, NOW)
 
     history.note_end(environ, NOW)
 
-    assert history.read() == []
+    assert history.counting() == []
+    assert history.read()[0].cause == "killed by SIGKILL"
 
 
 def test_the_crashes_of_another_boot_do_not_count(tmp_path: Path):
@@ -76,7 +78,7 @@ def test_the_crashes_of_another_boot_do_not_count(tmp_path: Path):
     history.note_end(KILLED, NOW)
 
     assert len(history.read()) == 2
-    assert len(history.times()) == 1
+    assert len(history.counting()) == 1
 
 
 def test_one_services_crashes_are_not_anothers(tmp_path: Path):
@@ -101,3 +103,36 @@ def test_the_history_does_not_grow_for_ever(history: CrashHistory):
         history.note_end(KILLED, NOW)
 
     assert len(history.read()) == KEPT
+
+
+def test_a_service_that_starts_itself_anew_has_not_crashed(history: CrashHistory):
+    history.note_end(KILLED, NOW)
+
+    history.note_end(
+        {"SERVICE_RESULT": "success", "EXIT_CODE": "exited", "EXIT_STATUS": "75"}, NOW
+    )
+
+    assert [each.cause for each in history.counting()] == ["killed by SIGKILL"]
+    assert len(history.read()) == 2
+
+
+def test_the_last_words_of_the_run_are_kept(history: CrashHistory):
+    words = LastWords(run_id="beef", pid=1, status="3 orders passed", stack="")
+
+    history.note_end({**KILLED, "INVOCATION_ID": "abcd"}, NOW, words)
+
+    (crash,) = history.read()
+    assert (crash.run_id, crash.status) == ("beef", "3 orders passed")
+    assert crash.invocation_id == "abcd"
+
+
+def test_a_history_of_the_version_before_is_read(tmp_path: Path):
+    history = CrashHistory(tmp_path, "dashboard", "b")
+    (tmp_path / "crashes").mkdir()
+    (tmp_path / "crashes" / "dashboard.json").write_text(
+        '[{"at": "2026-11-24T09:20:00+00:00", "since_boot_seconds": 4.0, '
+        '"boot_id": "b", "result": "signal", "exit_code": "killed", '
+        '"exit_status": "KILL"}]'
+    )
+
+    assert [each.cause for each in history.counting()] == ["killed by SIGKILL"]
