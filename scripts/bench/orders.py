@@ -28,6 +28,7 @@ from tests.acceptance.platform import Platform, entry  # noqa: E402
 SETTINGS = """
 [risk]
 max_exposure = 1000000000
+max_orders_per_day = 1000000
 max_open_positions = 100000
 """
 

@@ -33,6 +33,7 @@ absent_reads = 2
 absent_seconds = 1.0
 [risk]
 max_exposure = 1000000000
+max_orders_per_day = 1000000
 max_open_positions = 1000
 """
 

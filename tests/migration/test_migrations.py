@@ -15,6 +15,7 @@ TABLES = {
     "orders",
     "events",
     "fills",
+    "risk_days",
     "positions",
     "prices",
     "services",

@@ -45,6 +45,7 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "brokers": ("domain", "errors", "clock"),
     "risk": ("domain", "errors", "clock", "store.base"),
     # The loop of a service: it logs, as those of execution do.
+    "risk.day_watch": ("risk", "domain", "errors", "clock", "store.base", "logging"),
     "risk.supreme_risk": (
         "risk",
         "domain",

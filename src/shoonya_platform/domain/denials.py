@@ -16,6 +16,14 @@ class DenialCode(StrEnum):
     EXPOSURE_EXCEEDS_MAXIMUM = "EXPOSURE_EXCEEDS_MAXIMUM"
     #: One more open position would exceed `risk.max_open_positions`.
     POSITIONS_EXCEED_MAXIMUM = "POSITIONS_EXCEED_MAXIMUM"
+    #: Holding this too would exceed `risk.max_symbol_exposure`.
+    SYMBOL_EXPOSURE_EXCEEDS_MAXIMUM = "SYMBOL_EXPOSURE_EXCEEDS_MAXIMUM"
+    #: Holding this too would exceed `risk.max_strategy_exposure`.
+    STRATEGY_EXPOSURE_EXCEEDS_MAXIMUM = "STRATEGY_EXPOSURE_EXCEEDS_MAXIMUM"
+    #: The day has had `risk.max_orders_per_day` orders.
+    ORDERS_EXCEED_MAXIMUM = "ORDERS_EXCEED_MAXIMUM"
+    #: So many days in a row ended in a loss that entries pause.
+    LOSS_DAYS_COOLDOWN = "LOSS_DAYS_COOLDOWN"
     #: Quantity times price exceeds `risk.max_order_value`.
     ORDER_VALUE_EXCEEDS_MAXIMUM = "ORDER_VALUE_EXCEEDS_MAXIMUM"
     #: No price is known, so the order's value cannot be judged.

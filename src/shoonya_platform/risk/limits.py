@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from decimal import Decimal
 
 from shoonya_platform.domain.denials import Denial, DenialCode
 from shoonya_platform.domain.orders import Intent, Order
 from shoonya_platform.domain.positions import ZERO, Position, shrinks
+
+#: More than any account holds, for a limit that is not set.
+UNLIMITED = Decimal(10) ** 15
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,6 +22,25 @@ class RiskLimits:
     max_exposure: Decimal
     max_open_positions: int  #: instruments
     max_order_value: Decimal
+    max_symbol_exposure: Decimal = UNLIMITED
+    max_strategy_exposure: Decimal = UNLIMITED
+    max_orders_per_day: int = 1_000_000_000
+    #: For each such step of the day's best profit the loss limit rises by a step.
+    trail_step: Decimal = UNLIMITED
+    #: Share of the loss limit at which a warning is due.
+    warning_share: Decimal = Decimal("0.8")
+    #: Losing days in a row after which entries pause; 0 never.
+    loss_days: int = 0
+
+    def lowest_pnl(self, best_pnl: Decimal) -> Decimal:
+        """
+        Return the day's P&L at which entries end, in rupees.
+
+        Args:
+            best_pnl: The highest P&L of the day, at least 0.
+        """
+        steps = best_pnl // self.trail_step
+        return steps * self.trail_step - self.max_daily_loss
 
 
 @dataclass(slots=True, kw_only=True)
@@ -28,6 +50,9 @@ class RiskBook:
     positions: list[Position]
     working: list[Order] = field(default_factory=list)
     realised_today: Decimal = ZERO
+    best_pnl: Decimal = ZERO  #: the day's highest so far
+    orders_today: int = 0  #: made today and let pass
+    losing_days: int = 0  #: in a row, up to yesterday
 
     @property
     def daily_pnl(self) -> Decimal:
@@ -39,8 +64,13 @@ class RiskBook:
     @property
     def exposure(self) -> Decimal:
         """Gross rupees of all positions and of the entries on their way."""
-        held = sum((position.exposure for position in self.positions), ZERO)
-        return held + sum((leaves_value(order) for order in self._entries()), ZERO)
+        return self.exposure_of(lambda _: True)
+
+    def exposure_of(self, counts: Callable[[Position | Order], bool]) -> Decimal:
+        """Return the gross rupees of those positions and entries that count."""
+        held = (p.exposure for p in self.positions if counts(p))
+        coming = (leaves_value(order) for order in self._entries() if counts(order))
+        return sum(held, ZERO) + sum(coming, ZERO)
 
     def instruments(self) -> set[tuple[str, str]]:
         """Return what is held or being entered, as (exchange, tradingsymbol)."""
@@ -65,11 +95,35 @@ def judge(order: Order, book: RiskBook, limits: RiskLimits) -> Denial | None:
     """Return why the order may not pass, or None.  What shrinks a position may."""
     if shrinks(order, book.positions, book.working):
         return None
-    if book.daily_pnl <= -limits.max_daily_loss:
+    return (
+        _day(book, limits)
+        or _value(order, limits)
+        or _exposure(order, book, limits)
+        or _positions(order, book, limits)
+    )
+
+
+def _day(book: RiskBook, limits: RiskLimits) -> Denial | None:
+    lowest = limits.lowest_pnl(book.best_pnl)
+    if book.daily_pnl <= lowest:
         return Denial(
             DenialCode.DAILY_LOSS_LIMIT,
-            {"daily_pnl": money(book.daily_pnl), "limit": -limits.max_daily_loss},
+            {"daily_pnl": money(book.daily_pnl), "limit": lowest},
         )
+    if limits.loss_days and book.losing_days >= limits.loss_days:
+        return Denial(
+            DenialCode.LOSS_DAYS_COOLDOWN,
+            {"losing_days": book.losing_days, "maximum": limits.loss_days},
+        )
+    if book.orders_today >= limits.max_orders_per_day:
+        return Denial(
+            DenialCode.ORDERS_EXCEED_MAXIMUM,
+            {"orders": book.orders_today, "maximum": limits.max_orders_per_day},
+        )
+    return None
+
+
+def _value(order: Order, limits: RiskLimits) -> Denial | None:
     if order.price is None and order.reference_price is None:
         return Denial(
             DenialCode.PRICE_UNKNOWN,
@@ -81,15 +135,50 @@ def judge(order: Order, book: RiskBook, limits: RiskLimits) -> Denial | None:
             DenialCode.ORDER_VALUE_EXCEEDS_MAXIMUM,
             {"value": money(value), "maximum": limits.max_order_value},
         )
-    if book.exposure + value > limits.max_exposure:
-        return Denial(
-            DenialCode.EXPOSURE_EXCEEDS_MAXIMUM,
-            {
-                "exposure": money(book.exposure),
-                "order": money(value),
-                "maximum": limits.max_exposure,
-            },
+    return None
+
+
+def _exposure(order: Order, book: RiskBook, limits: RiskLimits) -> Denial | None:
+    def is_same_symbol(part: Position | Order) -> bool:
+        return (part.exchange, part.tradingsymbol) == (
+            order.exchange,
+            order.tradingsymbol,
         )
+
+    def is_same_strategy(part: Position | Order) -> bool:
+        return part.strategy == order.strategy
+
+    value = leaves_value(order)
+    for code, exposure, maximum in (
+        (
+            DenialCode.SYMBOL_EXPOSURE_EXCEEDS_MAXIMUM,
+            book.exposure_of(is_same_symbol),
+            limits.max_symbol_exposure,
+        ),
+        (
+            DenialCode.STRATEGY_EXPOSURE_EXCEEDS_MAXIMUM,
+            book.exposure_of(is_same_strategy),
+            limits.max_strategy_exposure,
+        ),
+        (
+            DenialCode.EXPOSURE_EXCEEDS_MAXIMUM,
+            book.exposure,
+            limits.max_exposure,
+        ),
+    ):
+        if exposure + value > maximum:
+            return Denial(
+                code,
+                {
+                    "exposure": money(exposure),
+                    "order": money(value),
+                    "maximum": maximum,
+                },
+            )
+    return None
+
+
+def _positions(order: Order, book: RiskBook, limits: RiskLimits) -> Denial | None:
     instruments = book.instruments()
     if (order.exchange, order.tradingsymbol) not in instruments and len(
         instruments

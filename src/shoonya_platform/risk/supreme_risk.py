@@ -8,19 +8,18 @@ all that passed before it.
 from __future__ import annotations
 
 from collections.abc import Callable
-from decimal import Decimal
 
 from shoonya_platform.clock import Clock
-from shoonya_platform.domain.days import day_begin
+from shoonya_platform.domain.days import day_begin, trading_day
 from shoonya_platform.domain.orders import (
     OPEN,
     Order,
     OrderStatus,
     OrderTrigger,
 )
-from shoonya_platform.domain.positions import shrinks
-from shoonya_platform.domain.trading import TradingState, TradingStatus
+from shoonya_platform.domain.positions import ZERO, shrinks
 from shoonya_platform.logging import get_component_logger
+from shoonya_platform.risk.day_watch import BreachRules, DayWatch, losing_days
 from shoonya_platform.risk.limits import (
     RiskBook,
     RiskLimits,
@@ -47,6 +46,8 @@ class SupremeRiskManager:
 
     Args:
         ring: Rings the named services' doorbells.
+
+        breach: What follows when the day has lost too much; None is the usual.
     """
 
     def __init__(
@@ -55,6 +56,7 @@ class SupremeRiskManager:
         limits: RiskLimits,
         clock: Clock,
         ring: Callable[..., None],
+        breach: BreachRules | None = None,
     ) -> None:
         self._store = store
         self._limits = limits
@@ -64,7 +66,8 @@ class SupremeRiskManager:
         self._watched_at = float("-inf")
         self._passed = 0
         self._denied = 0
-        self._pnl = money(RiskBook(positions=[]).daily_pnl)
+        self._pnl = ZERO
+        self._day_watch = DayWatch(store, limits, breach or BreachRules(), clock, ring)
 
     def begin(self) -> None:
         """Nothing is left behind: all state is in the store."""
@@ -72,7 +75,7 @@ class SupremeRiskManager:
     def status(self) -> str:
         return (
             f"{self._passed} orders passed, {self._denied} denied, "
-            f"P&L today {self._pnl} of at least -{self._limits.max_daily_loss}"
+            f"P&L today {money(self._pnl)} of at least -{self._limits.max_daily_loss}"
         )
 
     def step(self) -> int:
@@ -111,6 +114,7 @@ class SupremeRiskManager:
         else:
             exposure += leaves_value(order)
             text = f"exposure {money(exposure)} <= {self._limits.max_exposure}"
+        book.orders_today += 1
         book.working.append(
             self._store.orders.record(order, OrderTrigger.RISK_PASSED, text=text)
         )
@@ -122,54 +126,22 @@ class SupremeRiskManager:
         )
 
     def _book(self) -> RiskBook:
+        begin = day_begin(self._clock.now())
+        today = trading_day(self._clock.now())
+        day = self._store.risk.day(today)
         return RiskBook(
             positions=self._store.positions.open(),
             working=self._store.orders.in_status(*sorted(_PASSED)),
-            realised_today=self._store.positions.realised_since(
-                day_begin(self._clock.now())
+            realised_today=self._store.positions.realised_since(begin),
+            best_pnl=ZERO if day is None else day.best_pnl,
+            orders_today=self._store.orders.passed_since(begin),
+            losing_days=losing_days(
+                self._store.risk.days_before(today, limit=self._limits.loss_days)
             ),
         )
 
     def _watch(self) -> None:
-        """Stop entries when the day has lost too much; allow them on the next day."""
         now = self._clock.monotonic()
-        if now - self._watched_at < WATCH_SECONDS:
-            return
-        self._watched_at = now
-        pnl = self._book().daily_pnl
-        self._pnl = money(pnl)
-        if self._change(pnl, self._store.trading.status()):
-            self._set(pnl)
-
-    def _change(
-        self, pnl: Decimal, status: TradingStatus
-    ) -> tuple[TradingState, str] | None:
-        """Return the trading state that has to follow, and why."""
-        if pnl <= -self._limits.max_daily_loss:
-            if status.state is TradingState.ACTIVE:
-                return (
-                    TradingState.REDUCING,
-                    f"daily P&L {money(pnl)} reached -{self._limits.max_daily_loss}",
-                )
-        elif (
-            status.state is TradingState.REDUCING
-            and status.set_by == _SERVICE
-            and status.set_at < day_begin(self._clock.now())
-        ):
-            return TradingState.ACTIVE, "a new trading day"
-        return None
-
-    def _set(self, pnl: Decimal) -> None:
-        with self._store.transaction(durable=True):
-            # Look again: somebody may have halted trading since.
-            change = self._change(pnl, self._store.trading.status())
-            if change is None:
-                return
-            state, reason = change
-            self._store.trading.set(state, reason=reason, by=_SERVICE)
-        self._logger.warning(
-            "trading is %s: %s",
-            state,
-            reason,
-            extra={"event": "trading_state", "state": state},
-        )
+        if now - self._watched_at >= WATCH_SECONDS:
+            self._watched_at = now
+            self._pnl = self._day_watch.look(self._book())

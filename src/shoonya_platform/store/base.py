@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from decimal import Decimal
 from typing import Protocol
 
@@ -114,6 +114,10 @@ class OrderTable(Protocol):
 
     def count(self) -> dict[OrderStatus, int]:
         """Return how many orders have each status; absent means none."""
+        ...
+
+    def passed_since(self, since: datetime) -> int:
+        """Return how many of the orders made since then risk_manager let pass."""
         ...
 
     def recent(
@@ -250,6 +254,29 @@ class TradingTable(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RiskDay:
+    """What is remembered of one trading day's profit and loss, in rupees."""
+
+    day: date  #: in India
+    best_pnl: Decimal  #: the highest so far, at least 0
+    last_pnl: Decimal
+    warned: bool  #: the warning threshold was told of
+    breached: bool  #: the loss limit was reached
+
+
+class RiskTable(Protocol):
+    def day(self, day: date) -> RiskDay | None: ...
+
+    def days_before(self, day: date, *, limit: int) -> list[RiskDay]:
+        """Return the remembered days before one, newest first."""
+        ...
+
+    def save(self, day: RiskDay) -> None:
+        """Remember a day as it is now."""
+        ...
+
+
 class OrderStore(Protocol):
     """
     The whole store, as one service sees it.
@@ -267,6 +294,8 @@ class OrderStore(Protocol):
     def services(self) -> ServiceTable: ...
     @property
     def trading(self) -> TradingTable: ...
+    @property
+    def risk(self) -> RiskTable: ...
 
     def transaction(self, *, durable: bool) -> AbstractContextManager[None]:
         """

@@ -87,6 +87,14 @@ class SqliteOrders:
         )
         return {OrderStatus(row["status"]): row["number"] for row in rows}
 
+    def passed_since(self, since: datetime) -> int:
+        rows = self._session.query(
+            "SELECT COUNT(*) AS number FROM orders WHERE created_at >= ?"
+            " AND status NOT IN (?, ?)",
+            (text_of(since), OrderStatus.DENIED, OrderStatus.INITIALIZED),
+        )
+        return int(rows[0]["number"])
+
     def recent(
         self, *, limit: int, statuses: Collection[OrderStatus] = (), before: int = 0
     ) -> list[Order]:

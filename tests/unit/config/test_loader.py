@@ -76,6 +76,8 @@ def test_each_setting_can_be_a_variable(file, key):
     section, _, name = key.partition(".")
     default = all_keys()[key]
     text = "{}" if isinstance(default, dict) else str(default)
+    if isinstance(default, bool):
+        text = text.lower()
 
     config = loaded(file, **{key.replace(".", "_").upper(): text})
 

@@ -1,5 +1,6 @@
 """Each risk rule at its border."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
 
@@ -261,3 +262,77 @@ def test_orders_that_pass_as_shrinking_never_turn_a_position(quantity, wanted):
 
 def test_figures_are_shown_in_paise():
     assert str(money(Decimal("45.678"))) == "45.68"
+
+
+# -- limits of one symbol, one strategy, one day ---------------------------------
+
+
+def judged(order, book, **limits) -> DenialCode | None:
+    denial = judge(order, book, replace(LIMITS, **limits))
+    return None if denial is None else denial.code
+
+
+@pytest.mark.parametrize(
+    ("maximum", "code"),
+    [
+        pytest.param("15000", None, id="at-the-limit"),
+        pytest.param(
+            "14999.99", DenialCode.SYMBOL_EXPOSURE_EXCEEDS_MAXIMUM, id="above"
+        ),
+    ],
+)
+def test_one_symbol_counts_over_all_strategies(maximum, code):
+    book = RiskBook(positions=[held(50, strategy="another")])
+
+    assert judged(an_order(), book, max_symbol_exposure=Decimal(maximum)) is code
+
+
+@pytest.mark.parametrize(
+    ("maximum", "code"),
+    [
+        pytest.param("15000", None, id="at-the-limit"),
+        pytest.param(
+            "14999.99", DenialCode.STRATEGY_EXPOSURE_EXCEEDS_MAXIMUM, id="above"
+        ),
+    ],
+)
+def test_one_strategy_counts_over_all_symbols(maximum, code):
+    book = RiskBook(
+        positions=[held(50, "BANKNIFTY28DEC27F"), held(99, strategy="another")]
+    )
+
+    assert judged(an_order(), book, max_strategy_exposure=Decimal(maximum)) is code
+
+
+def test_the_order_after_the_days_last_is_denied():
+    assert judged(an_order(), RiskBook(positions=[], orders_today=2)) is None
+    assert (
+        judged(an_order(), RiskBook(positions=[], orders_today=2), max_orders_per_day=2)
+        is DenialCode.ORDERS_EXCEED_MAXIMUM
+    )
+
+
+@pytest.mark.parametrize(
+    ("days", "limit", "code"),
+    [
+        (2, 3, None),
+        (3, 3, DenialCode.LOSS_DAYS_COOLDOWN),
+        pytest.param(9, 0, None, id="never"),
+    ],
+)
+def test_losing_days_in_a_row_pause_entries(days, limit, code):
+    book = RiskBook(positions=[], losing_days=days)
+
+    assert judged(an_order(), book, loss_days=limit) is code
+
+
+def test_what_shrinks_a_position_passes_every_limit():
+    book = RiskBook(
+        positions=[held(100)],
+        orders_today=99,
+        losing_days=9,
+        realised_today=Decimal(-9999),
+    )
+    order = an_order(side=Side.SELL, intent=Intent.EXIT)
+
+    assert judged(order, book, max_orders_per_day=1, loss_days=1) is None

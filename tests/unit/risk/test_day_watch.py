@@ -1,0 +1,211 @@
+"""A day that loses too much ends its entries once, and closes what is held."""
+
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+
+import pytest
+
+from shoonya_platform.domain.alerts import AlertStatus
+from shoonya_platform.domain.days import trading_day
+from shoonya_platform.domain.instruments import Exchange
+from shoonya_platform.domain.orders import Intent, OrderStatus, Side
+from shoonya_platform.domain.positions import ZERO
+from shoonya_platform.domain.trading import TradingState
+from shoonya_platform.risk.day_watch import BreachRules, DayWatch, losing_days
+from shoonya_platform.risk.limits import RiskBook, RiskLimits
+from shoonya_platform.store.base import RiskDay
+from shoonya_platform.testing.orders import a_fill, store_order
+
+LIMITS = RiskLimits(
+    max_daily_loss=Decimal(1000),
+    max_exposure=Decimal(10**9),
+    max_open_positions=100,
+    max_order_value=Decimal(10**9),
+    trail_step=Decimal(500),
+)
+NOON = datetime(2026, 11, 24, 6, 30, tzinfo=UTC)
+
+
+@pytest.fixture
+def rung() -> list[str]:
+    return []
+
+
+def watch(store, clock, rung, **breach) -> DayWatch:
+    return DayWatch(
+        store,
+        LIMITS,
+        BreachRules(**breach),
+        clock,
+        lambda *services: rung.extend(services),
+    )
+
+
+def hold(store, quantity=65, **changes):
+    order = store_order(store, OrderStatus.ACCEPTED, quantity=quantity, **changes)
+    with store.transaction(durable=False):
+        store.orders.fill(order, a_fill(quantity, 100))
+
+
+def look(day_watch, store, pnl):
+    """Show the watch what is held, with a P&L of the test's choice."""
+    positions = store.positions.open()
+    unrealised = sum((p.unrealised_pnl for p in positions), ZERO)
+    book = RiskBook(positions=positions, realised_today=Decimal(pnl) - unrealised)
+    return day_watch.look(book)
+
+
+def exits(store):
+    return [a.alert for a in store.alerts.in_status(AlertStatus.RECEIVED, limit=99)]
+
+
+@pytest.mark.parametrize(
+    ("best", "lowest"), [(0, -1000), (499, -1000), (500, -500), (1700, 500)]
+)
+def test_the_loss_limit_rises_with_the_days_best_profit_by_steps(best, lowest):
+    assert LIMITS.lowest_pnl(Decimal(best)) == lowest
+
+
+def test_a_breach_stops_entries_and_closes_everything_the_usual_way(store, clock, rung):
+    hold(store, 65, strategy="a")
+    hold(store, 30, strategy="b", side=Side.SELL, tradingsymbol="BANKNIFTY28DEC27F")
+
+    look(watch(store, clock, rung), store, -1000)
+
+    assert store.trading.status().state is TradingState.REDUCING
+    assert {
+        (alert.strategy, alert.intent, alert.legs[0].side, alert.legs[0].quantity)
+        for alert in exits(store)
+    } == {("a", Intent.EXIT, Side.SELL, 65), ("b", Intent.EXIT, Side.BUY, 30)}
+    assert "trading_bot" in rung
+
+
+def test_a_breach_acts_once_a_day_also_after_a_restart(store, clock, rung):
+    hold(store)
+    look(watch(store, clock, rung), store, -1000)
+    with store.transaction(durable=False):
+        store.trading.set(TradingState.ACTIVE, reason="on my head", by="operator")
+
+    look(watch(store, clock, rung), store, -1500)
+
+    assert len(exits(store)) == 1
+    assert store.trading.status().state is TradingState.ACTIVE
+
+
+def test_the_first_loss_of_a_day_without_any_profit_counts(store, clock, rung):
+    look(watch(store, clock, rung), store, -1000)
+
+    assert store.risk.day(trading_day(clock.now())).breached
+
+
+def test_the_trailed_limit_is_remembered_over_a_restart(store, clock, rung):
+    look(watch(store, clock, rung), store, 1700)
+
+    look(watch(store, clock, rung), store, 500)
+
+    assert store.trading.status().state is TradingState.REDUCING
+
+
+def test_exits_can_be_left_to_the_operator(store, clock, rung):
+    hold(store)
+
+    look(watch(store, clock, rung, exit_all=False), store, -1000)
+
+    assert exits(store) == []
+
+
+def test_more_positions_than_an_alert_has_legs_are_all_closed(store, clock, rung):
+    for number in range(23):
+        hold(store, tradingsymbol=f"NIFTY28DEC27C{20000 + number}")
+
+    look(watch(store, clock, rung), store, -1000)
+
+    assert sorted(len(alert.legs) for alert in exits(store)) == [3, 20]
+    assert {alert.exchange for alert in exits(store)} == {Exchange.NFO}
+
+
+def test_a_breach_that_halts_waits_for_its_exits(store, clock, rung):
+    hold(store)
+    day_watch = watch(store, clock, rung, then="halt")
+    look(day_watch, store, -1000)
+    look(day_watch, store, -1000)
+    assert store.trading.status().state is TradingState.REDUCING
+
+    hold(store, side=Side.SELL, intent=Intent.EXIT)
+    look(day_watch, store, -1000)
+
+    assert store.trading.status().state is TradingState.HALTED
+
+
+@pytest.mark.parametrize("then", ["reduce", "halt"])
+def test_the_next_day_opens_what_risk_manager_itself_had_closed(
+    store, clock, rung, then
+):
+    day_watch = watch(store, clock, rung, then=then)
+    look(day_watch, store, -1000)
+    look(day_watch, store, -1000)
+    clock.advance(timedelta(days=1).total_seconds())
+
+    look(day_watch, store, 0)
+
+    assert store.trading.status().state is TradingState.ACTIVE
+
+
+def test_the_next_day_leaves_an_operators_halt_alone(store, clock, rung):
+    with store.transaction(durable=False):
+        store.trading.set(TradingState.HALTED, reason="holiday", by="operator")
+    clock.advance(timedelta(days=1).total_seconds())
+
+    look(watch(store, clock, rung), store, 0)
+
+    assert store.trading.status().state is TradingState.HALTED
+
+
+@pytest.mark.parametrize(
+    ("pnl", "warned"),
+    [
+        pytest.param(-799, False, id="above the threshold"),
+        pytest.param(-800, True, id="at the threshold"),
+        # The original warned on a profit as well.
+        pytest.param(1000, False, id="a profit of the same size"),
+    ],
+)
+def test_the_warning_comes_at_its_share_of_the_loss(store, clock, rung, pnl, warned):
+    look(watch(store, clock, rung), store, pnl)
+
+    assert store.risk.day(trading_day(clock.now())).warned is warned
+
+
+def test_losing_days_are_counted_in_a_row_from_the_newest():
+    def day(number, pnl):
+        return RiskDay(
+            day=trading_day(NOON) - timedelta(days=number),
+            best_pnl=ZERO,
+            last_pnl=Decimal(pnl),
+            warned=False,
+            breached=False,
+        )
+
+    from_newest = [day(1, -5), day(2, -1), day(3, 0), day(4, -9)]
+
+    assert losing_days(from_newest) == 2
+    assert losing_days([]) == 0
+
+
+def test_only_days_before_are_asked_for_newest_first(store, clock):
+    today = trading_day(clock.now())
+    for number in range(4):
+        with store.transaction(durable=False):
+            store.risk.save(
+                RiskDay(
+                    day=today - timedelta(days=number),
+                    best_pnl=ZERO,
+                    last_pnl=Decimal(-number),
+                    warned=False,
+                    breached=False,
+                )
+            )
+
+    found = store.risk.days_before(today, limit=2)
+
+    assert [day.last_pnl for day in found] == [-1, -2]
