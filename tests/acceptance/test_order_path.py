@@ -66,6 +66,8 @@ def test_every_id_leads_to_the_same_story(platform: Platform):
         "trading_bot",
         "trading_bot",
         "risk_manager",
+        # The market order gets its limit.
+        "execution_guard",
         "execution_guard",
         "command_service",
         "command_service",
@@ -188,10 +190,10 @@ def test_a_resting_order_is_canceled(platform: Platform):
     body["legs"] = [
         {
             "tradingsymbol": symbol,
-            "direction": "BUY",
+            "direction": "SELL",
             "qty": 30,
             "order_type": "LMT",
-            "price": "1.05",
+            "price": "150",
         }
     ]
     alert_id = platform.accept(body)
@@ -233,3 +235,19 @@ def test_webhook_answers_well_below_three_seconds(platform: Platform):
 
     # TradingView hangs up after 3 s; this is a limit of sense, not a timing.
     assert time.monotonic() - began < 3
+
+
+def test_a_leg_that_the_broker_rejects_has_the_other_exited(platform: Platform):
+    assert platform.ctl("paper", "fault", "refuse").returncode == 0
+    alert_id = platform.accept(
+        entry("half", "NIFTY28DEC27C27000", "NIFTY28DEC27P27000")
+    )
+
+    outcome = platform.outcome(alert_id)
+
+    assert outcome.startswith("1 of 2 legs filled")
+    undo_id = outcome.rpartition(" ")[2]
+    assert platform.outcome(undo_id) == "filled"
+    store = platform.store()
+    assert [p for p in store.positions.open() if p.strategy == "half"] == []
+    store.close()

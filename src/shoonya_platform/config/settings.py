@@ -157,6 +157,19 @@ class Guard(Section, frozen=True):
     market_hours: Literal["round_the_clock", "exchange"] = "round_the_clock"
     #: Entries from an older alert are denied: the market has moved on.
     max_alert_age_seconds: Seconds = 120.0
+    #: "protect" gives market orders a limit a little worse than the last price, as
+    #: exchanges demand of programs; "pass" leaves them.
+    market_orders: Literal["protect", "pass"] = "protect"
+    #: A limit worse than the last price by more than this share is denied.
+    max_price_deviation: Annotated[Decimal, Meta(description="0 to 1")] = Decimal("0.2")
+    #: With exchange hours: no MIS entries from then on, in India.
+    mis_square_off: Annotated[str, Meta(pattern="^([01][0-9]|2[0-3]):[0-5][0-9]$")] = (
+        "15:10"
+    )
+    #: Whether two strategies may hold an instrument in opposite directions.
+    allow_conflicts: bool = False
+    #: An entry of several legs of which one fails at the broker: exit the others.
+    all_or_nothing: bool = True
 
 
 class InstrumentLimits(Section, frozen=True):

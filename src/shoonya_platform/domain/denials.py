@@ -34,6 +34,14 @@ class DenialCode(StrEnum):
     TRADING_REDUCING = "TRADING_REDUCING"
     #: The strategy already holds or is entering this instrument.
     DUPLICATE_ENTRY = "DUPLICATE_ENTRY"
+    #: Another strategy holds or is entering the instrument the other way round.
+    CROSS_STRATEGY_CONFLICT = "CROSS_STRATEGY_CONFLICT"
+    #: Another leg of the same entry was denied: all of it or nothing.
+    SIBLING_DENIED = "SIBLING_DENIED"
+    #: The price is further from the last one than `guard.max_price_deviation`.
+    PRICE_OUTSIDE_BAND = "PRICE_OUTSIDE_BAND"
+    #: It is too late in the day for a position that is squared off today.
+    MIS_SQUARE_OFF = "MIS_SQUARE_OFF"
     #: Nothing of this name is known on the exchange.
     INSTRUMENT_UNKNOWN = "INSTRUMENT_UNKNOWN"
     #: The quantity is not a multiple of the lot size.

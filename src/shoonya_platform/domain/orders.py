@@ -109,6 +109,7 @@ class OrderTrigger(StrEnum):
 
     CREATED = "created"
     RISK_PASSED = "risk_passed"
+    REPRICED = "repriced"  #: moves nothing: a market order got a protecting limit
     GUARD_PASSED = "guard_passed"
     DENIED = "denied"
     SUBMITTED = "submitted"

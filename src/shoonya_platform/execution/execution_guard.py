@@ -7,14 +7,18 @@ is it not the same entry again?  Judging and recording a batch is one transactio
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime, time
+from decimal import Decimal
 from typing import Protocol
 
 from shoonya_platform.clock import Clock
 from shoonya_platform.domain.calendar import MarketCalendar
+from shoonya_platform.domain.days import INDIA
 from shoonya_platform.domain.denials import Denial, DenialCode
-from shoonya_platform.domain.instruments import Exchange, Instrument
+from shoonya_platform.domain.instruments import Exchange, Instrument, Product
 from shoonya_platform.domain.orders import (
     WORKING,
     Intent,
@@ -24,6 +28,7 @@ from shoonya_platform.domain.orders import (
 )
 from shoonya_platform.domain.positions import shrinks
 from shoonya_platform.domain.trading import TradingState
+from shoonya_platform.execution.protection import protect
 from shoonya_platform.logging import get_component_logger
 from shoonya_platform.store.base import OrderStore
 
@@ -45,6 +50,14 @@ class GuardRules:
     #: None trades round the clock, holidays too: for the paper broker.
     calendar: MarketCalendar | None
     max_alert_age_seconds: float
+    #: Whether market orders get a limit.
+    protects_market_orders: bool = True
+    #: Share of the last price that a limit may be worse than it.
+    max_price_deviation: Decimal = Decimal("0.2")
+    #: When the day is too late for MIS entries, in India; None never is.
+    mis_square_off: time | None = None
+    #: Whether two strategies may hold an instrument in opposite directions.
+    allows_conflicts: bool = False
 
 
 class ExecutionGuard:
@@ -90,10 +103,26 @@ class ExecutionGuard:
         with self._store.transaction(durable=False):
             self._state = self._store.trading.status().state
             orders = self._store.orders.in_status(OrderStatus.RISK_PASSED, limit=BATCH)
-            for order in orders:
-                self._record(order, self.judge(order))
+            for _, legs in itertools.groupby(orders, lambda order: order.alert_id):
+                for order, denial in self._judge_together(list(legs)):
+                    self._record(order, denial)
         self._ring("command_service", "trading_bot")
         return len(orders)
+
+    def _judge_together(self, legs: list[Order]) -> list[tuple[Order, Denial | None]]:
+        """Judge an alert's legs: an entry goes out whole or not at all."""
+        verdicts = [(order, self.judge(order)) for order in legs]
+        if legs[0].intent is not Intent.ENTRY:
+            return verdicts
+        denied = [order.leg for order, denial in verdicts if denial is not None] or [
+            order.leg
+            for order in self._store.orders.of_alert(legs[0].alert_id)
+            if order.status is OrderStatus.DENIED
+        ]
+        if not denied:
+            return verdicts
+        sibling = Denial(DenialCode.SIBLING_DENIED, {"leg": denied[0]})
+        return [(order, denial or sibling) for order, denial in verdicts]
 
     def judge(self, order: Order) -> Denial | None:
         """Return why the order may not go out, or None; call inside a transaction."""
@@ -101,7 +130,9 @@ class ExecutionGuard:
             self._trading_state(order)
             or self._market(order)
             or self._exchange_limits(order)
+            or self._price_band(order)
             or self._duplicate(order)
+            or self._conflict(order)
         )
 
     def _trading_state(self, order: Order) -> Denial | None:
@@ -128,6 +159,9 @@ class ExecutionGuard:
                     "maximum": self._rules.max_alert_age_seconds,
                 },
             )
+        too_late = self._square_off(order, now)
+        if too_late is not None:
+            return too_late
         calendar = self._rules.calendar
         if calendar is not None and not calendar.is_open(order.exchange, now):
             return Denial(
@@ -138,6 +172,38 @@ class ExecutionGuard:
                 },
             )
         return None
+
+    def _square_off(self, order: Order, now: datetime) -> Denial | None:
+        limit = self._rules.mis_square_off
+        if limit is None or order.product is not Product.MIS:
+            return None
+        at = now.astimezone(INDIA).time()
+        if order.intent is Intent.EXIT or at < limit:
+            return None
+        return Denial(
+            DenialCode.MIS_SQUARE_OFF,
+            {"time": f"{at:%H:%M}", "limit": f"{limit:%H:%M}"},
+        )
+
+    def _price_band(self, order: Order) -> Denial | None:
+        """Deny a limit that would trade far worse than the last price."""
+        last = self._last_price(order)
+        if order.price is None or last is None:
+            return None
+        worse = (order.price - last) * order.side.sign / last
+        if worse <= self._rules.max_price_deviation:
+            return None
+        return Denial(
+            DenialCode.PRICE_OUTSIDE_BAND,
+            {
+                "price": order.price,
+                "last_price": last,
+                "maximum": self._rules.max_price_deviation,
+            },
+        )
+
+    def _last_price(self, order: Order) -> Decimal | None:
+        return self._store.positions.last_price(order.exchange, order.tradingsymbol)
 
     def _exchange_limits(self, order: Order) -> Denial | None:
         instrument = self._instruments.find(order.exchange, order.tradingsymbol)
@@ -190,13 +256,61 @@ class ExecutionGuard:
                 )
         return None
 
+    def _conflict(self, order: Order) -> Denial | None:
+        """Deny an entry against what another strategy holds or is entering."""
+        if self._rules.allows_conflicts or order.intent is not Intent.ENTRY:
+            return None
+        instrument = (order.exchange, order.tradingsymbol)
+        for position in self._store.positions.open():
+            if (
+                position.strategy != order.strategy
+                and (position.exchange, position.tradingsymbol) == instrument
+                and position.quantity * order.side.sign < 0
+            ):
+                return Denial(
+                    DenialCode.CROSS_STRATEGY_CONFLICT,
+                    {"strategy": position.strategy, "held": position.quantity},
+                )
+        for other in self._store.orders.in_status(*sorted(_PASSED)):
+            if (
+                other.strategy != order.strategy
+                and other.intent is not Intent.EXIT
+                and (other.exchange, other.tradingsymbol) == instrument
+                and other.side is not order.side
+            ):
+                return Denial(
+                    DenialCode.CROSS_STRATEGY_CONFLICT,
+                    {"strategy": other.strategy, "order_under_way": other.order_id},
+                )
+        return None
+
+    def _protect(self, order: Order) -> Order:
+        if not self._rules.protects_market_orders:
+            return order
+        instrument = self._instruments.find(order.exchange, order.tradingsymbol)
+        if instrument is None:
+            return order
+        last = self._last_price(order) or order.reference_price
+        protected = protect(order, last, instrument.tick_size)
+        if protected is None:
+            return order
+        return self._store.orders.reprice(
+            order,
+            protected.order_type,
+            protected.price,
+            text=f"{order.order_type} becomes {protected.order_type} "
+            f"{protected.price}, last price {last}",
+        )
+
     def _record(self, order: Order, denial: Denial | None) -> None:
         if denial is None:
             self._passed += 1
+            order = self._protect(order)
             self._store.orders.record(order, OrderTrigger.GUARD_PASSED)
             self._logger.info(
-                "Order %d guard passed",
+                "Order %d guard passed: %s",
                 order.order_id,
+                order.summary,
                 extra={**order.log_context, "event": "guard_passed"},
             )
             return

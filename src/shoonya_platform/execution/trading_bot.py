@@ -8,6 +8,7 @@ and the exit waits, so that nothing is left behind.
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -21,6 +22,7 @@ from shoonya_platform.domain.alerts import (
     StoredAlert,
     client_order_id,
 )
+from shoonya_platform.domain.alerts import alert_id as new_alert_id
 from shoonya_platform.domain.instruments import Exchange, Product
 from shoonya_platform.domain.orders import (
     OPEN,
@@ -33,6 +35,7 @@ from shoonya_platform.domain.orders import (
     Side,
 )
 from shoonya_platform.errors import BrokerUnavailable
+from shoonya_platform.execution.undo import undoing
 from shoonya_platform.logging import get_component_logger
 from shoonya_platform.store.base import OrderStore
 
@@ -63,6 +66,8 @@ class TradingBot:
 
         replan_seconds: A leg proven not placed is planned anew while its alert is
             younger than this; 0 never does.
+
+        all_or_nothing: Whether an entry of which a leg failed is exited.
     """
 
     def __init__(
@@ -73,12 +78,14 @@ class TradingBot:
         ring: Callable[..., None],
         *,
         replan_seconds: float,
+        all_or_nothing: bool = True,
     ) -> None:
         self._store = store
         self._quotes = quotes
         self._clock = clock
         self._ring = ring
         self._replan_seconds = replan_seconds
+        self._all_or_nothing = all_or_nothing
         #: Exits, and the entries each waits for: not for those that come later.
         self._waiting: dict[AlertId, set[OrderId]] = {}
         self._planned = 0
@@ -333,6 +340,13 @@ class TradingBot:
     def _report(self, alert_id: AlertId) -> None:
         orders = self._store.orders.of_alert(alert_id)
         outcome = describe_outcome(orders)
+        undo = undoing(orders) if self._all_or_nothing else None
+        if undo is not None:
+            now = self._clock.now()
+            undo_id, _ = self._store.alerts.add(
+                undo, new_alert_id(now, secrets.token_bytes(5)), received_at=now
+            )
+            outcome += f"; what was filled is exited by {undo_id}"
         self._store.alerts.record(
             alert_id, AlertStatus.COMPLETED, outcome=outcome, text=outcome
         )

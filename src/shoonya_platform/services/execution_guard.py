@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from datetime import time
 
 from shoonya_platform.execution.execution_guard import ExecutionGuard, GuardRules
 from shoonya_platform.services.parts import catalogue, market_calendar
@@ -11,9 +12,16 @@ from shoonya_platform.services.runtime import Parts, run_worker
 
 def build(parts: Parts) -> ExecutionGuard:
     guard = parts.settings.guard
+    keeps_hours = guard.market_hours == "exchange"
     rules = GuardRules(
-        calendar=market_calendar() if guard.market_hours == "exchange" else None,
+        calendar=market_calendar() if keeps_hours else None,
         max_alert_age_seconds=guard.max_alert_age_seconds,
+        protects_market_orders=guard.market_orders == "protect",
+        max_price_deviation=guard.max_price_deviation,
+        mis_square_off=(
+            time.fromisoformat(guard.mis_square_off) if keeps_hours else None
+        ),
+        allows_conflicts=guard.allow_conflicts,
     )
     return ExecutionGuard(
         parts.store, catalogue(parts.settings), rules, parts.clock, parts.ring

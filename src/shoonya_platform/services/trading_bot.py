@@ -16,6 +16,7 @@ def build(parts: Parts) -> TradingBot:
         parts.clock,
         parts.ring,
         replan_seconds=parts.settings.recovery.replan_seconds,
+        all_or_nothing=parts.settings.guard.all_or_nothing,
     )
 
 

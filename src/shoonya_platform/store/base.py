@@ -31,6 +31,7 @@ from shoonya_platform.domain.orders import (
     OrderId,
     OrderStatus,
     OrderTrigger,
+    OrderType,
 )
 from shoonya_platform.domain.positions import Position
 from shoonya_platform.domain.trading import TradingState, TradingStatus
@@ -175,6 +176,12 @@ class OrderTable(Protocol):
         self, order: Order, broker_order_id: BrokerOrderId
     ) -> Order:
         """Add the broker's number to an order whose report came before the answer."""
+        ...
+
+    def reprice(
+        self, order: Order, order_type: OrderType, price: Decimal, *, text: str
+    ) -> Order:
+        """Give an order that was not sent yet another type and price, with an event."""
         ...
 
     def fill(self, order: Order, fill: Fill) -> Order | None:

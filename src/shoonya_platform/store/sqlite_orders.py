@@ -149,6 +149,17 @@ class SqliteOrders:
         )
         return replace(order, broker_order_id=broker_order_id)
 
+    def reprice(
+        self, order: Order, order_type: OrderType, price: Decimal, *, text: str
+    ) -> Order:
+        self._session.execute(
+            "UPDATE orders SET order_type = ?, price = ? WHERE order_id = ?",
+            (order_type, str(price), order.order_id),
+        )
+        repriced = replace(order, order_type=order_type, price=price)
+        self._event(repriced, OrderTrigger.REPRICED, text, self._session.now())
+        return repriced
+
     def fill(self, order: Order, fill: Fill) -> Order | None:
         known = self._session.query(
             "SELECT 1 FROM fills WHERE order_id = ? AND trade_id = ?",

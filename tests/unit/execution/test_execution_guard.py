@@ -1,7 +1,7 @@
 """The last look before the broker: each rule, and its border."""
 
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, time, timedelta
 from decimal import Decimal
 
 import pytest
@@ -369,3 +369,156 @@ def test_alert_is_none_of_the_guards_business(guard, store):
     guard.step()
 
     assert store.alerts.get(alert_id).status is AlertStatus.RECEIVED
+
+
+# -- the whole entry or nothing of it --------------------------------------------
+
+
+def test_when_one_leg_is_denied_the_others_of_its_entry_are_too(guard, store):
+    alert_id = store_alert(store)
+    good = store_order(store, S.RISK_PASSED, alert_id=alert_id, leg=1)
+    bad = store_order(store, S.RISK_PASSED, alert_id=alert_id, leg=2, quantity=7)
+
+    guard.step()
+
+    assert store.orders.get(good.order_id).reason == "SIBLING_DENIED: leg=2"
+    assert "QUANTITY_NOT_IN_LOTS" in store.orders.get(bad.order_id).reason
+
+
+def test_a_leg_that_risk_manager_denied_takes_its_siblings_along(guard, store):
+    alert_id = store_alert(store)
+    store_order(store, S.DENIED, alert_id=alert_id, leg=1)
+    order = store_order(store, S.RISK_PASSED, alert_id=alert_id, leg=2)
+
+    guard.step()
+
+    assert store.orders.get(order.order_id).reason == "SIBLING_DENIED: leg=1"
+
+
+def test_each_leg_of_an_exit_goes_for_itself(guard, store):
+    alert_id = store_alert(store)
+    good = store_order(store, S.RISK_PASSED, alert_id=alert_id, intent=Intent.EXIT)
+    store_order(
+        store, S.RISK_PASSED, alert_id=alert_id, leg=2, intent=Intent.EXIT, quantity=7
+    )
+
+    guard.step()
+
+    assert store.orders.get(good.order_id).status is S.GUARD_PASSED
+
+
+# -- prices ----------------------------------------------------------------------
+
+
+def note_price(store, price):
+    with store.transaction(durable=False):
+        store.positions.note_prices({(Exchange.NFO, SYMBOL): Decimal(price)})
+
+
+def test_a_market_order_goes_out_with_a_limit_and_says_so(guard, store):
+    note_price(store, 1000)
+    order = store_order(store, S.RISK_PASSED)
+
+    guard.step()
+
+    passed = store.orders.get(order.order_id)
+    assert (passed.status, passed.order_type) == (S.GUARD_PASSED, OrderType.LIMIT)
+    assert passed.price == Decimal("1005.00")
+    triggers = [e.trigger for e in store.orders.events(order_id=order.order_id)]
+    assert triggers[-2:] == [OrderTrigger.REPRICED, OrderTrigger.GUARD_PASSED]
+
+
+def test_market_orders_are_left_alone_where_that_is_configured(store, clock, rings):
+    rules = replace(RULES, protects_market_orders=False)
+    order = store_order(store, S.RISK_PASSED)
+
+    ExecutionGuard(store, Instruments(), rules, clock, rings).step()
+
+    assert store.orders.get(order.order_id).order_type is OrderType.MARKET
+
+
+@pytest.mark.parametrize(
+    ("side", "price", "is_denied"),
+    [
+        pytest.param(Side.BUY, "1200", False, id="buy at the border"),
+        pytest.param(Side.BUY, "1200.05", True, id="buy above"),
+        pytest.param(Side.BUY, "1", False, id="buy far below only waits"),
+        pytest.param(Side.SELL, "800", False, id="sell at the border"),
+        pytest.param(Side.SELL, "799.95", True, id="sell below"),
+        pytest.param(Side.SELL, "9999", False, id="sell far above only waits"),
+    ],
+)
+def test_a_limit_that_would_trade_far_worse_than_the_last_price_is_denied(
+    guard, store, side, price, is_denied
+):
+    note_price(store, 1000)
+    order = store_order(
+        store,
+        S.RISK_PASSED,
+        side=side,
+        order_type=OrderType.LIMIT,
+        price=Decimal(price),
+    )
+
+    guard.step()
+
+    reason = store.orders.get(order.order_id).reason
+    assert reason.startswith("PRICE_OUTSIDE_BAND") is is_denied
+
+
+# -- two strategies, one instrument ------------------------------------------------
+
+
+@pytest.mark.parametrize(("side", "is_denied"), [(Side.BUY, True), (Side.SELL, False)])
+@pytest.mark.parametrize("is_held", [True, False], ids=["held", "on its way"])
+def test_an_entry_against_another_strategy_is_denied(
+    guard, store, side, is_denied, is_held
+):
+    if is_held:
+        hold(store, side=Side.SELL, strategy="another")
+    else:
+        store_order(store, S.ACCEPTED, side=Side.SELL, strategy="another")
+    order = store_order(store, S.RISK_PASSED, side=side)
+
+    guard.step()
+
+    reason = store.orders.get(order.order_id).reason
+    assert reason.startswith("CROSS_STRATEGY_CONFLICT") is is_denied
+
+
+def test_an_exit_against_another_strategy_goes_out(guard, store):
+    hold(store, side=Side.SELL, strategy="another")
+    hold(store, side=Side.SELL)
+    order = store_order(store, S.RISK_PASSED, side=Side.BUY, intent=Intent.EXIT)
+
+    guard.step()
+
+    assert store.orders.get(order.order_id).status is S.GUARD_PASSED
+
+
+# -- the end of the day ------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("at", "product", "intent", "is_denied"),
+    [
+        ("09:39", Product.MIS, Intent.ENTRY, False),
+        ("09:40", Product.MIS, Intent.ENTRY, True),
+        ("09:40", Product.MIS, Intent.EXIT, False),
+        ("09:40", Product.NRML, Intent.ENTRY, False),
+    ],
+)
+def test_no_entry_is_made_that_would_be_squared_off_at_once(
+    store, clock, rings, at, product, intent, is_denied
+):
+    # 15:10 in India is 09:40 in UTC.
+    rules = replace(RULES, mis_square_off=time(15, 10), max_alert_age_seconds=1e6)
+    hour, minute = map(int, at.split(":"))
+    now = datetime(2026, 11, 25, hour, minute, tzinfo=UTC)
+    clock.advance((now - clock.now()).total_seconds())
+    order = store_order(store, S.RISK_PASSED, product=product, intent=intent)
+
+    ExecutionGuard(store, Instruments(), rules, clock, rings).step()
+
+    reason = store.orders.get(order.order_id).reason
+    assert reason.startswith("MIS_SQUARE_OFF") is is_denied

@@ -1,0 +1,52 @@
+"""
+All or nothing: when one leg of an entry fails at the broker, the others are exited.
+
+A straddle of one leg is a naked position that nobody meant to hold.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from shoonya_platform.domain.alerts import Alert, parse
+from shoonya_platform.domain.orders import Intent, Order, OrderStatus
+
+#: Failures that nobody here asked for; a leg that an operator canceled is his.
+_FAILED = (OrderStatus.REJECTED, OrderStatus.NOT_PLACED, OrderStatus.EXPIRED)
+
+
+def undoing(orders: Sequence[Order]) -> Alert | None:
+    """
+    Return the exit that undoes a half-made entry.
+
+    Args:
+        orders: Of one alert whose orders are all at an end, by leg and attempt.
+
+    Returns:
+        None if there is nothing to undo: no entry of several legs, none failed, or
+        none was filled.
+    """
+    newest = list({order.leg: order for order in orders}.values())
+    filled = [order for order in newest if order.filled_quantity]
+    failed = [order for order in newest if order.status in _FAILED]
+    if not filled or not failed or newest[0].intent is not Intent.ENTRY:
+        return None
+    first = newest[0]
+    return parse(
+        {
+            "execution_type": Intent.EXIT.value,
+            "strategy_name": first.strategy,
+            "exchange": first.exchange.value,
+            # Once, however often the end of the alert is looked at.
+            "dedupe_id": f"undo-{first.alert_id}",
+            "legs": [
+                {
+                    "tradingsymbol": order.tradingsymbol,
+                    "direction": order.side.opposite.value,
+                    "qty": order.filled_quantity,
+                    "product_type": order.product.value,
+                }
+                for order in filled
+            ],
+        }
+    )
