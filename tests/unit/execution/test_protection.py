@@ -73,7 +73,10 @@ def test_a_stop_goes_by_its_trigger(store):
     protected = protect(order, Decimal(50), TICK)
 
     assert protected is not None
-    assert (protected.order_type, protected.price) == (OrderType.STOP_LIMIT, 204)
+    assert (protected.order_type, protected.price) == (
+        OrderType.STOP_LIMIT,
+        Decimal(204),
+    )
 
 
 @pytest.mark.parametrize("order_type", [OrderType.LIMIT, OrderType.STOP_LIMIT])
