@@ -20,11 +20,13 @@ from shoonya_platform.config.settings import COMPONENTS
 from shoonya_platform.errors import ShoonyaError
 
 TARGET = "shoonya.target"
+FAILURE_PATH = "shoonya-failure.path"
 INSTANCES = tuple(f"shoonya@{name}.service" for name in COMPONENTS)
 
 UNIT_DIR = "etc/systemd/system"
 SYSUSERS = "etc/sysusers.d/shoonya.conf"
 TMPFILES = "etc/tmpfiles.d/shoonya.conf"
+CATALOG = "usr/local/lib/systemd/catalog/shoonya.catalog"
 
 DEFAULT_PYTHON = "/opt/shoonya/venv/bin/python"
 
@@ -96,7 +98,11 @@ def shipped_files(
         python: The interpreter of the virtual environment the services run in.
     """
     folder = shipped_dir() if folder is None else folder
-    places = {"shoonya.sysusers": SYSUSERS, "shoonya.tmpfiles": TMPFILES}
+    places = {
+        "shoonya.sysusers": SYSUSERS,
+        "shoonya.tmpfiles": TMPFILES,
+        "shoonya.catalog": CATALOG,
+    }
     files = []
     for path in sorted(p for p in folder.rglob("*") if p.is_file()):
         name = path.relative_to(folder).as_posix()
@@ -141,6 +147,7 @@ def installed_files(root: Path) -> list[Path]:
         *unit_dir.glob("shoonya*.d/*"),
         root / SYSUSERS,
         root / TMPFILES,
+        root / CATALOG,
     ]
     return sorted(
         path

@@ -49,6 +49,7 @@ def commands(root: Path, *, enable: bool) -> tuple[tuple[str, ...], ...]:
     wanted: list[tuple[str, ...]] = [
         ("systemd-sysusers", f"/{_units.SYSUSERS}"),
         ("systemd-tmpfiles", "--create", f"/{_units.TMPFILES}"),
+        ("journalctl", "--update-catalog"),
         ("systemctl", "daemon-reload"),
     ]
     if enable:

@@ -65,7 +65,7 @@ def remove(found: Removal) -> None:
     units = (*_units.INSTANCES, _units.TARGET)
     here = found.root == Path("/")
     if here:
-        install_units.run(("systemctl", "stop", *units))
+        install_units.run(("systemctl", "stop", *units, _units.FAILURE_PATH))
         install_units.run(("systemctl", "disable", *units))
     else:
         install_units.run(("systemctl", f"--root={found.root}", "disable", *units))
@@ -76,6 +76,7 @@ def remove(found: Removal) -> None:
     if here:
         # Else one that had failed is remembered after it is gone.
         install_units.run(("systemctl", "reset-failed", "shoonya@*.service"))
+        install_units.run(("journalctl", "--update-catalog"))
         install_units.run(("systemctl", "daemon-reload"))
 
 

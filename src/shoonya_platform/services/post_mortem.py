@@ -11,8 +11,10 @@ import sys
 from pathlib import Path
 
 from shoonya_platform.clock import SystemClock
+from shoonya_platform.errors import EXIT_RENEW
 from shoonya_platform.services import blackbox
 from shoonya_platform.services.crashes import CrashHistory
+from shoonya_platform.services.incidents import Incidents
 
 
 def main() -> int:
@@ -24,7 +26,10 @@ def main() -> int:
     # The unit's own runtime directory stands until this program has ended.
     words = blackbox.read(Path(os.environ.get("RUNTIME_DIRECTORY", "")))
     try:
-        history.note_end(os.environ, SystemClock().now(), words)
+        end = history.note_end(os.environ, SystemClock().now(), words)
+        if end is not None and end.exit_status != str(EXIT_RENEW):
+            state_dir = Path(os.environ["STATE_DIRECTORY"])
+            Incidents(state_dir).add(name, end.invocation_id)
     except OSError as e:
         # Without its history a service is restarted without a pause, which the
         # unit's start limit bounds; a failure here must not add another.

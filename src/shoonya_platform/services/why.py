@@ -83,6 +83,7 @@ def explain(
     service: str,
     *,
     state_dir: Path = UNIT_STATE_DIR,
+    invocation_id: str = "",
     journal: Callable[[str, int], Sequence[str]] = journal_lines,
 ) -> Explanation:
     """
@@ -90,6 +91,8 @@ def explain(
 
     Args:
         state_dir: Where the units keep the history.
+
+        invocation_id: Explains the end of this run; without it, of the last one.
 
         journal: Returns the last lines of an invocation.
 
@@ -111,6 +114,7 @@ def explain(
         restarts = len(counting)
     # That a run gave up explains nothing: the crash before it does.
     told = [each for each in ends if each.exit_status != str(EXIT_GIVEN_UP)]
+    told = [each for each in told if each.invocation_id == invocation_id] or told
     end = told[-1] if told else None
     lines = LastLines()
     if end is not None:

@@ -126,6 +126,7 @@ def test_on_this_machine_directories_come_before_the_reload():
     assert programs == [
         "systemd-sysusers",
         "systemd-tmpfiles",
+        "journalctl",
         "systemctl",
         "systemctl",
     ]
