@@ -132,6 +132,22 @@ class Risk(Section, frozen=True):
     max_open_positions: Count = 10
     #: Quantity times price of one order, rupees.
     max_order_value: Rupees = Decimal(1_000_000)
+    #: Gross value in one instrument, over all strategies, rupees.
+    max_symbol_exposure: Rupees = Decimal(2_000_000)
+    #: Gross value of one strategy, rupees.
+    max_strategy_exposure: Rupees = Decimal(5_000_000)
+    #: Orders a day, those that were denied not counted.
+    max_orders_per_day: Count = 500
+    #: For each such step of the day's best profit the loss limit rises by a step.
+    trail_step: Rupees = Decimal(5_000)
+    #: Share of the loss limit at which a warning is given, once a day.
+    warning_share: Annotated[Decimal, Meta(description="0 to 1")] = Decimal("0.8")
+    #: After so many losing days in a row no entries for a day; 0 never.
+    loss_days: Annotated[int, Meta(ge=0)] = 3
+    #: After a breach: "reduce" lets exits out, "halt" nothing once all is closed.
+    on_breach: Literal["reduce", "halt"] = "reduce"
+    #: On a breach every position is closed.
+    exit_on_breach: bool = True
 
 
 class Guard(Section, frozen=True):
@@ -141,6 +157,19 @@ class Guard(Section, frozen=True):
     market_hours: Literal["round_the_clock", "exchange"] = "round_the_clock"
     #: Entries from an older alert are denied: the market has moved on.
     max_alert_age_seconds: Seconds = 120.0
+    #: "protect" gives market orders a limit a little worse than the last price, as
+    #: exchanges demand of programs; "pass" leaves them.
+    market_orders: Literal["protect", "pass"] = "protect"
+    #: A limit worse than the last price by more than this share is denied.
+    max_price_deviation: Annotated[Decimal, Meta(description="0 to 1")] = Decimal("0.2")
+    #: With exchange hours: no MIS entries from then on, in India.
+    mis_square_off: Annotated[str, Meta(pattern="^([01][0-9]|2[0-3]):[0-5][0-9]$")] = (
+        "15:10"
+    )
+    #: Whether two strategies may hold an instrument in opposite directions.
+    allow_conflicts: bool = False
+    #: An entry of several legs of which one fails at the broker: exit the others.
+    all_or_nothing: bool = True
 
 
 class Failure(Section, frozen=True):
