@@ -16,12 +16,14 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
+from shoonya_platform.domain.alerts import AlertStatus  # noqa: E402
 from shoonya_platform.domain.orders import AlertId  # noqa: E402 the path comes first
 from tests.acceptance.platform import Platform, entry  # noqa: E402
 
@@ -106,6 +108,28 @@ def one_by_one(platform: Platform, count: int) -> tuple[list[float], list[float]
     return accepted, filled
 
 
+def sustained(platform: Platform, alerts: int) -> tuple[float, float]:
+    """Return orders a second, and alerts accepted a second, of a flood of alerts."""
+    bodies = [
+        entry(f"flood-{n}", f"BANKNIFTY28DEC27C{n + 1}", quantity=30)
+        for n in range(alerts)
+    ]
+    began = time.perf_counter()
+    with ThreadPoolExecutor(8) as senders:
+        ids = list(senders.map(platform.accept, bodies))
+    accepted = time.perf_counter() - began
+    store = platform.store()
+    while any(
+        store.alerts.in_status(status, limit=1)
+        for status in (AlertStatus.RECEIVED, AlertStatus.PLANNED)
+    ):
+        time.sleep(0.01)
+    took = time.perf_counter() - began
+    orders = sum(len(store.orders.of_alert(AlertId(each))) for each in ids)
+    store.close()
+    return orders / took, alerts / accepted
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--orders", type=int, default=200)
@@ -118,6 +142,7 @@ def main() -> None:
         bells = doorbells(count)
         with Platform(folder, SETTINGS) as platform:
             accepted, filled = one_by_one(platform, count)
+            rate, intake = sustained(platform, 5 * count)
     floor = (
         DURABLE_COMMITS * statistics.median(durable)
         + OTHER_COMMITS * statistics.median(normal)
@@ -137,6 +162,10 @@ def main() -> None:
     print(
         f"acknowledgement / floor {statistics.median(accepted) / floor:.2f}, "
         f"fill / floor {statistics.median(filled) / floor:.2f} (p50)"
+    )
+    print(
+        f"a flood of {5 * count} alerts: {intake:.0f} accepted a second, "
+        f"{rate:.0f} orders a second from webhook to fill"
     )
 
 

@@ -28,6 +28,7 @@ from shoonya_platform.domain.orders import (
 )
 from shoonya_platform.domain.positions import shrinks
 from shoonya_platform.domain.trading import TradingState
+from shoonya_platform.execution.guard_book import GuardBook
 from shoonya_platform.execution.protection import protect
 from shoonya_platform.logging import get_component_logger
 from shoonya_platform.store.base import OrderStore
@@ -84,6 +85,7 @@ class ExecutionGuard:
         self._passed = 0
         self._denied = 0
         self._state = TradingState.ACTIVE
+        self._book = GuardBook((), ())
         self._logger = get_component_logger("execution_guard")
 
     def begin(self) -> None:
@@ -102,6 +104,7 @@ class ExecutionGuard:
             return 0
         with self._store.transaction(durable=False):
             self._state = self._store.trading.status().state
+            self._book = self._read_book()
             orders = self._store.orders.in_status(OrderStatus.RISK_PASSED, limit=BATCH)
             for _, legs in itertools.groupby(orders, lambda order: order.alert_id):
                 for order, denial in self._judge_together(list(legs)):
@@ -111,7 +114,7 @@ class ExecutionGuard:
 
     def _judge_together(self, legs: list[Order]) -> list[tuple[Order, Denial | None]]:
         """Judge an alert's legs: an entry goes out whole or not at all."""
-        verdicts = [(order, self.judge(order)) for order in legs]
+        verdicts = [(order, self._judge(order)) for order in legs]
         if legs[0].intent is not Intent.ENTRY:
             return verdicts
         denied = [order.leg for order, denial in verdicts if denial is not None] or [
@@ -124,8 +127,8 @@ class ExecutionGuard:
         sibling = Denial(DenialCode.SIBLING_DENIED, {"leg": denied[0]})
         return [(order, denial or sibling) for order, denial in verdicts]
 
-    def judge(self, order: Order) -> Denial | None:
-        """Return why the order may not go out, or None; call inside a transaction."""
+    def _judge(self, order: Order) -> Denial | None:
+        """Return why the order may not go out, or None."""
         return (
             self._trading_state(order)
             or self._market(order)
@@ -135,15 +138,19 @@ class ExecutionGuard:
             or self._conflict(order)
         )
 
+    def _read_book(self) -> GuardBook:
+        return GuardBook(
+            self._store.positions.open(),
+            self._store.orders.in_status(*sorted(_PASSED)),
+        )
+
     def _trading_state(self, order: Order) -> Denial | None:
         if self._state is TradingState.HALTED:
             return Denial(DenialCode.TRADING_HALTED)
         if self._state is TradingState.REDUCING and not shrinks(
             order,
-            self._store.positions.get(
-                order.strategy, order.exchange, order.tradingsymbol
-            ),
-            self._store.orders.in_status(*sorted(_PASSED)),
+            self._book.positions(order),
+            self._book.working(order),
         ):
             return Denial(DenialCode.TRADING_REDUCING)
         return None
@@ -235,20 +242,17 @@ class ExecutionGuard:
         """Deny an entry into what the strategy already holds or is entering."""
         if order.intent is not Intent.ENTRY:
             return None
-        for position in self._store.positions.get(
-            order.strategy, order.exchange, order.tradingsymbol
-        ):
-            if position.quantity:
+        for position in self._book.positions(order):
+            if position.strategy == order.strategy and position.quantity:
                 return Denial(
                     DenialCode.DUPLICATE_ENTRY,
                     {"strategy": order.strategy, "held": position.quantity},
                 )
-        for other in self._store.orders.in_status(*sorted(_PASSED)):
+        for other in self._book.working(order):
             if (
                 other.intent is Intent.ENTRY
                 and other.alert_id != order.alert_id
-                and (other.strategy, other.exchange, other.tradingsymbol)
-                == (order.strategy, order.exchange, order.tradingsymbol)
+                and other.strategy == order.strategy
             ):
                 return Denial(
                     DenialCode.DUPLICATE_ENTRY,
@@ -260,22 +264,19 @@ class ExecutionGuard:
         """Deny an entry against what another strategy holds or is entering."""
         if self._rules.allows_conflicts or order.intent is not Intent.ENTRY:
             return None
-        instrument = (order.exchange, order.tradingsymbol)
-        for position in self._store.positions.open():
+        for position in self._book.positions(order):
             if (
                 position.strategy != order.strategy
-                and (position.exchange, position.tradingsymbol) == instrument
                 and position.quantity * order.side.sign < 0
             ):
                 return Denial(
                     DenialCode.CROSS_STRATEGY_CONFLICT,
                     {"strategy": position.strategy, "held": position.quantity},
                 )
-        for other in self._store.orders.in_status(*sorted(_PASSED)):
+        for other in self._book.working(order):
             if (
                 other.strategy != order.strategy
                 and other.intent is not Intent.EXIT
-                and (other.exchange, other.tradingsymbol) == instrument
                 and other.side is not order.side
             ):
                 return Denial(
@@ -306,7 +307,7 @@ class ExecutionGuard:
         if denial is None:
             self._passed += 1
             order = self._protect(order)
-            self._store.orders.record(order, OrderTrigger.GUARD_PASSED)
+            self._book.add(self._store.orders.record(order, OrderTrigger.GUARD_PASSED))
             self._logger.info(
                 "Order %d guard passed: %s",
                 order.order_id,

@@ -27,6 +27,9 @@ from shoonya_platform.store.base import OrderStore
 #: Seconds between two readings of the books while orders are working.
 RECONCILE_SECONDS = 5.0
 
+#: Seconds between two looks at what is held and what it is worth.
+LOOK_SECONDS = 1.0
+
 _WORKING = sorted(WORKING)
 
 
@@ -48,6 +51,8 @@ class OrderWatcherEngine:
         self._reconciled_at = float("-inf")
         self._external: set[BrokerOrderId] = set()
         self._contradicted: set[tuple[OrderId, OrderStatus]] = set()
+        self._settled: set[BrokerOrderId] = set()
+        self._looked_at = float("-inf")
         self._fills = 0
         self._working = 0
         self._logger = get_component_logger("order_watcher")
@@ -68,13 +73,13 @@ class OrderWatcherEngine:
                     for report in reports
                 ]
             )
-        working = self._store.orders.in_status(*_WORKING)
-        self._working = len(working)
-        if working and (
-            self._clock.monotonic() - self._reconciled_at > RECONCILE_SECONDS
-        ):
+        now = self._clock.monotonic()
+        if now - self._looked_at >= LOOK_SECONDS:
+            self._looked_at = now
+            self._working = self._store.orders.count_in(*_WORKING)
+            self._note_prices()
+        if self._working and now - self._reconciled_at > RECONCILE_SECONDS:
             self._reconcile()
-        self._note_prices()
         return len(reports)
 
     def _reconcile(self) -> None:
@@ -82,11 +87,16 @@ class OrderWatcherEngine:
         claims = self._broker.order_book()
         behind = []
         for claim in claims:
+            # The day's book grows; what agreed at its end is not looked up again.
+            if claim.broker_order_id in self._settled:
+                continue
             order = find(self._store, claim)
             if order is None:
                 self._note_external(claim)
             elif differs(order, claim):
                 behind.append(claim)
+            elif order.is_closed:
+                self._settled.add(claim.broker_order_id)
         if behind:
             trades = self._broker.trade_book()
             self._apply([(claim, fills_of(claim, trades)) for claim in behind])

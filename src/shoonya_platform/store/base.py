@@ -113,6 +113,10 @@ class OrderTable(Protocol):
         """Return the oldest orders that have one of the statuses."""
         ...
 
+    def count_in(self, *statuses: OrderStatus) -> int:
+        """Return how many orders have one of the statuses."""
+        ...
+
     def count(self) -> dict[OrderStatus, int]:
         """Return how many orders have each status; absent means none."""
         ...

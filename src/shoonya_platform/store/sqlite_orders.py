@@ -81,6 +81,14 @@ class SqliteOrders:
             (*statuses, -1 if limit is None else limit),
         )
 
+    def count_in(self, *statuses: OrderStatus) -> int:
+        marks = ", ".join("?" * len(statuses))
+        rows = self._session.query(
+            f"SELECT COUNT(*) AS number FROM orders WHERE status IN ({marks})",
+            statuses,
+        )
+        return int(rows[0]["number"])
+
     def count(self) -> dict[OrderStatus, int]:
         rows = self._session.query(
             "SELECT status, COUNT(*) AS number FROM orders GROUP BY status"
