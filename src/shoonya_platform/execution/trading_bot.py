@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Protocol
@@ -44,6 +45,9 @@ BATCH = 50
 #: A leg is planned at most this often, however often it is proven not placed.
 MAX_ATTEMPTS = 3
 
+#: A broker may refuse a cancel, and the entry rests on: seconds until the next try.
+CANCEL_AGAIN_SECONDS = 5.0
+
 Prices = Mapping[tuple[Exchange, str], Decimal]
 
 
@@ -55,6 +59,14 @@ class Quotes(Protocol):
     def note_price(
         self, exchange: Exchange, tradingsymbol: str, price: Decimal
     ) -> None: ...
+
+
+@dataclass(slots=True)
+class _WaitingExit:
+    """An exit, and the entries it waits for: not for those that come later."""
+
+    entries: set[OrderId]
+    asked_at: float  #: when their cancels were last asked for, monotonic
 
 
 class TradingBot:
@@ -86,8 +98,7 @@ class TradingBot:
         self._ring = ring
         self._replan_seconds = replan_seconds
         self._all_or_nothing = all_or_nothing
-        #: Exits, and the entries each waits for: not for those that come later.
-        self._waiting: dict[AlertId, set[OrderId]] = {}
+        self._waiting: dict[AlertId, _WaitingExit] = {}
         self._planned = 0
         self._logger = get_component_logger("trading_bot")
 
@@ -269,15 +280,19 @@ class TradingBot:
             for order in self._store.orders.in_status(*OPEN)
             if order.intent is not Intent.EXIT and _is_of(order, alert, symbols)
         }
+        now = self._clock.monotonic()
         waiting = self._waiting.get(stored.alert_id)
-        if waiting is not None:
-            return not waiting.isdisjoint(entries)
-        if not entries:
+        if waiting is None:
+            waiting = _WaitingExit(set(entries), float("-inf"))
+        awaited = [o for o in entries.values() if o.order_id in waiting.entries]
+        if not awaited:
             return False
-        self._waiting[stored.alert_id] = set(entries)
-        for order in entries.values():
-            self._request_cancel(order, stored)
-        self._ring("command_service")
+        self._waiting[stored.alert_id] = waiting
+        if now - waiting.asked_at >= CANCEL_AGAIN_SECONDS:
+            waiting.asked_at = now
+            for order in awaited:
+                self._request_cancel(order, stored)
+            self._ring("command_service")
         return True
 
     def _request_cancel(self, order: Order, exit_alert: StoredAlert) -> None:

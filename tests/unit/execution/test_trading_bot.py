@@ -19,6 +19,7 @@ from shoonya_platform.domain.orders import (
 from shoonya_platform.errors import BrokerUnavailable
 from shoonya_platform.execution.trading_bot import (
     BATCH,
+    CANCEL_AGAIN_SECONDS,
     MAX_ATTEMPTS,
     TradingBot,
     describe_outcome,
@@ -391,6 +392,19 @@ def test_exit_that_waits_asks_for_the_cancel_once(bot, store):
     bot.step()
 
     assert asked_to_cancel(store) == []
+
+
+def test_exit_asks_again_when_the_broker_refused_the_cancel(bot, store, clock):
+    entry = store_order(store, S.ACCEPTED)
+    exit_alert(store)
+    bot.step()
+    with store.transaction(durable=False):
+        store.orders.finish_cancel(entry.order_id, result="refused")
+
+    clock.advance(CANCEL_AGAIN_SECONDS)
+    bot.step()
+
+    assert asked_to_cancel(store) == [entry.order_id]
 
 
 def test_exit_that_waited_is_taken_up_by_the_next_process(bot, new_bot, store):
