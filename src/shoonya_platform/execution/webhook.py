@@ -7,10 +7,9 @@ after a 5xx.  A 503 says that the store did not answer and asks for just that.
 
 from __future__ import annotations
 
-import asyncio
 import hmac
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from starlette.applications import Starlette
@@ -19,13 +18,18 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from shoonya_platform.clock import Clock
-from shoonya_platform.domain.alerts import Alert, alert_id, decode, parse
+from shoonya_platform.domain.alerts import Alert, decode, parse
+from shoonya_platform.domain.alerts import alert_id as new_alert_id
 from shoonya_platform.domain.orders import AlertId
 from shoonya_platform.errors import AlertRefused, StoreError
+from shoonya_platform.execution.gathered import Gathered
 from shoonya_platform.logging import get_component_logger
 from shoonya_platform.store.base import OrderStore
 
 _CONTENT_TYPES = ("application/json", "text/plain", "")
+
+#: Alerts written with one commit.
+BATCH = 64
 
 
 class Intake:
@@ -56,7 +60,7 @@ class Intake:
         self._clock = clock
         self._ring = ring
         self._max_body_bytes = max_body_bytes
-        self._executor = executor
+        self._storing = Gathered(executor, self._store_alerts, most=BATCH)
         self.accepted = 0
         self.refused = 0
         self._logger = get_component_logger("execution_service")
@@ -68,10 +72,7 @@ class Intake:
             alert = self._authenticated(body)
             if alert.is_test:
                 return JSONResponse({"status": "test", "legs": len(alert.legs)})
-            loop = asyncio.get_running_loop()
-            stored, is_new = await loop.run_in_executor(
-                self._executor, self._store_alert, alert
-            )
+            stored, is_new = await self._storing(alert)
         except AlertRefused as e:
             return self._refuse(request, e)
         except StoreError as e:
@@ -137,13 +138,22 @@ class Intake:
             )
         return parse(fields)
 
-    def _store_alert(self, alert: Alert) -> tuple[AlertId, bool]:
-        received_at = self._clock.now()
-        new_id = alert_id(received_at, secrets.token_bytes(5))
+    def _store_alerts(self, alerts: Sequence[Alert]) -> list[tuple[AlertId, bool]]:
+        """Store alerts with one durable commit; those after it may be answered."""
         with self._store.transaction(durable=True):
-            stored, is_new = self._store.alerts.add(
-                alert, new_id, received_at=received_at
-            )
+            stored = [self._add(alert) for alert in alerts]
+        if any(is_new for _, is_new in stored):
+            self._ring("trading_bot")
+        for alert, (alert_id, is_new) in zip(alerts, stored, strict=True):
+            self._tell(alert, alert_id, is_new=is_new)
+        return stored
+
+    def _add(self, alert: Alert) -> tuple[AlertId, bool]:
+        received_at = self._clock.now()
+        new_id = new_alert_id(received_at, secrets.token_bytes(5))
+        return self._store.alerts.add(alert, new_id, received_at=received_at)
+
+    def _tell(self, alert: Alert, stored: AlertId, *, is_new: bool) -> None:
         context = {"alert_id": stored, "strategy": alert.strategy}
         if not is_new:
             self._logger.warning(
@@ -151,8 +161,7 @@ class Intake:
                 stored,
                 extra={**context, "event": "alert_duplicate"},
             )
-            return stored, False
-        self._ring("trading_bot")
+            return
         self.accepted += 1
         self._logger.info(
             "Alert %s accepted: %s for '%s', %d legs",
@@ -169,7 +178,6 @@ class Intake:
                 ", ".join(alert.ignored_keys),
                 extra={**context, "event": "alert_keys_ignored"},
             )
-        return stored, True
 
     def _refuse(self, request: Request, error: AlertRefused) -> Response:
         self.refused += 1
