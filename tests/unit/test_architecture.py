@@ -20,6 +20,7 @@ LEAVES = (
     "services.crashes",
     "services.isolated",
     "services.lastlines",
+    "services.memory",
     "services.notify",
     "services.policy",
     "services.service_manager",
@@ -91,6 +92,17 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
         "store.base",
         "brokers.base",
     ),
+    # Its market is the paper broker's.
+    "testing.noren": (
+        "testing",
+        "domain",
+        "errors",
+        "clock",
+        "brokers.base",
+        "brokers.paper",
+        "brokers.paper_rows",
+    ),
+    "ctl.simulate": ("ctl", "testing.noren", "errors"),
 }
 # Of the services only the leaves are libraries; the rest are programs, started
 # and never imported, but for what those programs have in common.

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, get_args, get_origin, get_type_hints
+from urllib.parse import urlsplit
 
 import msgspec
 
@@ -273,6 +274,15 @@ def _lower(text: str) -> str:
     return text[:1].lower() + text[1:]
 
 
+def _is_safe(url: str) -> bool:
+    """Tell whether a password may go there: encrypted, or not beyond this machine."""
+    parts = urlsplit(url)
+    if parts.scheme in ("https", "wss"):
+        return bool(parts.hostname)
+    local = parts.hostname in ("127.0.0.1", "::1", "localhost")
+    return parts.scheme in ("http", "ws") and local
+
+
 @contextmanager
 def _in(place: str) -> Iterator[None]:
     try:
@@ -314,6 +324,14 @@ def _check(settings: Settings, sources: Mapping[str, str]) -> None:
             f"more than broker.timeout_seconds ({timeout:g})",
             settings.recovery.absent_seconds,
         )
+    if settings.broker.name == "shoonya" and not settings.shoonya.user_id:
+        raise refuse("shoonya.user_id", "your client id", "''")
+    for name in ("api_url", "websocket_url", "login_url", "scrip_url"):
+        url = getattr(settings.shoonya, name)
+        if url and not _is_safe(url):
+            raise refuse(
+                f"shoonya.{name}", "https, or wss for the websocket", f"'{url}'"
+            )
     for name, price in settings.paper.prices.items():
         if not (price.is_finite() and price > 0):
             raise refuse(f'paper.prices."{name}"', "rupees above 0", price)

@@ -15,6 +15,10 @@ from shoonya_platform.errors import ConfigError, SecretMissing
 #: Every secret there is, and what it opens.
 SECRETS = {
     "webhook_secret": "what an alert must carry as 'secret_key'",
+    "broker_api_secret": "Shoonya's API key or OAuth secret code",
+    "broker_password": "Shoonya's login password, for quickauth",
+    "broker_totp_secret": "the base32 secret of Shoonya's TOTP, for quickauth",
+    "broker_access_token": "of the day's OAuth login, by 'shoonyactl broker login'",
 }
 
 MINIMUM_LENGTH = 8
@@ -85,6 +89,30 @@ class Secrets:
                 ) from e
         value = self._environ.get(variable(name))
         return None if value is None else Secret(value.strip(), variable(name))
+
+    def find_newest(self, name: str) -> Secret | None:
+        """
+        Return a secret that changes while services run, from its newest file.
+
+        What systemd hands over is a copy of the moment at which a service began.
+        """
+        found = []
+        for folder in self._folders:
+            path = folder / name
+            try:
+                found.append((path.stat().st_mtime, str(path)))
+            except OSError:
+                continue
+        for _, place in sorted(found, reverse=True):
+            try:
+                value = Path(place).read_text(encoding="utf-8").strip()
+            except (OSError, UnicodeDecodeError):
+                # Root's own, where the service has systemd's copy.
+                continue
+            if value:
+                return Secret(value, place)
+        value = self._environ.get(variable(name), "").strip()
+        return Secret(value, variable(name)) if value else None
 
     def known_values(self) -> list[str]:
         """Return every secret that can be read here, for the log's redaction."""

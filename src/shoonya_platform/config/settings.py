@@ -98,7 +98,7 @@ class Broker(Section, frozen=True):
     """Which broker takes the orders."""
 
     #: "paper" trades with invented money; "shoonya" with yours.
-    name: Literal["paper"] = "paper"
+    name: Literal["paper", "shoonya"] = "paper"
     #: Seconds until a request's outcome counts as unknown.
     timeout_seconds: Seconds = 5.0
 
@@ -119,6 +119,32 @@ class Paper(Section, frozen=True):
     seed: int = 1
     #: Fills at most this many units at once; 0 fills all that can be filled.
     max_fill_quantity: Annotated[int, Meta(ge=0)] = 0
+
+
+class Shoonya(Section, frozen=True):
+    """The account at Shoonya, used where broker.name = "shoonya"."""
+
+    #: "oauth" needs a login with a browser each day (shoonyactl broker login);
+    #: "quickauth" logs in by password and TOTP, as Shoonya did until March 2026.
+    generation: Literal["oauth", "quickauth"] = "oauth"
+    #: The client id, for example "FA12345"; needed.
+    user_id: str = ""
+    #: Vendor code or OAuth client id; empty is the user id with "_U" behind it.
+    vendor_code: str = ""
+    #: Any name for this machine; only quickauth sends it.
+    imei: str = "shoonya-platform"
+    #: Where requests go; empty is Shoonya's own place for the generation.
+    api_url: str = ""
+    #: Where order messages and prices come from; empty is Shoonya's own.
+    websocket_url: str = ""
+    #: The page for the daily login with a browser; empty is Shoonya's own.
+    login_url: str = ""
+    #: Where the scrip masters lie.
+    scrip_url: str = "https://api.shoonya.com/"
+    #: Orders and cancels a second, all services together; the exchange allows 10.
+    orders_per_second: Annotated[int, Meta(ge=2, le=1000)] = 9
+    #: Requests a minute, all services together; Shoonya allows 200.
+    requests_per_minute: Annotated[int, Meta(ge=10, le=100_000)] = 180
 
 
 class Risk(Section, frozen=True):
@@ -213,6 +239,7 @@ class Settings(Section, frozen=True):
     dashboard: Dashboard = Dashboard()
     broker: Broker = Broker()
     paper: Paper = Paper()
+    shoonya: Shoonya = Shoonya()
     risk: Risk = Risk()
     guard: Guard = Guard()
     recovery: Recovery = Recovery()
@@ -228,6 +255,25 @@ class Settings(Section, frozen=True):
     @property
     def paper_path(self) -> Path:
         return self.paths.state_dir / "paper.db"
+
+    @property
+    def needed_secrets(self) -> tuple[str, ...]:
+        """The secrets without which the services do not begin."""
+        return ("webhook_secret", *self.broker_secrets)
+
+    @property
+    def expected_secrets(self) -> tuple[str, ...]:
+        """Those that are there when all is well, OAuth's own too."""
+        if self.broker.name == "shoonya" and self.shoonya.generation == "oauth":
+            return (*self.needed_secrets, "broker_api_secret", "broker_access_token")
+        return self.needed_secrets
+
+    @property
+    def broker_secrets(self) -> tuple[str, ...]:
+        """What the configured broker needs to begin; OAuth's token comes later."""
+        if self.broker.name != "shoonya" or self.shoonya.generation == "oauth":
+            return ()
+        return ("broker_api_secret", "broker_password", "broker_totp_secret")
 
     @property
     def log_max_bytes(self) -> int:

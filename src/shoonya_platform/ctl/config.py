@@ -42,6 +42,8 @@ def show(ctl: Ctl, as_json: bool) -> None:
     secrets = []
     for name in SECRETS:
         found = config.secrets.find(name)
+        if found is None and name not in config.settings.expected_secrets:
+            continue
         secrets.append((name, "missing" if found is None else f"from {found.source}"))
     if as_json:
         print_json(
@@ -69,7 +71,7 @@ def check(ctl: Ctl) -> None:
     Example:
       shoonyactl config check
     """
-    for name in SECRETS:
+    for name in ctl.settings.needed_secrets:
         ctl.config.secrets.get(name)
     place = ctl.config.path or "the built-in defaults"
     click.echo(f"{place}: usable")

@@ -2,26 +2,112 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from decimal import Decimal
+from typing import TYPE_CHECKING
 
 from shoonya_platform.brokers.base import Broker
 from shoonya_platform.brokers.paper import PaperBroker, PaperSettings
+from shoonya_platform.brokers.shoonya_account import ShoonyaAccount
 from shoonya_platform.clock import Clock
+from shoonya_platform.config.loader import Config
 from shoonya_platform.config.settings import Settings
 from shoonya_platform.domain.catalogue import Catalogue
 from shoonya_platform.domain.data import catalogue_defaults, market_calendar
 from shoonya_platform.domain.instruments import Exchange
+from shoonya_platform.errors import ConfigError
 
-__all__ = ["Quotes", "catalogue", "market_calendar", "open_broker", "open_paper"]
+if TYPE_CHECKING:
+    from shoonya_platform.brokers.shoonya import ShoonyaBroker
+
+__all__ = [
+    "Quotes",
+    "catalogue",
+    "market_calendar",
+    "open_broker",
+    "open_paper",
+    "open_shoonya",
+    "shoonya_account",
+]
 
 
 def catalogue(settings: Settings) -> Catalogue:
     return Catalogue(catalogue_defaults(), settings.instruments)
 
 
-def open_broker(settings: Settings, clock: Clock) -> Broker:
-    """Open the broker that the configuration names."""
-    return open_paper(settings, clock)
+def open_broker(config: Config, clock: Clock, tell: Callable[[str], None]) -> Broker:
+    """
+    Open the broker that the configuration names.
+
+    Args:
+        tell: Gets a sentence for the operator about what the broker tolerates.
+    """
+    if config.settings.broker.name == "shoonya":
+        return open_shoonya(config, clock, tell)
+    return open_paper(config.settings, clock)
+
+
+def open_shoonya(
+    config: Config, clock: Clock, tell: Callable[[str], None]
+) -> ShoonyaBroker:
+    """
+    Open the account at Shoonya; nothing is asked of it yet.
+
+    Raises:
+        ConfigError: A secret or a library is missing.
+    """
+    for name in config.settings.broker_secrets:
+        config.secrets.get(name)
+    try:
+        # Its libraries take 10 MB in each process, which paper money need not pay.
+        from shoonya_platform.brokers.shoonya import ShoonyaBroker
+    except ModuleNotFoundError as e:
+        raise ConfigError(
+            f"the Shoonya broker needs the library '{e.name}'",
+            hint="install the extra: pip install 'shoonya-platform[shoonya]'",
+        ) from e
+    return ShoonyaBroker(shoonya_account(config), clock, tell=tell)
+
+
+#: Shoonya's own places, by generation.
+_API_URLS = {
+    "quickauth": "https://api.shoonya.com/NorenWClientTP/",
+    "oauth": "https://api.shoonya.com/NorenWClientAPI/",
+}
+_WEBSOCKET_URLS = {
+    "quickauth": "wss://api.shoonya.com/NorenWSTP/",
+    "oauth": "wss://api.shoonya.com/NorenWSAPI/",
+}
+_LOGIN_URL = "https://trade.shoonya.com/OAuthlogin/authorize/oauth"
+
+
+def shoonya_account(config: Config) -> ShoonyaAccount:
+    """Return what the configuration says of the account at Shoonya."""
+    settings = config.settings
+    shoonya = settings.shoonya
+
+    def secret(name: str) -> str | None:
+        # The day's token is renewed while services run.
+        is_token = name == "broker_access_token"
+        find = config.secrets.find_newest if is_token else config.secrets.find
+        found = find(name)
+        return None if found is None else found.value
+
+    return ShoonyaAccount(
+        generation=shoonya.generation,
+        user_id=shoonya.user_id,
+        vendor_code=shoonya.vendor_code or f"{shoonya.user_id}_U",
+        imei=shoonya.imei,
+        api_url=shoonya.api_url or _API_URLS[shoonya.generation],
+        websocket_url=shoonya.websocket_url or _WEBSOCKET_URLS[shoonya.generation],
+        login_url=shoonya.login_url or _LOGIN_URL,
+        scrip_url=shoonya.scrip_url,
+        folder=settings.paths.state_dir / "shoonya",
+        timeout_seconds=settings.broker.timeout_seconds,
+        orders_per_second=shoonya.orders_per_second,
+        requests_per_minute=shoonya.requests_per_minute,
+        secret=secret,
+    )
 
 
 def open_paper(settings: Settings, clock: Clock) -> PaperBroker:

@@ -11,7 +11,7 @@ import fcntl
 import os
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Protocol
 
@@ -60,14 +60,19 @@ class Parts:
     clock: Clock
     ring: Callable[..., None]
     run_id: str
+    #: Logs a sentence about something that is tolerated.
+    tell: Callable[[str], None]
+    opened: list[Broker] = field(default_factory=list)
 
     @property
     def settings(self) -> Settings:
         return self.config.settings
 
     def broker(self) -> Broker:
-        """Open the configured broker."""
-        return open_broker(self.settings, self.clock)
+        """Return the configured broker, the same one each time."""
+        if not self.opened:
+            self.opened.append(open_broker(self.config, self.clock, self.tell))
+        return self.opened[0]
 
 
 class StoreService(IsolatedService):
@@ -95,10 +100,18 @@ class StoreService(IsolatedService):
             )
         )
         self.parts = Parts(
-            config, self.store, self.clock, self.doorbell.ring, self.run_id
+            config,
+            self.store,
+            self.clock,
+            self.doorbell.ring,
+            self.run_id,
+            self._tell_tolerated,
         )
 
     def close(self) -> None:
+        parts = self.__dict__.get("parts")
+        for broker in () if parts is None else parts.opened:
+            broker.close()
         for held in ("store", "doorbell", "_lock"):
             part = self.__dict__.pop(held, None)
             if part is not None:
@@ -119,6 +132,9 @@ class StoreService(IsolatedService):
                 self.store.services.beat(
                     pid=os.getpid(), status=status, started_at=self.started_at
                 )
+
+    def _tell_tolerated(self, sentence: str) -> None:
+        self.logger.warning("%s", sentence, extra={"event": "broker_tolerated"})
 
     def _retrying(self, deed: Callable[[], SqliteOrderStore]) -> SqliteOrderStore:
         """Wait for a store that is busy: it costs no restart."""

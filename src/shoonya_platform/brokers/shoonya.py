@@ -1,0 +1,400 @@
+"""
+The Shoonya broker: an account behind Noren, of either generation.
+
+What an answer proves is decided in `shoonya_http`, the dialect is read and written in
+`shoonya_words`; here the two become the port's promises.  A dead session is renewed
+once for each call, never in a loop, and a call refused for want of a session was
+certainly not carried out, so it alone is sent a second time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+
+from shoonya_platform.brokers import shoonya_words as words
+from shoonya_platform.brokers.base import (
+    BrokerOrder,
+    BrokerPosition,
+    BrokerTrade,
+    ExecutionReport,
+    Limits,
+    PlaceOrder,
+)
+from shoonya_platform.brokers.shoonya_account import ShoonyaAccount
+from shoonya_platform.brokers.shoonya_feed import Feed
+from shoonya_platform.brokers.shoonya_http import (
+    Answer,
+    NotOk,
+    SessionExpired,
+    Transport,
+)
+from shoonya_platform.brokers.shoonya_limits import CircuitBreaker, Kind, RateLimiter
+from shoonya_platform.brokers.shoonya_reports import Told
+from shoonya_platform.brokers.shoonya_scrips import Scrip, ScripMaster
+from shoonya_platform.brokers.shoonya_session import Session
+from shoonya_platform.brokers.shoonya_words import Row, Unreadable
+from shoonya_platform.clock import Clock
+from shoonya_platform.domain.instruments import Exchange, Instrument
+from shoonya_platform.domain.orders import BrokerOrderId
+from shoonya_platform.errors import BrokerRejected, BrokerUnavailable, OutcomeUnknown
+
+#: While the feed is down, `reports` reads the books at most this often.
+POLL_SECONDS = 3.0
+#: How long the first `reports` waits for the feed.
+_FEED_SECONDS = 3.0
+#: A price out of GetQuotes serves this long.
+_PRICE_SECONDS = 1.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Quote:
+    """A scrip's price and its band of the day, in rupees; None is not known."""
+
+    last_price: Decimal | None
+    lower_circuit: Decimal | None
+    upper_circuit: Decimal | None
+
+
+class ShoonyaBroker:
+    """
+    The `Broker` over the wire.
+
+    Opening it asks nobody anything: the first call logs in.
+
+    Args:
+        tell: Gets a sentence for the operator about what is tolerated.
+    """
+
+    def __init__(
+        self,
+        account: ShoonyaAccount,
+        clock: Clock,
+        *,
+        tell: Callable[[str], None],
+        breaker: CircuitBreaker | None = None,
+    ) -> None:
+        self._account = account
+        self._clock = clock
+        self._limiter = RateLimiter(
+            account.folder / "requests",
+            clock,
+            orders_per_second=account.orders_per_second,
+            requests_per_minute=account.requests_per_minute,
+        )
+        self._transport = Transport(
+            account.api_url,
+            bearer=account.generation == "oauth",
+            timeout_seconds=account.timeout_seconds,
+            limiter=self._limiter,
+            breaker=breaker or CircuitBreaker(clock),
+            clock=clock,
+        )
+        self._session = Session(account, self._transport, clock)
+        self._feed = Feed(account, lambda: self._session.current)
+        self._told = Told()
+        self._polled_at = float("-inf")
+        self._scrips = ScripMaster(
+            account.folder,
+            account.scrip_url,
+            clock,
+            download=self._transport.download,
+            tell=tell,
+        )
+        self._tokens: dict[tuple[Exchange, str], str] = {}
+        self._freezes: dict[tuple[Exchange, str], int | None] = {}
+        self._quotes: dict[str, tuple[float, Quote]] = {}
+
+    @property
+    def name(self) -> str:
+        return "shoonya"
+
+    @property
+    def session(self) -> Session:
+        return self._session
+
+    @property
+    def feed(self) -> Feed:
+        return self._feed
+
+    def place(self, order: PlaceOrder) -> BrokerOrderId:
+        fields = words.place_fields(order, self._account.user_id, self._account.user_id)
+        answer = self._change("PlaceOrder", fields, Kind.PLACE)
+        number = str(answer.get("norenordno") or "")
+        if not number:
+            raise OutcomeUnknown("the broker took the order and gave it no number")
+        placed = BrokerOrderId(number)
+        self._told.note_placed(placed)
+        return placed
+
+    def cancel(self, broker_order_id: BrokerOrderId) -> None:
+        fields = {"uid": self._account.user_id, "norenordno": broker_order_id}
+        self._change("CancelOrder", fields, Kind.CANCEL)
+
+    def reports(self) -> list[ExecutionReport]:
+        self._session.token()
+        self._feed.begin(min(_FEED_SECONDS, self._account.timeout_seconds))
+        found: list[ExecutionReport] = []
+        reread = self._feed.take_reread()
+        if reread or self._has_to_poll():
+            try:
+                found += self._read_books()
+            except BrokerUnavailable:
+                if reread:
+                    self._feed.ask_reread()
+                raise
+        for frame in self._feed.drain():
+            report = self._report(frame)
+            if report is not None:
+                found.append(report)
+        return found
+
+    def order_book(self) -> list[BrokerOrder]:
+        orders = self._read_orders()
+        if not self._told.has_begun:
+            self._told.begin(orders, self.trade_book() if _any_filled(orders) else [])
+        return orders
+
+    def trade_book(self) -> list[BrokerTrade]:
+        now = self._clock.now()
+        trades = self._rows(
+            "TradeBook",
+            self._named(),
+            lambda row: words.trade_of(row, now=now),
+        )
+        unique = {trade.fill.trade_id: trade for trade in trades}
+        # Noren lists the newest first; a fill's place is its time.
+        return sorted(
+            unique.values(),
+            key=lambda trade: (trade.fill.filled_at, trade.fill.trade_id),
+        )
+
+    def positions(self) -> list[BrokerPosition]:
+        positions = self._rows("PositionBook", self._named(), words.position_of)
+        return list(
+            {
+                (position.exchange, position.tradingsymbol, position.product): position
+                for position in positions
+            }.values()
+        )
+
+    def limits(self) -> Limits:
+        return words.limits_of(self._object("Limits", self._named()))
+
+    def last_price(self, exchange: Exchange, tradingsymbol: str) -> Decimal | None:
+        token = self._token(exchange, tradingsymbol)
+        if token is None:
+            return None
+        key = f"{exchange}|{token}"
+        self._feed.watch(key)
+        told = self._feed.last_price(key)
+        if told is not None:
+            return told
+        at, quote = self._quotes.get(key, (float("-inf"), None))
+        if quote is None or self._clock.monotonic() - at > _PRICE_SECONDS:
+            quote = self._quote(exchange, token)
+            self._quotes[key] = (self._clock.monotonic(), quote)
+        return quote.last_price
+
+    def quote(self, exchange: Exchange, tradingsymbol: str) -> Quote | None:
+        """Return price and band, None if there is no such scrip."""
+        token = self._token(exchange, tradingsymbol)
+        return None if token is None else self._quote(exchange, token)
+
+    def instrument(self, exchange: Exchange, tradingsymbol: str) -> Instrument | None:
+        scrip = self._scrips.find(exchange, tradingsymbol)
+        if scrip is None:
+            return None
+        return Instrument(
+            exchange=exchange,
+            tradingsymbol=tradingsymbol,
+            lot_size=scrip.lot_size,
+            tick_size=scrip.tick_size,
+            freeze_quantity=self._freeze(exchange, tradingsymbol, scrip),
+        )
+
+    def close(self) -> None:
+        self._feed.close()
+        self._transport.close()
+        self._limiter.close()
+
+    # -- reports ---------------------------------------------------------------
+
+    def _has_to_poll(self) -> bool:
+        if self._feed.is_up:
+            return False
+        return self._clock.monotonic() - self._polled_at >= POLL_SECONDS
+
+    def _read_books(self) -> list[ExecutionReport]:
+        orders = self._read_orders()
+        self._polled_at = self._clock.monotonic()
+        # What this process has placed is news even to a first look.
+        if not self._told.has_begun:
+            self._told.begin(orders, self.trade_book() if _any_filled(orders) else [])
+        if not self._told.differs(orders):
+            return []
+        trades = self.trade_book() if _any_filled(orders) else []
+        return self._told.catch_up(orders, trades)
+
+    def _report(self, frame: Row) -> ExecutionReport | None:
+        try:
+            report = words.report_of(frame, now=self._clock.now())
+        except Unreadable:
+            # The books have it too, in full.
+            self._feed.ask_reread()
+            return None
+        return self._told.news(report)
+
+    def _read_orders(self) -> list[BrokerOrder]:
+        now = self._clock.now()
+        orders = self._rows(
+            "OrderBook",
+            {"uid": self._account.user_id},
+            lambda row: words.order_of(row, now=now),
+        )
+        unique = {order.broker_order_id: order for order in orders}
+        return sorted(unique.values(), key=lambda order: order.broker_order_id)
+
+    # -- scrips ----------------------------------------------------------------
+
+    def _token(self, exchange: Exchange, tradingsymbol: str) -> str | None:
+        key = (exchange, tradingsymbol)
+        if key not in self._tokens:
+            token = self._look_up(exchange, tradingsymbol)
+            if token is None:
+                return None
+            self._tokens[key] = token
+        return self._tokens[key]
+
+    def _look_up(self, exchange: Exchange, tradingsymbol: str) -> str | None:
+        try:
+            scrip = self._scrips.find(exchange, tradingsymbol)
+        except BrokerUnavailable:
+            scrip = None
+        if scrip is not None:
+            return scrip.token
+        # Listed since this morning, or there is no master at all.
+        answer = self._object(
+            "SearchScrip",
+            {
+                "uid": self._account.user_id,
+                "exch": str(exchange),
+                "stext": tradingsymbol,
+            },
+            nothing={},
+        )
+        values = answer.get("values")
+        for row in values if isinstance(values, list) else []:
+            if isinstance(row, Mapping) and words.symbol_of(row) == tradingsymbol:
+                return str(row.get("token"))
+        return None
+
+    def _quote(self, exchange: Exchange, token: str) -> Quote:
+        row = self._object("GetQuotes", self._scrip_fields(exchange, token), nothing={})
+        return Quote(
+            last_price=words.price_of(row, "lp"),
+            lower_circuit=words.price_of(row, "lc"),
+            upper_circuit=words.price_of(row, "uc"),
+        )
+
+    def _freeze(
+        self, exchange: Exchange, tradingsymbol: str, scrip: Scrip
+    ) -> int | None:
+        key = (exchange, tradingsymbol)
+        if key not in self._freezes:
+            row = self._object(
+                "GetSecurityInfo",
+                self._scrip_fields(exchange, scrip.token),
+                nothing={},
+            )
+            self._freezes[key] = words.whole_of(row, "frzqty") or None
+        return self._freezes[key]
+
+    def _scrip_fields(self, exchange: Exchange, token: str) -> dict[str, str]:
+        return {"uid": self._account.user_id, "exch": str(exchange), "token": token}
+
+    # -- asking ----------------------------------------------------------------
+
+    def _named(self) -> dict[str, str]:
+        return {"uid": self._account.user_id, "actid": self._account.user_id}
+
+    def _change(
+        self, route: str, fields: Mapping[str, str], kind: Kind
+    ) -> Mapping[str, object]:
+        try:
+            answer = self._ask(route, fields, kind)
+        except NotOk as e:
+            raise BrokerRejected(e.emsg) from e
+        if not isinstance(answer, dict) or str(answer.get("stat")).lower() != "ok":
+            raise OutcomeUnknown(f"the broker answered {route} with something else")
+        return answer
+
+    def _rows(
+        self,
+        route: str,
+        fields: Mapping[str, str],
+        read: Callable[[Row], words.T],
+    ) -> list[words.T]:
+        """Read a list; one that is empty comes as `no data`."""
+        try:
+            answer = self._read(route, fields)
+        except NotOk as e:
+            if e.is_no_data:
+                return []
+            raise BrokerUnavailable(f"the broker refused {route}: {e.emsg}") from e
+        rows = answer if isinstance(answer, list) else [answer]
+        try:
+            return [read(row) for row in rows if _is_of_ours(row)]
+        except Unreadable as e:
+            raise BrokerUnavailable(
+                f"the broker's answer to {route} cannot be read: {e}"
+            ) from e
+
+    def _object(
+        self,
+        route: str,
+        fields: Mapping[str, str],
+        *,
+        nothing: Row | None = None,
+    ) -> Row:
+        """Read a single result; `nothing` stands for one that is not there."""
+        try:
+            answer = self._read(route, fields)
+        except NotOk as e:
+            if e.is_no_data and nothing is not None:
+                return nothing
+            raise BrokerUnavailable(f"the broker refused {route}: {e.emsg}") from e
+        if isinstance(answer, list):
+            return answer[0] if answer else {}
+        return answer
+
+    def _read(self, route: str, fields: Mapping[str, str]) -> Answer:
+        try:
+            return self._ask(route, fields, Kind.READ)
+        except OutcomeUnknown as e:
+            raise BrokerUnavailable(e.message, hint=e.hint) from e
+
+    def _ask(self, route: str, fields: Mapping[str, str], kind: Kind) -> Answer:
+        token = self._session.token()
+        try:
+            return self._transport.post(route, fields, token=token, kind=kind)
+        except SessionExpired:
+            token = self._session.renew(token)
+            self._feed.session_changed()
+        try:
+            return self._transport.post(route, fields, token=token, kind=kind)
+        except SessionExpired as e:
+            raise BrokerUnavailable(
+                f"a new session was refused as well: {e.emsg}"
+            ) from e
+
+
+def _any_filled(orders: Iterable[BrokerOrder]) -> bool:
+    return any(order.filled_quantity for order in orders)
+
+
+def _is_of_ours(row: Row) -> bool:
+    """Tell whether it is of an exchange that we trade at; others are not ours."""
+    exchange = str(row.get("exch", ""))
+    return not exchange or exchange in Exchange.__members__

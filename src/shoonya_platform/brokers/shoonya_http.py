@@ -1,0 +1,235 @@
+"""
+Noren over HTTP: raw `jData=` bodies, and what an answer proves.
+
+    nothing sent (refused, unreachable, circuit open)   BrokerUnavailable
+    {"stat": "Not_Ok"} below 500, or 401/403            it was not done: NotOk
+    "Session Expired", whatever the HTTP status         SessionExpired, not done
+    all else after the first byte may have left         OutcomeUnknown
+
+No message, and no error, has anything of the request in it.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import urllib.parse
+from collections.abc import Mapping
+
+import httpx
+
+from shoonya_platform.brokers.shoonya_limits import CircuitBreaker, Kind, RateLimiter
+from shoonya_platform.clock import Clock
+from shoonya_platform.errors import BrokerUnavailable, OutcomeUnknown
+
+_SESSION_EXPIRED = re.compile(r"session\s+expired|invalid\s+session", re.IGNORECASE)
+_NO_DATA = re.compile(r"no\s+data", re.IGNORECASE)
+#: The front took the request, and does not know what became of it behind.
+_AMBIGUOUS = re.compile(r"server\s+timeout", re.IGNORECASE)
+_UNSENT = (
+    httpx.ConnectError,
+    httpx.ConnectTimeout,
+    httpx.PoolTimeout,
+    httpx.UnsupportedProtocol,
+)
+#: A day's order book of thousands of orders is some megabytes.
+_MAX_BYTES = 64 << 20
+
+Answer = dict[str, object] | list[dict[str, object]]
+
+
+class NotOk(Exception):
+    """The broker said no; what was asked was not done."""
+
+    def __init__(self, emsg: str) -> None:
+        super().__init__(emsg)
+        self.emsg = emsg
+
+    @property
+    def is_no_data(self) -> bool:
+        return _NO_DATA.search(self.emsg) is not None
+
+
+class SessionExpired(NotOk):
+    """The token is dead; what was asked was not done."""
+
+
+class Transport:
+    """
+    One HTTP client for one account.
+
+    Args:
+        bearer: The token goes into a header; else behind the body, as `jKey`.
+    """
+
+    def __init__(
+        self,
+        base_url: str,
+        *,
+        bearer: bool,
+        timeout_seconds: float,
+        limiter: RateLimiter,
+        breaker: CircuitBreaker,
+        clock: Clock,
+    ) -> None:
+        self._base_url = base_url.rstrip("/")
+        self._bearer = bearer
+        self._timeout_seconds = timeout_seconds
+        self._limiter = limiter
+        self._breaker = breaker
+        self._clock = clock
+        self._client: httpx.Client | None = None
+
+    def post(
+        self,
+        route: str,
+        fields: Mapping[str, str],
+        *,
+        token: str | None,
+        kind: Kind = Kind.READ,
+    ) -> Answer:
+        """
+        Ask the broker.
+
+        Raises:
+            BrokerUnavailable: Nothing was sent.
+            NotOk: It was refused; `SessionExpired` if for want of a session.
+            OutcomeUnknown: It may have been done.
+        """
+        body = f"jData={encode(fields)}"
+        headers = {"Content-Type": "text/plain"}
+        if token is not None and self._bearer:
+            headers["Authorization"] = f"Bearer {token}"
+        elif token is not None:
+            body += f"&jKey={token}"
+        self._breaker.check()
+        self._limiter.take(kind, self._timeout_seconds)
+        status, content = self._exchange(
+            "POST", f"{self._base_url}/{route}", route, body.encode(), headers
+        )
+        return self._judge(route, status, content)
+
+    def download(self, url: str) -> bytes:
+        """
+        Fetch a public file.
+
+        Raises:
+            BrokerUnavailable: It could not be had.
+        """
+        name = url.rpartition("/")[2]
+        self._breaker.check()
+        try:
+            status, content = self._exchange("GET", url, name, b"", {})
+        except OutcomeUnknown as e:
+            raise BrokerUnavailable(e.message) from e
+        if status != 200:
+            raise BrokerUnavailable(f"the broker answered HTTP {status} to {name}")
+        return content
+
+    def close(self) -> None:
+        client, self._client = self._client, None
+        if client is not None:
+            client.close()
+
+    def _exchange(
+        self, method: str, url: str, name: str, body: bytes, headers: Mapping[str, str]
+    ) -> tuple[int, bytes]:
+        try:
+            answer = self._send(method, url, body, headers)
+        except _UNSENT as e:
+            self._breaker.failed("cannot be reached")
+            raise BrokerUnavailable(
+                f"the broker cannot be reached for {name}: {_words(e)}"
+            ) from e
+        except (httpx.HTTPError, httpx.InvalidURL, TimeoutError) as e:
+            self._breaker.failed("no answer")
+            raise OutcomeUnknown(f"no answer to {name}: {_words(e)}") from e
+        if answer[0] >= 500:
+            self._breaker.failed(f"HTTP {answer[0]}")
+        else:
+            self._breaker.succeeded()
+        return answer
+
+    def _send(
+        self, method: str, url: str, body: bytes, headers: Mapping[str, str]
+    ) -> tuple[int, bytes]:
+        client = self._open()
+        # httpx limits each step; an answer that trickles needs a limit of its own.
+        until = self._clock.monotonic() + 2 * self._timeout_seconds
+        content = bytearray()
+        with client.stream(method, url, content=body, headers=headers) as response:
+            for chunk in response.iter_bytes():
+                content += chunk
+                if self._clock.monotonic() > until or len(content) > _MAX_BYTES:
+                    raise TimeoutError("the answer does not end")
+            return response.status_code, bytes(content)
+
+    def _open(self) -> httpx.Client:
+        if self._client is None:
+            self._client = httpx.Client(
+                timeout=self._timeout_seconds,
+                follow_redirects=False,
+                # A proxy out of the environment is not the registered address.
+                trust_env=False,
+                # Idle connections are given up before the other side does it: a
+                # request on one that is being closed is an unknown outcome.
+                limits=httpx.Limits(max_connections=4, keepalive_expiry=20.0),
+            )
+        return self._client
+
+    def _judge(self, route: str, status: int, content: bytes) -> Answer:
+        answer = _json(content)
+        emsg = None
+        if isinstance(answer, dict) and str(answer.get("stat")).lower() == "not_ok":
+            emsg = str(answer.get("emsg", "")).strip() or f"refused, HTTP {status}"
+        if emsg is not None and _SESSION_EXPIRED.search(emsg):
+            raise SessionExpired(emsg)
+        if status >= 500:
+            raise OutcomeUnknown(f"the broker answered HTTP {status} to {route}")
+        if emsg is not None:
+            if _AMBIGUOUS.search(emsg):
+                raise OutcomeUnknown(f"the broker answered '{emsg}' to {route}")
+            raise NotOk(emsg)
+        if status in (401, 403):
+            # The gate refused it; there is no saying why.
+            raise BrokerUnavailable(
+                f"the broker's gateway refused {route} with HTTP {status}",
+                hint="is this machine's address registered for the API key, and the "
+                "session alive? see: shoonyactl broker status",
+            )
+        if status == 200 and isinstance(answer, dict):
+            return answer
+        if status == 200 and isinstance(answer, list):
+            return [row for row in answer if isinstance(row, dict)]
+        raise OutcomeUnknown(
+            f"the broker answered {route} with HTTP {status} and nothing readable"
+        )
+
+
+def _json(content: bytes) -> object:
+    try:
+        return json.loads(content)
+    except ValueError:
+        return None
+
+
+def encode(fields: Mapping[str, str]) -> str:
+    """
+    Return the fields as Noren reads them.
+
+    The server splits the body at `&` before it reads the JSON, so none may be in
+    it; `\\u0026` is the same to JSON.
+    """
+    text = json.dumps(fields, separators=(",", ":"))
+    return text.replace("&", "\\u0026")
+
+
+def encode_symbol(tradingsymbol: str) -> str:
+    """Return a symbol as the order calls take it: `M%26M-EQ`."""
+    return urllib.parse.quote_plus(tradingsymbol)
+
+
+def _words(error: Exception) -> str:
+    name = type(error).__name__
+    text = str(error).strip()
+    return f"{name}, {text}" if text else name

@@ -1,0 +1,195 @@
+"""
+How often the broker is asked: rate limits, and a circuit breaker.
+
+The limits are the account's, so the processes share one count, in a file.  Reading
+leaves room for orders, and orders leave room for cancels.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import time
+from array import array
+from collections.abc import Callable
+from datetime import timedelta
+from enum import IntEnum
+from pathlib import Path
+
+from shoonya_platform.clock import Clock
+from shoonya_platform.domain.days import INDIA
+from shoonya_platform.errors import BrokerUnavailable
+
+_MINUTE = 60.0
+_SECOND = 1.0
+
+
+class Kind(IntEnum):
+    """What a request is for; a higher one may use more of the limits."""
+
+    READ = 0
+    PLACE = 1
+    CANCEL = 2
+
+
+class RateLimiter:
+    """
+    Holds requests back until the broker's limits have room for them.
+
+    Args:
+        path: The count that the account's processes share; made if needed.
+
+        orders_per_second: Placing and canceling together.
+
+        sleep: Waits for a number of seconds; for tests.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        clock: Clock,
+        *,
+        orders_per_second: int,
+        requests_per_minute: int,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self._path = path
+        self._clock = clock
+        self._sleep = sleep
+        self._minute_shares = {
+            Kind.READ: max(1, requests_per_minute * 5 // 6),
+            Kind.PLACE: max(1, requests_per_minute * 35 // 36),
+            Kind.CANCEL: requests_per_minute,
+        }
+        self._second_shares = {
+            Kind.PLACE: max(1, orders_per_second - 1),
+            Kind.CANCEL: orders_per_second,
+        }
+        self._file: int | None = None
+
+    def take(self, kind: Kind, wait_seconds: float) -> None:
+        """
+        Count a request, waiting for room if there is none.
+
+        Raises:
+            BrokerUnavailable: There will be no room for longer than `wait_seconds`;
+                nothing was sent.
+        """
+        until = self._clock.monotonic() + wait_seconds
+        while True:
+            seconds = self._try(kind)
+            if seconds <= 0:
+                return
+            if self._clock.monotonic() + seconds > until:
+                raise BrokerUnavailable(
+                    "the broker's rate limit is used up, there is room again in "
+                    f"{seconds:.1f} s"
+                )
+            self._sleep(seconds)
+
+    def close(self) -> None:
+        if self._file is not None:
+            os.close(self._file)
+            self._file = None
+
+    def _try(self, kind: Kind) -> float:
+        """Count the request and return 0, or return how long there is no room."""
+        try:
+            file = self._open()
+            fcntl.flock(file, fcntl.LOCK_EX)
+            try:
+                return self._count(file, kind)
+            finally:
+                fcntl.flock(file, fcntl.LOCK_UN)
+        except OSError as e:
+            raise BrokerUnavailable(
+                f"the count of requests '{self._path}' cannot be kept: {e.strerror}",
+                hint="check the owner, mode and free space of its directory",
+            ) from e
+
+    def _count(self, file: int, kind: Kind) -> float:
+        now = self._clock.monotonic()
+        stamps = array("d")
+        content = os.pread(file, 1 << 16, 0)
+        stamps.frombytes(content[: len(content) // 8 * 8])
+        # Orders are negative.  After a boot the clock begins anew: what lies in the
+        # future is of another life.
+        recent = [at for at in stamps if now - _MINUTE < abs(at) <= now]
+        wait = _room(recent, self._minute_shares[kind], now, _MINUTE)
+        if kind is not Kind.READ:
+            orders = [-at for at in recent if at < 0]
+            wait = max(wait, _room(orders, self._second_shares[kind], now, _SECOND))
+        if wait > 0:
+            return wait
+        recent.append(now if kind is Kind.READ else -now)
+        data = array("d", recent).tobytes()
+        os.pwrite(file, data, 0)
+        os.ftruncate(file, len(data))
+        return 0.0
+
+    def _open(self) -> int:
+        if self._file is None:
+            self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            self._file = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600)
+        return self._file
+
+
+def _room(stamps: list[float], share: int, now: float, window: float) -> float:
+    """Return after how many seconds fewer than `share` lie within the window."""
+    times = sorted(abs(at) for at in stamps if abs(at) > now - window)
+    if len(times) < share:
+        return 0.0
+    # A little more, so that the stamp is out of the window by any rounding.
+    return times[len(times) - share] + window - now + 0.001
+
+
+class CircuitBreaker:
+    """
+    Spares a broker that does not answer, and its callers the waiting.
+
+    After `failures` in a row it opens; once the pause is over one request tries,
+    and the pause doubles if that fails too.
+    """
+
+    def __init__(
+        self,
+        clock: Clock,
+        *,
+        failures: int = 5,
+        pause_seconds: float = 5.0,
+        longest_seconds: float = 60.0,
+    ) -> None:
+        self._clock = clock
+        self._limit = failures
+        self._first_pause = pause_seconds
+        self._longest = longest_seconds
+        self._failures = 0
+        self._pause = pause_seconds
+        self._open_until = float("-inf")
+        self._reason = ""
+
+    def check(self) -> None:
+        """
+        Raises:
+            BrokerUnavailable: The circuit is open; nothing was sent.
+        """
+        left = self._open_until - self._clock.monotonic()
+        if left <= 0:
+            return
+        at = (self._clock.now() + timedelta(seconds=left)).astimezone(INDIA)
+        raise BrokerUnavailable(
+            f"the broker did not answer {self._failures} times in a row "
+            f"({self._reason}), trying again at {at:%H:%M:%S} in India"
+        )
+
+    def succeeded(self) -> None:
+        self._failures = 0
+        self._pause = self._first_pause
+        self._open_until = float("-inf")
+
+    def failed(self, reason: str) -> None:
+        self._failures += 1
+        self._reason = reason
+        if self._failures >= self._limit:
+            self._open_until = self._clock.monotonic() + self._pause
+            self._pause = min(self._pause * 2, self._longest)

@@ -1,0 +1,292 @@
+"""
+The session: one token for all processes of an account.
+
+QuickAuth logs in by itself, once, under a lock; whoever meets a dead token takes the
+one that another process has fetched meanwhile.  OAuth cannot: its token comes from a
+browser, by `shoonyactl broker login`.  A refused log-in is not tried again before a
+pause, by no process, as brokers lock accounts.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import fcntl
+import hashlib
+import hmac
+import json
+import os
+import struct
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+
+from shoonya_platform.brokers.shoonya_account import ShoonyaAccount
+from shoonya_platform.brokers.shoonya_http import NotOk, Transport
+from shoonya_platform.clock import Clock
+from shoonya_platform.errors import BrokerUnavailable, ConfigError, OutcomeUnknown
+
+#: Nobody logs in again this soon after a refusal.
+REFUSED_SECONDS = 300.0
+#: A session that dies more often than this is being ended by somebody else.
+MAX_LOGINS = 3
+LOGIN_WINDOW_SECONDS = 120.0
+_TOTP_SECONDS = 30
+_LOGIN_HINT = "log in with a browser: shoonyactl broker login"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Record:
+    """What the processes know of the log-ins; times in seconds of the epoch."""
+
+    token: str | None = field(default=None, repr=False)
+    user_id: str = ""
+    logins: tuple[float, ...] = ()
+    refusal: str = ""
+    refused_until: float = 0.0
+
+
+class Session:
+    """
+    Hands out the token, and fetches a new one for a dead one.
+
+    Args:
+        transport: For the log-in.
+    """
+
+    def __init__(
+        self, account: ShoonyaAccount, transport: Transport, clock: Clock
+    ) -> None:
+        self._account = account
+        self._transport = transport
+        self._clock = clock
+        self._path = account.folder / "session.json"
+        self._token: str | None = None
+        self._dead: str | None = None
+
+    @property
+    def current(self) -> str | None:
+        """The token as far as it is known and not known to be dead."""
+        return self._token
+
+    def token(self) -> str:
+        """
+        Return the token, logging in if there is none.
+
+        Raises:
+            BrokerUnavailable: There is none to be had now; nothing was asked of the
+                broker with a token known to be dead.
+        """
+        if self._token is None:
+            self._token = self._fetch()
+        return self._token
+
+    def renew(self, dead: str) -> str:
+        """
+        Return another token than the dead one.
+
+        Raises:
+            BrokerUnavailable: There is none to be had now.
+        """
+        self._dead = dead
+        self._token = None
+        return self.token()
+
+    def log_in(self) -> None:
+        """Log in by QuickAuth now, in spite of refusals before."""
+        with self._locked():
+            self._token = self._quick_auth(self._read())
+
+    def forget(self) -> None:
+        """Let all processes know of no session."""
+        with self._locked():
+            self._write(replace(self._read(), token=None))
+        self._token = None
+
+    def _fetch(self) -> str:
+        if self._account.generation == "oauth":
+            return self._browser_token()
+        with self._locked():
+            record = self._read()
+            if record.token is not None and record.token != self._dead:
+                return record.token
+            self._raise_if_too_often(record)
+            return self._quick_auth(record)
+
+    def _browser_token(self) -> str:
+        token = self._account.secret("broker_access_token")
+        if token is None:
+            raise BrokerUnavailable("not logged in at the broker", hint=_LOGIN_HINT)
+        if token == self._dead:
+            raise BrokerUnavailable(
+                "the session at the broker has ended", hint=_LOGIN_HINT
+            )
+        return token
+
+    def _raise_if_too_often(self, record: _Record) -> None:
+        now = self._clock.now().timestamp()
+        if record.refused_until > now:
+            raise BrokerUnavailable(
+                f"the broker refused the log-in ({record.refusal}), not trying again "
+                f"for {record.refused_until - now:.0f} s",
+                hint="mend the credentials, then: shoonyactl broker login",
+            )
+        recent = [at for at in record.logins if 0 <= now - at < LOGIN_WINDOW_SECONDS]
+        if len(recent) >= MAX_LOGINS:
+            raise BrokerUnavailable(
+                f"the session was ended {len(recent)} times within "
+                f"{LOGIN_WINDOW_SECONDS:.0f} s, logging in again in "
+                f"{recent[0] + LOGIN_WINDOW_SECONDS - now:.0f} s",
+                hint="does another program log in with the same account?",
+            )
+
+    def _quick_auth(self, record: _Record) -> str:
+        account = self._account
+        now = self._clock.now().timestamp()
+        api_secret = self._needed("broker_api_secret")
+        fields = {
+            "source": "API",
+            "apkversion": "1.0.0",
+            "uid": account.user_id,
+            "pwd": sha256(self._needed("broker_password")),
+            "factor2": totp(self._needed("broker_totp_secret"), now),
+            "vc": account.vendor_code,
+            "appkey": sha256(f"{account.user_id}|{api_secret}"),
+            "imei": account.imei,
+        }
+        try:
+            answer = self._transport.post("QuickAuth", fields, token=None)
+            token = answer.get("susertoken") if isinstance(answer, dict) else None
+        except NotOk as e:
+            self._refused(record, e.emsg, now)
+        except OutcomeUnknown as e:
+            # A session more or less changes nothing: simply try again later.
+            raise BrokerUnavailable(f"could not log in: {e.message}") from e
+        if not isinstance(token, str) or not token:
+            raise BrokerUnavailable("could not log in: the answer has no token")
+        self._write(
+            _Record(
+                token=token,
+                user_id=account.user_id,
+                logins=(*record.logins[-MAX_LOGINS:], now),
+            )
+        )
+        return token
+
+    def _refused(self, record: _Record, emsg: str, now: float) -> None:
+        # A code counts once: the one after it may be all that is needed.
+        used = any(
+            int(at) // _TOTP_SECONDS == int(now) // _TOTP_SECONDS
+            for at in record.logins
+        )
+        pause = _TOTP_SECONDS - now % _TOTP_SECONDS if used else REFUSED_SECONDS
+        self._write(
+            replace(record, token=None, refusal=emsg, refused_until=now + pause)
+        )
+        raise BrokerUnavailable(
+            f"the broker refused the log-in: {emsg}",
+            hint="mend the credentials, then: shoonyactl broker login",
+        )
+
+    def _needed(self, name: str) -> str:
+        value = self._account.secret(name)
+        if value is None:
+            raise BrokerUnavailable(f"the secret '{name}' is missing")
+        return value
+
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        folder = self._account.folder
+        try:
+            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            file = os.open(folder / "session.lock", os.O_RDWR | os.O_CREAT, 0o600)
+        except OSError as e:
+            raise self._unusable(e) from e
+        try:
+            self._lock(file)
+            yield
+        finally:
+            os.close(file)
+
+    def _lock(self, file: int) -> None:
+        # Whoever holds it is logging in, which has a time limit of its own.
+        until = time.monotonic() + 3 * self._account.timeout_seconds
+        while True:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                return
+            except BlockingIOError as e:
+                if time.monotonic() > until:
+                    raise BrokerUnavailable(
+                        "another process has been logging in for too long"
+                    ) from e
+            time.sleep(0.02)
+
+    def _read(self) -> _Record:
+        try:
+            content = json.loads(self._path.read_text(encoding="utf-8"))
+            record = _Record(**{**content, "logins": tuple(content["logins"])})
+        except FileNotFoundError:
+            return _Record()
+        except OSError as e:
+            raise self._unusable(e) from e
+        except (ValueError, TypeError, KeyError):
+            # Half written by a machine that died: the next log-in writes it anew.
+            return _Record()
+        if record.user_id not in ("", self._account.user_id):
+            return _Record()
+        return record
+
+    def _write(self, record: _Record) -> None:
+        try:
+            write_private(self._path, json.dumps(asdict(record)))
+        except OSError as e:
+            raise self._unusable(e) from e
+
+    def _unusable(self, error: OSError) -> BrokerUnavailable:
+        return BrokerUnavailable(
+            f"the session's directory '{self._account.folder}' cannot be used: "
+            f"{error.strerror}",
+            hint="check the owner and mode of the directory",
+        )
+
+
+def write_private(path: Path, text: str) -> None:
+    """Replace a file by one that only its owner reads, whole or not at all."""
+    new = path.with_name(f"{path.name}.{os.getpid()}")
+    new.unlink(missing_ok=True)
+    file = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    try:
+        os.write(file, text.encode())
+        os.fsync(file)
+    finally:
+        os.close(file)
+    new.replace(path)
+
+
+def totp(secret: str, seconds: float) -> str:
+    """
+    Return the six digits of RFC 6238 at a moment.
+
+    Args:
+        secret: Base32, as the broker shows it, with or without spaces.
+
+    Raises:
+        ConfigError: It is not base32.
+    """
+    text = secret.replace(" ", "").upper().rstrip("=")
+    try:
+        key = base64.b32decode(text + "=" * (-len(text) % 8))
+    except binascii.Error as e:
+        raise ConfigError("the secret 'broker_totp_secret' is not base32") from e
+    counter = struct.pack(">Q", int(seconds) // _TOTP_SECONDS)
+    digest = hmac.digest(key, counter, "sha1")
+    offset = digest[-1] & 0xF
+    (number,) = struct.unpack(">I", digest[offset : offset + 4])
+    return f"{(number & 0x7FFFFFFF) % 1_000_000:06d}"
+
+
+def sha256(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()

@@ -1,0 +1,111 @@
+"""
+`/_simulator/…`: what a test or an operator orders from outside.
+
+    POST   faults   {"kind", "count", "seconds", "on"}    DELETE clears all
+    POST   price    {"exchange", "tradingsymbol", "price"}
+    POST   rules    {"market_orders", "is_open", "orders_per_second"}
+    POST   fills    {"quantity"}: at most this much of an order in one step
+    POST   expire   ends the session
+    GET    state    faults, log-ins, how often each route was asked, open feeds
+    GET    orders, trades, positions: the books, without a session
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, fields, replace
+from decimal import Decimal, InvalidOperation
+from typing import TYPE_CHECKING, Any
+
+from starlette.responses import JSONResponse, Response
+
+from shoonya_platform.domain.instruments import Exchange
+from shoonya_platform.errors import NotAllowed
+from shoonya_platform.testing.noren.account import AccountRules
+from shoonya_platform.testing.noren.feed import touchline
+
+if TYPE_CHECKING:
+    from shoonya_platform.testing.noren.app import NorenApp
+
+
+def administer(app: NorenApp, method: str, parts: list[str], body: str) -> Response:
+    what = "/".join(parts)
+    try:
+        asked = json.loads(body) if body else {}
+        if method == "GET":
+            return JSONResponse(_look(app, what))
+        if (method, what) == ("DELETE", "faults"):
+            clear_faults(app)
+        elif method == "POST":
+            _order(app, what, asked)
+        else:
+            raise NotAllowed(f"no '{method}' of '{what}'")
+    except (
+        KeyError,
+        TypeError,
+        ValueError,
+        InvalidOperation,
+        NotAllowed,
+    ) as e:
+        return JSONResponse({"error": f"{type(e).__name__}: {e}"}, 400)
+    return JSONResponse({"done": True})
+
+
+def clear_faults(app: NorenApp) -> None:
+    app.faults.clear()
+    app.account.release()
+
+
+def expire_session(app: NorenApp) -> None:
+    app.access.expire()
+    app.hub.close_all()
+
+
+def set_price(
+    app: NorenApp, exchange: Exchange, tradingsymbol: str, price: Decimal
+) -> None:
+    app.account.set_price(exchange, tradingsymbol, price)
+    token = app.account.scrips.token(exchange, tradingsymbol)
+    key = f"{exchange}|{token}"
+    app.hub.tell_price(key, touchline(app, key, "tf"))
+
+
+def _order(app: NorenApp, what: str, asked: dict[str, Any]) -> None:
+    if what == "faults":
+        app.faults.add(**asked)
+    elif what == "price":
+        set_price(
+            app,
+            Exchange(asked["exchange"]),
+            asked["tradingsymbol"],
+            Decimal(asked["price"]),
+        )
+    elif what == "rules":
+        known = {field.name for field in fields(AccountRules)}
+        if not known.issuperset(asked):
+            raise NotAllowed(f"expected some of {', '.join(sorted(known))}")
+        app.account.rules = replace(app.account.rules, **asked)
+    elif what == "fills":
+        app.account.limit_fills(int(asked["quantity"]))
+    elif what == "expire":
+        expire_session(app)
+    else:
+        raise NotAllowed(f"nothing is called '{what}'")
+
+
+def _look(app: NorenApp, what: str) -> object:
+    books = {
+        "orders": app.account.order_book,
+        "trades": app.account.trade_book,
+        "positions": app.account.positions,
+    }
+    if what in books:
+        return books[what]()
+    if what != "state":
+        raise NotAllowed(f"nothing is called '{what}'")
+    return {
+        "faults": [asdict(fault) for fault in app.faults.waiting()],
+        "logins": app.access.logins,
+        "asked": app.asked,
+        "feeds": len(app.hub.connections()),
+    }

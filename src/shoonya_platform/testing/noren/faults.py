@@ -1,0 +1,139 @@
+"""Faults on demand: what happens between us and the broker at the worst moment."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+
+from shoonya_platform.errors import NotAllowed
+
+
+class FaultKind(StrEnum):
+    #: The request is carried out, and the answer never comes.
+    ACCEPT_THEN_TIMEOUT = "accept_then_timeout"
+    #: Nothing is carried out, and the answer never comes.
+    LOSE_REQUEST = "lose_request"
+    #: The request is carried out, and the connection breaks within the answer.
+    BROKEN_REPLY = "broken_reply"
+    #: Nothing is carried out, and the connection breaks within the answer.
+    DISCONNECT = "disconnect"
+    #: The gateway answers with a page of HTML and 502; nothing is carried out.
+    BAD_GATEWAY = "bad_gateway"
+    #: The same, of a request that was carried out.
+    BAD_GATEWAY_AFTER = "bad_gateway_after"
+    #: The OMS says "Server Timeout" of a request that was carried out.
+    SERVER_TIMEOUT = "server_timeout"
+    #: The answer takes `seconds`.
+    SLOW = "slow"
+    #: Placing is refused at once.
+    REFUSE = "refuse"
+    #: The order is accepted, and rejected by the RMS afterwards.
+    REJECT = "reject"
+    #: The order is accepted, and filled only after `seconds`, or when all faults go.
+    HOLD_ORDERS = "hold_orders"
+    #: The session ends: this request is answered with "Session Expired".
+    EXPIRE_SESSION = "expire_session"
+    #: Logging in is refused.
+    REFUSE_LOGIN = "refuse_login"
+    #: An order message is never sent.
+    DROP_REPORT = "drop_report"
+    #: An order message is sent twice.
+    DOUBLE_REPORT = "double_report"
+    #: An order message is sent after the one that follows it.
+    SWAP_REPORTS = "swap_reports"
+    #: A websocket is accepted, and its log-in never answered.
+    SILENT_FEED = "silent_feed"
+    #: A websocket's log-in is refused.
+    REFUSE_FEED = "refuse_feed"
+    #: All websockets are closed at the next order message, which is lost.
+    DROP_FEED = "drop_feed"
+
+
+#: What may befall requests that change something.
+ORDERING = (
+    FaultKind.ACCEPT_THEN_TIMEOUT,
+    FaultKind.LOSE_REQUEST,
+    FaultKind.BROKEN_REPLY,
+    FaultKind.DISCONNECT,
+    FaultKind.BAD_GATEWAY,
+    FaultKind.BAD_GATEWAY_AFTER,
+    FaultKind.SERVER_TIMEOUT,
+    FaultKind.SLOW,
+    FaultKind.EXPIRE_SESSION,
+)
+LOGGING_IN = (FaultKind.REFUSE_LOGIN,)
+REPORTING = (
+    FaultKind.DROP_REPORT,
+    FaultKind.DOUBLE_REPORT,
+    FaultKind.SWAP_REPORTS,
+    FaultKind.DROP_FEED,
+)
+FEEDING = (FaultKind.SILENT_FEED, FaultKind.REFUSE_FEED)
+
+
+@dataclass(slots=True, kw_only=True)
+class Fault:
+    """
+    A fault that waits for its moment.
+
+    `count` is how often it will still happen, `seconds` its duration where it has
+    one.  `on` is "orders" for requests that change something, "any" for all, or the
+    name of one route.
+    """
+
+    kind: FaultKind
+    count: int = 1
+    seconds: float = 0.0
+    on: str = "orders"
+
+
+class Faults:
+    """The faults that are still to come, oldest first."""
+
+    def __init__(self) -> None:
+        self._waiting: list[Fault] = []
+
+    def add(
+        self, kind: str, count: int = 1, seconds: float = 0.0, on: str = "orders"
+    ) -> None:
+        """
+        Order a fault.
+
+        Raises:
+            NotAllowed: The kind, the count or the seconds cannot be.
+        """
+        if kind not in list(FaultKind):
+            raise NotAllowed(f"expected one of {', '.join(FaultKind)}, was '{kind}'")
+        if count < 1 or not 0 <= seconds <= 86_400:
+            raise NotAllowed(
+                "expected a count of at least 1 and 0 to 86400 seconds, was "
+                f"{count} and {seconds:g}"
+            )
+        self._waiting.append(
+            Fault(kind=FaultKind(kind), count=count, seconds=seconds, on=on)
+        )
+
+    def take(
+        self, kinds: Iterable[FaultKind], route: str = "", *, changes: bool = True
+    ) -> Fault | None:
+        """Use up one count of the oldest fault of these kinds, if there is one."""
+        wanted = set(kinds)
+        for fault in self._waiting:
+            if fault.kind not in wanted:
+                continue
+            if fault.on not in ("any", route) and not (
+                fault.on == "orders" and changes
+            ):
+                continue
+            fault.count -= 1
+            if not fault.count:
+                self._waiting.remove(fault)
+            return fault
+        return None
+
+    def waiting(self) -> list[Fault]:
+        return list(self._waiting)
+
+    def clear(self) -> None:
+        self._waiting.clear()
