@@ -10,8 +10,8 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 
+from shoonya_platform.logging.chain import DIRECTORY_MODE
 from shoonya_platform.logging.errors import LogDirectoryError
-from shoonya_platform.logging.files import DIRECTORY_MODE
 
 _NOT_SUPPORTED = frozenset({errno.EOPNOTSUPP, errno.EISDIR, errno.EINVAL})
 # A full disk is no reason not to start: the journal still has every line.
@@ -114,7 +114,7 @@ def _user() -> str:
 
 def _backups(path: Path) -> list[int]:
     """Return the sizes of all backups in bytes."""
-    pattern = re.compile(re.escape(path.name) + r"\.[0-9]+")
+    pattern = re.compile(re.escape(path.name) + r"\.[0-9]+(\.zst)?")
     sizes = []
     for candidate in path.parent.iterdir():
         if pattern.fullmatch(candidate.name):

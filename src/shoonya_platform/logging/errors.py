@@ -28,3 +28,7 @@ class LogDirectoryError(LoggingSetupError):
 
 class JournalMissingError(LoggingSetupError):
     """The journal was demanded and systemd-python is not installed."""
+
+
+class BudgetError(LoggingSetupError):
+    """The log files may need more room than they are given."""

@@ -8,6 +8,8 @@ stays here; what could not be kept is counted and told in the copies that work.
 from __future__ import annotations
 
 import contextlib
+import dataclasses
+import functools
 import itertools
 import logging
 import os
@@ -32,6 +34,32 @@ if TYPE_CHECKING:
     from shoonya_platform.logging.journal import ServiceJournalHandler
 
 _HEADS_KEPT = 1000
+# What became of a file, and how much that matters.
+_SENTENCES = {
+    "file_failed": (
+        "'%(path)s' cannot be written: %(why)s, records wait in memory "
+        "and go to the journal",
+        logging.WARNING,
+    ),
+    "file_gap": (
+        "%(count)d records are missing in '%(path)s', the journal may have them",
+        logging.WARNING,
+    ),
+    "rotation_failed": (
+        "rotation of '%(path)s' failed: %(why)s, writing on in the same file",
+        logging.WARNING,
+    ),
+    "log_evicted": (
+        "'%(path)s' was deleted to keep the log directory within its budget, "
+        "%(count)d bytes",
+        logging.INFO,
+    ),
+    "log_over_budget": (
+        "the log directory of '%(path)s' is larger than its budget and no backup "
+        "is left to delete, writing on",
+        logging.WARNING,
+    ),
+}
 _NEVER = sys.maxsize
 
 _live: weakref.WeakSet[FanOutHandler] = weakref.WeakSet()
@@ -176,7 +204,7 @@ class FanOutHandler(logging.Handler):
     def reinitialize_after_fork(self) -> None:
         """Begin a run of its own in the child."""
         for file in self.files().values():
-            file.reinitialize_lock()
+            file.reinitialize_after_fork()
         if self.journal is not None:
             self.journal.transport.reinitialize()
         self.run = self.run.fork()
@@ -228,31 +256,32 @@ class FanOutHandler(logging.Handler):
                 self._report_journal_gap(dropped)
 
     def _open_channel(self, component: str) -> _Channel:
-        channel = _Channel(component, self._open_file(component), self.run)
+        file = self._open_file(component)
+        channel = _Channel(component, file, self.run)
+        if file is not None:
+            file.on_notice = functools.partial(self._report_file, file, component)
         # Another thread may have been here; its channel is the one.
         return self._channels.setdefault(component, channel)
 
     def _report_file(self, file: LogFile, component: str) -> None:
         while file.notices:
-            event, error, lost = file.notices.pop(0)
-            why = error.strerror if error is not None else ""
-            if event == "file_gap":
-                message = "%d records are missing in '%s', the journal may have them"
-                arguments: tuple[object, ...] = (lost, file.path)
-            elif event == "rotation_failed":
-                message = "rotation of '%s' failed: %s, writing on in the same file"
-                arguments = (file.path, why)
-            else:
-                message = "'%s' cannot be written: %s, records go to the journal only"
-                arguments = (file.path, why)
-            self._report(component, event, message, arguments, lost)
+            notice = file.notices.pop(0)
+            message, level = _SENTENCES[notice.event]
+            self._report(
+                component,
+                notice.event,
+                message,
+                dataclasses.asdict(notice),
+                notice.count if notice.event == "file_gap" else 0,
+                level,
+            )
 
     def _report_journal_gap(self, lost: int) -> None:
         self._report(
             self._component,
             "journal_gap",
-            "%d records did not reach the journal, the files have them",
-            (lost,),
+            "%(lost)d records did not reach the journal, the files have them",
+            {"lost": lost},
             lost,
         )
 
@@ -261,18 +290,19 @@ class FanOutHandler(logging.Handler):
         component: str,
         event: str,
         message: str,
-        arguments: tuple[object, ...],
+        arguments: object,
         lost: int,
+        level: int = logging.WARNING,
     ) -> None:
         """Write a record about ourselves into all copies."""
         with self._as_reporter():
             record = logging.LogRecord(
                 LOGGER_NAMES.get(component) or self._any_name(),
-                logging.WARNING,
+                level,
                 __file__,
                 0,
                 message,
-                arguments,
+                (arguments,),
                 None,
                 "_report",
             )

@@ -224,7 +224,7 @@ def test_child_forked_in_a_rotation_does_not_keep_its_lock(tmp_path):
     file = LogFile(str(tmp_path / "x.log"), max_bytes=1, backup_count=3)
     file.write(b"a\n")
     waiting, release = os.pipe()
-    with file._rotation_lock():
+    with file._chain.locked():
         pid = os.fork()
         if not pid:
             os.close(release)

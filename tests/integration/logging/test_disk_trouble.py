@@ -1,0 +1,234 @@
+"""A disk that is full, gone, read-only or in somebody else's hands."""
+
+import os
+import shutil
+import subprocess
+import time
+
+import pytest
+
+from shoonya_platform.logging.files import LogFile
+from tests.unit.logging.support import backups, eventually
+
+LINE = b"%06d " + b"x" * 92 + b"\n"
+
+
+@pytest.fixture
+def disk(tmp_path):
+    """A file system of half a megabyte."""
+    if os.geteuid() != 0:
+        pytest.skip("mounting needs root")
+    place = tmp_path / "disk"
+    place.mkdir()
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=512k,mode=0755", "none", place],
+        check=False,
+    )
+    if mounted.returncode:
+        pytest.skip("cannot mount here")
+    yield place
+    subprocess.run(["umount", "--lazy", place], check=True)
+
+
+@pytest.fixture
+def make():
+    made = []
+
+    def make(path, *, backlog_bytes=1 << 20, max_bytes=200_000):
+        file = LogFile(
+            str(path),
+            max_bytes=max_bytes,
+            backup_count=20,
+            backlog_bytes=backlog_bytes,
+        )
+        made.append(file)
+        return file
+
+    yield make
+    for file in made:
+        file._backlog.give_up()
+        file.close()
+
+
+def numbers(path):
+    """Return the numbers of all lines, and how many lines are none of ours."""
+    text = b"".join(file.read_bytes() for file in backups(path) if file.exists())
+    lines = text.split(b"\n")[:-1]
+    whole = [int(line[:6]) for line in lines if len(line) == 99]
+    return whole, len(lines) - len(whole)
+
+
+def events(file):
+    return [notice.event for notice in file.notices]
+
+
+def fill(disk):
+    with (disk / "ballast").open("wb", buffering=0) as ballast:
+        try:
+            while ballast.write(b"x" * 4096) == 4096:
+                pass
+        except OSError:
+            pass
+
+
+def test_nothing_is_lost_when_the_full_disk_is_freed_in_time(disk, make):
+    path = disk / "x.log"
+    file = make(path)
+    for number in range(1000):
+        file.write(LINE % number)
+    fill(disk)
+
+    for number in range(1000, 4000):
+        file.write(LINE % number)
+    assert file.waiting
+    (disk / "ballast").unlink()
+    eventually(lambda: not file.waiting)
+    file.write(LINE % 4000)
+
+    assert numbers(path) == ([*range(4001)], 0)
+    assert events(file) == ["file_failed"]
+
+
+def test_beyond_what_memory_may_hold_the_gap_is_counted(disk, make):
+    path = disk / "x.log"
+    file = make(path, backlog_bytes=50_000)
+    fill(disk)
+
+    for number in range(3000):
+        file.write(LINE % number)
+    (disk / "ballast").unlink()
+    eventually(lambda: not file.waiting)
+    file.write(LINE % 3000)
+
+    found, torn = numbers(path)
+    assert (found, torn) == ([*range(len(found) - 1), 3000], 0)
+    # The bound counts bytes; what fitted into the file's last page came on top.
+    assert len(found) - 1 >= 500
+    assert events(file) == ["file_failed", "file_gap"]
+    assert file.notices[-1].count == 3001 - len(found)
+
+
+def test_recovery_needs_no_further_record(disk, make):
+    path = disk / "x.log"
+    file = make(path)
+    told = []
+    file.on_notice = lambda: told.append(events(file))
+    fill(disk)
+    for number in range(200):
+        file.write(LINE % number)
+
+    (disk / "ballast").unlink()
+
+    eventually(lambda: told)
+    assert numbers(path) == ([*range(200)], 0)
+
+
+def test_what_waits_is_written_at_the_end(disk, make):
+    path = disk / "x.log"
+    file = make(path)
+    fill(disk)
+    for number in range(200):
+        file.write(LINE % number)
+    (disk / "ballast").unlink()
+
+    file.close()
+
+    assert numbers(path) == ([*range(200)], 0)
+
+
+def test_two_writers_of_a_full_disk_keep_their_own_order(disk, make):
+    path = disk / "x.log"
+    one, other = make(path), make(path)
+    fill(disk)
+
+    for number in range(1000):
+        one.write(LINE % number)
+        other.write(LINE % (number + 10_000))
+    (disk / "ballast").unlink()
+    eventually(lambda: not one.waiting and not other.waiting)
+
+    found, _ = numbers(path)
+    assert [n for n in found if n < 10_000] == [*range(1000)]
+    assert [n for n in found if n >= 10_000] == [*range(10_000, 11_000)]
+
+
+def test_read_only_disk_is_waited_for(disk, make):
+    path = disk / "x.log"
+    file = make(path)
+    subprocess.run(["mount", "-o", "remount,ro", disk], check=True)
+    written = [file.write(LINE % number) for number in range(100)]
+
+    subprocess.run(["mount", "-o", "remount,rw", disk], check=True)
+    eventually(lambda: not file.waiting)
+
+    assert written == [False] * 100
+    assert numbers(path) == ([*range(100)], 0)
+
+
+def test_calls_stay_short_while_the_disk_is_full(disk, make):
+    file = make(disk / "x.log")
+    fill(disk)
+
+    began = time.monotonic()
+    for number in range(5000):
+        file.write(LINE % number)
+
+    # A second is what a single wait of the slow kind would take.
+    assert time.monotonic() - began < 1
+
+
+def test_directory_that_cannot_be_made_again_is_waited_for(tmp_path, make):
+    place = tmp_path / "logs"
+    place.mkdir()
+    file = make(place / "x.log")
+    file.write(LINE % 0)
+    shutil.rmtree(place)
+    place.write_text("in the way")
+
+    file.write(LINE % 1)
+    file.write(LINE % 2)
+    place.unlink()
+    eventually(lambda: not file.waiting)
+
+    assert numbers(place / "x.log") == ([1, 2], 0)
+
+
+def test_changed_owner_does_not_stop_the_writer(tmp_path, make):
+    if os.geteuid() != 0:
+        pytest.skip("giving a file away needs root")
+    path = tmp_path / "x.log"
+    file = make(path)
+    file.write(LINE % 0)
+    os.chown(path, 65534, 65534)
+
+    assert file.write(LINE % 1)
+
+    assert numbers(path) == ([0, 1], 0)
+
+
+def test_copytruncate_by_others_is_survived(tmp_path, make):
+    path = tmp_path / "x.log"
+    file = make(path)
+    for number in range(10):
+        file.write(LINE % number)
+    shutil.copy(path, tmp_path / "copy")
+    os.truncate(path, 0)
+
+    file.write(LINE % 10)
+
+    # No hole of zeros where the old text was.
+    assert path.read_bytes() == LINE % 10
+
+
+def test_rename_and_create_by_others_is_followed(tmp_path, make):
+    path = tmp_path / "x.log"
+    file = make(path)
+    file.write(LINE % 0)
+    path.rename(tmp_path / "x.log-20261124")
+    path.touch()
+
+    def followed():
+        file.write(LINE % 1)
+        return path.stat().st_size
+
+    eventually(followed)
