@@ -1,7 +1,8 @@
 """The installed platform in a booted machine, as an operator's hands and eyes."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -77,6 +78,37 @@ class Platform:
             timeout_seconds,
             message=f"eight active services, were {self.states()}",
         )
+
+    @contextmanager
+    def drop_in(self, name: str, lines: str) -> Iterator[None]:
+        """
+        Run a service, or with "" all of them, with lines of the test's own.
+
+        Args:
+            lines: Belong into [Service].
+        """
+        of = unit(name)
+        folder = f"/run/systemd/system/{of}.d"
+        again = ("systemctl", "restart", of if name else "shoonya.target")
+        self.machine.run("mkdir", "-p", folder)
+        self.machine.run("tee", f"{folder}/test.conf", stdin=f"[Service]\n{lines}\n")
+        try:
+            self.machine.run("systemctl", "daemon-reload")
+            self.machine.run(*again)
+            yield
+        finally:
+            self.machine.run("rm", "-r", folder)
+            self.machine.run("systemctl", "daemon-reload")
+            self.machine.run(*again)
+            self.wait_until_ready()
+
+    def patched(self, name: str, code: str) -> str:
+        """Return lines for `drop_in` with which a service runs *code* at its start."""
+        folder = f"/opt/shoonya/patches/{name}"
+        self.machine.run("mkdir", "-p", folder)
+        # The name is Python's own: it is imported before anything else.
+        self.machine.run("tee", f"{folder}/sitecustomize.py", stdin=code)
+        return f"Environment=PYTHONPATH={folder}"
 
     def kill(self, name: str) -> int:
         """Kill a service's process; return which it was."""

@@ -1,8 +1,6 @@
 """What is told of a service that died: `shoonyactl why`, journal, file, command."""
 
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 import pytest
 
@@ -22,22 +20,6 @@ def _running(platform):
     platform.machine.run("rm", "-rf", "/var/lib/shoonya/crashes", INCIDENTS, TOLD)
     platform.machine.run("systemctl", "start", "shoonya.target")
     platform.wait_until_ready()
-
-
-@contextmanager
-def changed(platform: Platform, name: str, lines: str) -> Iterator[None]:
-    """A service with a drop-in of the test's own."""
-    folder = f"/run/systemd/system/{unit(name)}.d"
-    platform.machine.run("mkdir", "-p", folder)
-    platform.machine.run("tee", f"{folder}/test.conf", stdin=f"[Service]\n{lines}\n")
-    try:
-        platform.machine.run("systemctl", "daemon-reload")
-        platform.machine.run("systemctl", "restart", unit(name))
-        yield
-    finally:
-        platform.machine.run("rm", "-r", folder)
-        platform.machine.run("systemctl", "daemon-reload")
-        platform.machine.run("systemctl", "restart", unit(name))
 
 
 def incidents(platform: Platform) -> list[dict[str, str]]:
@@ -94,7 +76,7 @@ def test_configuration_error_is_told_once_with_what_to_mend(platform):
     configured = good.replace("#command = []", f'command = ["tee", "-a", "{TOLD}"]')
     try:
         platform.machine.run("tee", CONFIG, stdin=configured)
-        with changed(platform, NAME, ""):
+        with platform.drop_in(NAME, ""):
             platform.machine.run(
                 "sh",
                 "-c",
@@ -123,7 +105,7 @@ def test_configuration_error_is_told_once_with_what_to_mend(platform):
 
 
 def test_hang_is_told_with_what_it_was_doing(platform):
-    with changed(platform, NAME, "WatchdogSec=2s"):
+    with platform.drop_in(NAME, "WatchdogSec=2s"):
         hung = platform.pids()[NAME]
         platform.machine.run("kill", "-STOP", str(hung))
         platform.wait_for_replacement(NAME, hung)

@@ -299,12 +299,14 @@ def _check(settings: Settings, sources: Mapping[str, str]) -> None:
         source = sources.get(key.partition('."')[0], "default")
         return ConfigError(f"{source}: '{key}': expected {expected}, was {value}")
 
-    try:
-        parse_bytes(settings.log.max_bytes)
-    except ValueError as e:
-        raise refuse(
-            "log.max_bytes", "a size such as '50M'", repr(settings.log.max_bytes)
-        ) from e
+    for key, size in (
+        ("log.max_bytes", settings.log.max_bytes),
+        ("service.soft_memory_bytes", settings.service.soft_memory_bytes),
+    ):
+        try:
+            parse_bytes(size)
+        except ValueError as e:
+            raise refuse(key, "a size such as '50M'", repr(size)) from e
     for name, section in _sections().items():
         for field in msgspec.structs.fields(section):
             value = getattr(getattr(settings, name), field.name)

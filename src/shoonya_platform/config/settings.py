@@ -72,6 +72,9 @@ class Service(Section, frozen=True):
     poll_seconds: Seconds = 1.0
     #: Seconds between two heartbeats in the store.
     heartbeat_seconds: Seconds = 5.0
+    #: With more resident memory than this a service finishes its row, ends in order and
+    #: is started anew; 4/5 of the unit's MemoryMax= where that is less.
+    soft_memory_bytes: int | str = "1600M"
 
 
 class Webhook(Section, frozen=True):
@@ -274,6 +277,10 @@ class Settings(Section, frozen=True):
         if self.broker.name != "shoonya" or self.shoonya.generation == "oauth":
             return ()
         return ("broker_api_secret", "broker_password", "broker_totp_secret")
+
+    @property
+    def soft_memory_bytes(self) -> int:
+        return parse_bytes(self.service.soft_memory_bytes)
 
     @property
     def log_max_bytes(self) -> int:

@@ -21,6 +21,7 @@ from shoonya_platform.config.loader import Config, load
 from shoonya_platform.errors import (
     EXIT_CONFIG,
     EXIT_GIVEN_UP,
+    EXIT_RENEW,
     ConfigError,
     ShoonyaError,
     StoreBusy,
@@ -33,10 +34,17 @@ from shoonya_platform.logging import (
 )
 from shoonya_platform.services.blackbox import BlackBox
 from shoonya_platform.services.crashes import CrashHistory, since_boot
+from shoonya_platform.services.memory import resident_bytes, soft_limit_bytes
 from shoonya_platform.services.notify import Notifier
 from shoonya_platform.services.policy import RestartPolicy
 
 _PR_SET_PDEATHSIG = 1
+
+#: Between two looks at the memory that the process holds.
+WEIGH_SECONDS = 5.0
+
+#: Whoever needs too much memory sooner than this would never come to work.
+HEALTHY_SECONDS = 60.0
 
 
 class IsolatedService:
@@ -57,12 +65,15 @@ class IsolatedService:
         self.run_id = secrets.token_hex(4)
         self.started_at = self.clock.now()
         self.logger = get_component_logger(name)
-        self._notifier = Notifier()
+        self.notifier = Notifier()
         self._stopping = False
         self._is_ready = False
         self._status = ""
         self._fed_at = 0.0
         self._blackbox: BlackBox | None = None
+        self._soft_memory_bytes = 0
+        self._weighed_at = self._begun_at = self.clock.monotonic()
+        self._outgrown_bytes = 0
 
     def open(self, config: Config) -> None:
         """Get hold of what the work needs; raise what makes it impossible."""
@@ -84,7 +95,7 @@ class IsolatedService:
     def ready(self) -> None:
         """Say that the service does its work from now on."""
         self._is_ready = True
-        self._notifier.send("READY=1")
+        self.notifier.send("READY=1")
         self.logger.info("%s is ready", self.name, extra={"event": "service_ready"})
 
     def beat(self, status: str) -> bool:
@@ -95,16 +106,19 @@ class IsolatedService:
             Whether the sentence is a new one.
         """
         now = self.clock.monotonic()
-        if now - self._fed_at >= self._notifier.watchdog_seconds / 4:
+        if now - self._fed_at >= self.notifier.watchdog_seconds / 4:
             self._fed_at = now
-            self._notifier.send("WATCHDOG=1")
+            self.notifier.send("WATCHDOG=1")
             if not self._is_ready:
                 # Waiting for a broker that is down is no failure to start.
-                self._notifier.send("EXTEND_TIMEOUT_USEC=60000000")
+                self.notifier.send("EXTEND_TIMEOUT_USEC=60000000")
+        if now - self._weighed_at >= WEIGH_SECONDS:
+            self._weighed_at = now
+            self._weigh()
         if status == self._status:
             return False
         self._status = status
-        self._notifier.send(f"STATUS={status}")
+        self.notifier.send(f"STATUS={status}")
         if self._blackbox is not None:
             self._blackbox.note(status)
         return True
@@ -125,6 +139,7 @@ class IsolatedService:
             # Without it one knows less about a hang, and that is all.
             folder = config.settings.paths.runtime_dir / self.name
             self._blackbox = BlackBox(folder, self.run_id)
+        self._soft_memory_bytes = soft_limit_bytes(config.settings.soft_memory_bytes)
         if not supervisor and not self._back_off():
             return 0 if self._stopping else EXIT_GIVEN_UP
         self.logger.info(
@@ -157,7 +172,30 @@ class IsolatedService:
         finally:
             self.close()
         self.logger.info("%s ends in order", self.name, extra={"event": "service_end"})
-        return 0
+        return self._renew() if self._outgrown_bytes else 0
+
+    def _weigh(self) -> None:
+        """End in order, at the end of the row, before the kernel ends it at once."""
+        held = resident_bytes()
+        if held <= self._soft_memory_bytes or self._stopping:
+            return
+        self._outgrown_bytes = held
+        self._stopping = True
+        self.logger.warning(
+            "%s holds %d MB of memory, more than %d MB, and starts itself anew",
+            self.name,
+            held >> 20,
+            self._soft_memory_bytes >> 20,
+            extra={"event": "service_outgrown"},
+        )
+
+    def _renew(self) -> int:
+        held = f"{self._outgrown_bytes >> 20} MB of memory"
+        if self.clock.monotonic() - self._begun_at < HEALTHY_SECONDS:
+            # Starting anew does not help: this is a crash, and is paused after.
+            return self._give_up(f"needs {held} within a minute of its start", 1)
+        self.notifier.send("STOPPING=1", f"STATUS=starting anew, held {held}")
+        return EXIT_RENEW
 
     def _begin_logging(self, config: Config) -> None:
         log = config.settings.log
@@ -206,14 +244,14 @@ class IsolatedService:
         return not self._stopping
 
     def _give_up(self, message: str, code: int) -> int:
-        self._notifier.send("STOPPING=1", f"STATUS={message.splitlines()[0]}")
+        self.notifier.send("STOPPING=1", f"STATUS={message.splitlines()[0]}")
         sys.stderr.write(f"{self.name}: {message}\n")
         return code
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
         del number, frame
         self._stopping = True
-        self._notifier.send("STOPPING=1", "STATUS=ending in order")
+        self.notifier.send("STOPPING=1", "STATUS=ending in order")
         self.wake()
 
 
