@@ -15,11 +15,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from shoonya_platform.domain.alerts import (
+from shoonya_platform.domain.alert_form import (
     ANONYMOUS_DUPLICATE_SECONDS,
     NAMED_DUPLICATE_SECONDS,
-    AlertStatus,
 )
+from shoonya_platform.domain.alerts import AlertStatus
 from shoonya_platform.domain.instruments import Exchange, Product
 from shoonya_platform.domain.orders import (
     CLOSED,

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from shoonya_platform.domain.alerts import Alert, parse
+from shoonya_platform.domain.alert_form import parse
+from shoonya_platform.domain.alerts import Alert
 from shoonya_platform.domain.orders import Intent, Order, OrderStatus
 
 #: Failures that nobody here asked for; a leg that an operator canceled is his.

@@ -18,7 +18,8 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from shoonya_platform.clock import Clock
-from shoonya_platform.domain.alerts import Alert, decode, parse
+from shoonya_platform.domain.alert_form import decode, parse
+from shoonya_platform.domain.alerts import Alert
 from shoonya_platform.domain.alerts import alert_id as new_alert_id
 from shoonya_platform.domain.orders import AlertId
 from shoonya_platform.errors import AlertRefused, StoreError

@@ -16,7 +16,8 @@ from decimal import Decimal
 from typing import Literal
 
 from shoonya_platform.clock import Clock
-from shoonya_platform.domain.alerts import MAX_LEGS, alert_id, parse
+from shoonya_platform.domain.alert_form import parse
+from shoonya_platform.domain.alerts import MAX_LEGS, alert_id
 from shoonya_platform.domain.days import day_begin, trading_day
 from shoonya_platform.domain.orders import OPEN, Side
 from shoonya_platform.domain.positions import ZERO, Position

@@ -6,7 +6,8 @@ import json
 import sqlite3
 from datetime import datetime, timedelta
 
-from shoonya_platform.domain.alerts import Alert, AlertStatus, StoredAlert, parse
+from shoonya_platform.domain.alert_form import parse
+from shoonya_platform.domain.alerts import Alert, AlertStatus, StoredAlert
 from shoonya_platform.domain.orders import CLOSED, AlertId
 from shoonya_platform.store._session import Session, text_of
 

@@ -9,13 +9,8 @@ from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
-from shoonya_platform.domain.alerts import (
-    Alert,
-    AlertStatus,
-    client_order_id,
-    decode,
-    parse,
-)
+from shoonya_platform.domain.alert_form import decode, parse
+from shoonya_platform.domain.alerts import Alert, AlertStatus, client_order_id
 from shoonya_platform.domain.instruments import Exchange, Product
 from shoonya_platform.domain.orders import (
     TRANSITIONS,

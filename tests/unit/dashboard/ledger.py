@@ -9,13 +9,8 @@ from decimal import Decimal
 from pathlib import Path
 
 from shoonya_platform.clock import Clock
-from shoonya_platform.domain.alerts import (
-    AlertStatus,
-    alert_id,
-    client_order_id,
-    decode,
-    parse,
-)
+from shoonya_platform.domain.alert_form import decode, parse
+from shoonya_platform.domain.alerts import AlertStatus, alert_id, client_order_id
 from shoonya_platform.domain.instruments import Exchange, Product
 from shoonya_platform.domain.orders import (
     AlertId,

@@ -9,16 +9,13 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from shoonya_platform.domain.alerts import (
+from shoonya_platform.domain.alert_form import (
     ANONYMOUS_DUPLICATE_SECONDS,
-    MAX_LEGS,
     NAMED_DUPLICATE_SECONDS,
-    Alert,
-    alert_id,
-    client_order_id,
     decode,
     parse,
 )
+from shoonya_platform.domain.alerts import MAX_LEGS, Alert, alert_id, client_order_id
 from shoonya_platform.domain.instruments import Exchange, Product
 from shoonya_platform.domain.orders import AlertId, Intent, OrderType, Side
 from shoonya_platform.errors import AlertRefused

@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -15,9 +16,13 @@ def executor():
         yield pool
 
 
+def doubled(items: Sequence[int]) -> list[int]:
+    return [2 * item for item in items]
+
+
 def test_each_caller_gets_the_result_of_its_own_item(executor):
     async def run():
-        double = Gathered(executor, lambda items: [2 * i for i in items], most=3)
+        double = Gathered(executor, doubled, most=3)
         return await asyncio.gather(*(double(n) for n in range(20)))
 
     assert asyncio.run(run()) == [2 * n for n in range(20)]
