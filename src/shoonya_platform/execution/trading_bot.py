@@ -8,47 +8,33 @@ and the exit waits, so that nothing is left behind.
 
 from __future__ import annotations
 
-import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from decimal import Decimal
 from typing import Protocol
 
 from shoonya_platform.clock import Clock
 from shoonya_platform.domain.alerts import (
-    Alert,
     AlertStatus,
-    Leg,
     StoredAlert,
-    client_order_id,
 )
-from shoonya_platform.domain.alerts import alert_id as new_alert_id
-from shoonya_platform.domain.instruments import Exchange, Product
+from shoonya_platform.domain.instruments import Exchange
 from shoonya_platform.domain.orders import (
     OPEN,
     AlertId,
     Intent,
-    NewOrder,
     Order,
     OrderId,
-    OrderStatus,
-    Side,
 )
 from shoonya_platform.errors import BrokerUnavailable
-from shoonya_platform.execution.undo import undoing
+from shoonya_platform.execution.planning import LegPlanner, Prices, is_of
+from shoonya_platform.execution.settling import BATCH, Settler
 from shoonya_platform.logging import get_component_logger
 from shoonya_platform.store.base import OrderStore
 
-BATCH = 50
-
-#: A leg is planned at most this often, however often it is proven not placed.
-MAX_ATTEMPTS = 3
-
 #: A broker may refuse a cancel, and the entry rests on: seconds until the next try.
 CANCEL_AGAIN_SECONDS = 5.0
-
-Prices = Mapping[tuple[Exchange, str], Decimal]
 
 
 class Quotes(Protocol):
@@ -76,10 +62,9 @@ class TradingBot:
     Args:
         ring: Rings the named services' doorbells.
 
-        replan_seconds: A leg proven not placed is planned anew while its alert is
-            younger than this; 0 never does.
+        replan_seconds: As `Settler` takes it.
 
-        all_or_nothing: Whether an entry of which a leg failed is exited.
+        all_or_nothing: As `Settler` takes it.
     """
 
     def __init__(
@@ -96,8 +81,14 @@ class TradingBot:
         self._quotes = quotes
         self._clock = clock
         self._ring = ring
-        self._replan_seconds = replan_seconds
-        self._all_or_nothing = all_or_nothing
+        self._planner = LegPlanner(store)
+        self._settler = Settler(
+            store,
+            self._planner,
+            clock,
+            replan_seconds=replan_seconds,
+            all_or_nothing=all_or_nothing,
+        )
         self._waiting: dict[AlertId, _WaitingExit] = {}
         self._planned = 0
         self._logger = get_component_logger("trading_bot")
@@ -111,7 +102,11 @@ class TradingBot:
         return f"{self._planned} orders planned, waiting for alerts"
 
     def step(self) -> int:
-        return self._plan_alerts() + self._settle_alerts()
+        planned = self._plan_alerts()
+        settled = self._settler.settle()
+        if settled:
+            self._ring("risk_manager")
+        return planned + settled
 
     def _plan_alerts(self) -> int:
         fresh = self._store.alerts.in_status(AlertStatus.RECEIVED, limit=BATCH)
@@ -171,7 +166,7 @@ class TradingBot:
         orders = []
         skipped = []
         for number, leg in enumerate(alert.legs, start=1):
-            planned = self._leg(stored, number, leg, prices)
+            planned = self._planner.plan(stored, number, leg, prices)
             if planned is None:
                 skipped.append(leg.tradingsymbol)
             else:
@@ -208,77 +203,18 @@ class TradingBot:
             )
         return len(orders)
 
-    def _leg(
-        self,
-        stored: StoredAlert,
-        number: int,
-        leg: Leg,
-        prices: Prices,
-        attempt: int = 1,
-    ) -> NewOrder | None:
-        alert = stored.alert
-        side, quantity, product = leg.side, leg.quantity, leg.product
-        if alert.intent is Intent.EXIT:
-            held = self._held(alert, leg)
-            if held is None:
-                return None
-            side, quantity, product = held
-        known = prices.get((alert.exchange, leg.tradingsymbol))
-        return NewOrder(
-            client_order_id=client_order_id(stored.alert_id, number, attempt),
-            alert_id=stored.alert_id,
-            leg=number,
-            attempt=attempt,
-            strategy=alert.strategy,
-            intent=alert.intent,
-            exchange=alert.exchange,
-            tradingsymbol=leg.tradingsymbol,
-            side=side,
-            quantity=quantity,
-            order_type=leg.order_type,
-            price=leg.price if leg.order_type.needs_price else None,
-            trigger_price=leg.trigger_price,
-            product=product,
-            reference_price=leg.price
-            or known
-            or self._store.positions.last_price(alert.exchange, leg.tradingsymbol),
-        )
-
-    def _held(self, alert: Alert, leg: Leg) -> tuple[Side, int, Product] | None:
-        """Return what closes the position beyond the exits already under way."""
-        exits = [
-            order
-            for order in self._store.orders.in_status(*OPEN)
-            if order.intent is Intent.EXIT and _is_of(order, alert, {leg.tradingsymbol})
-        ]
-        positions = self._store.positions.get(
-            alert.strategy, alert.exchange, leg.tradingsymbol
-        )
-        # The leg's own product first, should the strategy hold several.
-        for position in sorted(positions, key=lambda p: p.product is not leg.product):
-            closing = sum(
-                order.side.sign * order.leaves_quantity
-                for order in exits
-                if order.product is position.product
-            )
-            left = position.quantity + closing
-            if left and (left > 0) == (position.quantity > 0):
-                side = Side.SELL if left > 0 else Side.BUY
-                return side, abs(left), position.product
-        return None
-
     def _entries_under_way(self, stored: StoredAlert) -> bool:
         """Have unfinished entries canceled; return whether the exit must wait."""
         alert = stored.alert
         symbols = {leg.tradingsymbol for leg in alert.legs}
         # Proven not placed, and still to be planned anew: not after this exit.
-        for order in self._store.orders.unreplaced(since=self._replan_since()):
-            if order.intent is not Intent.EXIT and _is_of(order, alert, symbols):
+        for order in self._store.orders.unreplaced(since=self._settler.replan_since()):
+            if order.intent is not Intent.EXIT and is_of(order, alert, symbols):
                 self._request_cancel(order, stored)
         entries = {
             order.order_id: order
             for order in self._store.orders.in_status(*OPEN)
-            if order.intent is not Intent.EXIT and _is_of(order, alert, symbols)
+            if order.intent is not Intent.EXIT and is_of(order, alert, symbols)
         }
         now = self._clock.monotonic()
         waiting = self._waiting.get(stored.alert_id)
@@ -305,103 +241,6 @@ class TradingBot:
             order.strategy,
             extra={**order.log_context, "event": "exit_waits"},
         )
-
-    def _settle_alerts(self) -> int:
-        """Plan lost legs anew, then say how finished alerts ended."""
-        since = self._replan_since()
-        if not (
-            self._store.orders.unreplaced(since=since)
-            or self._store.alerts.finished(limit=1)
-        ):
-            return 0
-        settled = 0
-        with self._store.transaction(durable=False):
-            for order in self._store.orders.unreplaced(since=since):
-                settled += self._replan(order)
-            for alert_id in self._store.alerts.finished(limit=BATCH):
-                self._report(alert_id)
-                settled += 1
-        if settled:
-            self._ring("risk_manager")
-        return settled
-
-    def _replan_since(self) -> datetime:
-        return self._clock.now() - timedelta(seconds=self._replan_seconds)
-
-    def _replan(self, lost: Order) -> int:
-        stored = self._store.alerts.get(lost.alert_id)
-        if (
-            stored is None
-            or stored.status is not AlertStatus.PLANNED
-            or lost.attempt >= MAX_ATTEMPTS
-        ):
-            return 0
-        leg = stored.alert.legs[lost.leg - 1]
-        prices: Prices = {}
-        if lost.reference_price is not None:
-            prices = {(lost.exchange, lost.tradingsymbol): lost.reference_price}
-        planned = self._leg(stored, lost.leg, leg, prices, attempt=lost.attempt + 1)
-        if planned is None:
-            return 0
-        order = self._store.orders.add(planned, alerted_at=lost.alerted_at)
-        self._logger.warning(
-            "Order %d planned anew as %d: the first was proven not placed",
-            lost.order_id,
-            order.order_id,
-            extra={**order.log_context, "event": "order_replanned"},
-        )
-        return 1
-
-    def _report(self, alert_id: AlertId) -> None:
-        orders = self._store.orders.of_alert(alert_id)
-        outcome = describe_outcome(orders)
-        undo = undoing(orders) if self._all_or_nothing else None
-        if undo is not None:
-            now = self._clock.now()
-            undo_id, _ = self._store.alerts.add(
-                undo, new_alert_id(now, secrets.token_bytes(5)), received_at=now
-            )
-            outcome += f"; what was filled is exited by {undo_id}"
-        self._store.alerts.record(
-            alert_id, AlertStatus.COMPLETED, outcome=outcome, text=outcome
-        )
-        self._logger.info(
-            "Alert %s completed: %s",
-            alert_id,
-            outcome,
-            extra={
-                "alert_id": alert_id,
-                "strategy": orders[0].strategy,
-                "event": "alert_completed",
-            },
-        )
-
-
-def describe_outcome(orders: list[Order]) -> str:
-    """Return how an alert ended: `filled`, or how many legs did and why not."""
-    newest = {order.leg: order for order in orders}
-    filled = [o for o in newest.values() if o.status is OrderStatus.FILLED]
-    if len(filled) == len(newest):
-        return "filled"
-    others = "; ".join(
-        f"leg {order.leg} {order.status}"
-        + (
-            f" ({order.filled_quantity} of {order.quantity})"
-            * bool(order.filled_quantity)
-        )
-        + (f": {order.reason}" if order.reason else "")
-        for order in newest.values()
-        if order.status is not OrderStatus.FILLED
-    )
-    return f"{len(filled)} of {len(newest)} legs filled; {others}"
-
-
-def _is_of(order: Order, alert: Alert, tradingsymbols: set[str]) -> bool:
-    return (
-        order.strategy == alert.strategy
-        and order.exchange is alert.exchange
-        and order.tradingsymbol in tradingsymbols
-    )
 
 
 def _alerted_at(stored: StoredAlert) -> datetime:

@@ -17,12 +17,14 @@ from shoonya_platform.domain.orders import (
     Side,
 )
 from shoonya_platform.errors import BrokerUnavailable
-from shoonya_platform.execution.trading_bot import (
+from shoonya_platform.execution.settling import (
     BATCH,
-    CANCEL_AGAIN_SECONDS,
     MAX_ATTEMPTS,
-    TradingBot,
     describe_outcome,
+)
+from shoonya_platform.execution.trading_bot import (
+    CANCEL_AGAIN_SECONDS,
+    TradingBot,
 )
 from shoonya_platform.testing.clock import BEGIN
 from shoonya_platform.testing.orders import (

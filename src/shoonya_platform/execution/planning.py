@@ -1,0 +1,89 @@
+"""One leg of an alert becomes an order; an exit's figures come from the position."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from decimal import Decimal
+
+from shoonya_platform.domain.alerts import Alert, Leg, StoredAlert, client_order_id
+from shoonya_platform.domain.instruments import Exchange, Product
+from shoonya_platform.domain.orders import OPEN, Intent, NewOrder, Order, Side
+from shoonya_platform.store.base import OrderStore
+
+Prices = Mapping[tuple[Exchange, str], Decimal]
+
+
+class LegPlanner:
+    """Plans legs; to be used inside a transaction of the store."""
+
+    def __init__(self, store: OrderStore) -> None:
+        self._store = store
+
+    def plan(
+        self,
+        stored: StoredAlert,
+        number: int,
+        leg: Leg,
+        prices: Prices,
+        attempt: int = 1,
+    ) -> NewOrder | None:
+        """Return a leg's order; None when there is nothing to exit."""
+        alert = stored.alert
+        side, quantity, product = leg.side, leg.quantity, leg.product
+        if alert.intent is Intent.EXIT:
+            held = self._held(alert, leg)
+            if held is None:
+                return None
+            side, quantity, product = held
+        known = prices.get((alert.exchange, leg.tradingsymbol))
+        return NewOrder(
+            client_order_id=client_order_id(stored.alert_id, number, attempt),
+            alert_id=stored.alert_id,
+            leg=number,
+            attempt=attempt,
+            strategy=alert.strategy,
+            intent=alert.intent,
+            exchange=alert.exchange,
+            tradingsymbol=leg.tradingsymbol,
+            side=side,
+            quantity=quantity,
+            order_type=leg.order_type,
+            price=leg.price if leg.order_type.needs_price else None,
+            trigger_price=leg.trigger_price,
+            product=product,
+            reference_price=leg.price
+            or known
+            or self._store.positions.last_price(alert.exchange, leg.tradingsymbol),
+        )
+
+    def _held(self, alert: Alert, leg: Leg) -> tuple[Side, int, Product] | None:
+        """Return what closes the position beyond the exits already under way."""
+        exits = [
+            order
+            for order in self._store.orders.in_status(*OPEN)
+            if order.intent is Intent.EXIT and is_of(order, alert, {leg.tradingsymbol})
+        ]
+        positions = self._store.positions.get(
+            alert.strategy, alert.exchange, leg.tradingsymbol
+        )
+        # The leg's own product first, should the strategy hold several.
+        for position in sorted(positions, key=lambda p: p.product is not leg.product):
+            closing = sum(
+                order.side.sign * order.leaves_quantity
+                for order in exits
+                if order.product is position.product
+            )
+            left = position.quantity + closing
+            if left and (left > 0) == (position.quantity > 0):
+                side = Side.SELL if left > 0 else Side.BUY
+                return side, abs(left), position.product
+        return None
+
+
+def is_of(order: Order, alert: Alert, tradingsymbols: set[str]) -> bool:
+    """Return whether the order is of the alert's strategy, in these instruments."""
+    return (
+        order.strategy == alert.strategy
+        and order.exchange is alert.exchange
+        and order.tradingsymbol in tradingsymbols
+    )
