@@ -111,6 +111,10 @@ class ShoonyaBroker:
         return "shoonya"
 
     @property
+    def account(self) -> ShoonyaAccount:
+        return self._account
+
+    @property
     def session(self) -> Session:
         return self._session
 
@@ -213,6 +217,27 @@ class ShoonyaBroker:
             tick_size=scrip.tick_size,
             freeze_quantity=self._freeze(exchange, tradingsymbol, scrip),
         )
+
+    def log_out(self) -> bool:
+        """
+        End the session; return whether there was one.
+
+        Raises:
+            BrokerUnavailable: It may still live.
+        """
+        token = self._session.token()
+        fields = {"uid": self._account.user_id}
+        try:
+            self._transport.post("Logout", fields, token=token)
+        except SessionExpired:
+            self._session.forget()
+            return False
+        except NotOk as e:
+            raise BrokerUnavailable(f"the broker refused to log out: {e.emsg}") from e
+        except OutcomeUnknown as e:
+            raise BrokerUnavailable(e.message, hint=e.hint) from e
+        self._session.forget()
+        return True
 
     def close(self) -> None:
         self._feed.close()

@@ -21,12 +21,18 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 from shoonya_platform.brokers.shoonya_account import ShoonyaAccount
 from shoonya_platform.brokers.shoonya_http import NotOk, Transport
 from shoonya_platform.clock import Clock
-from shoonya_platform.errors import BrokerUnavailable, ConfigError, OutcomeUnknown
+from shoonya_platform.errors import (
+    BrokerRejected,
+    BrokerUnavailable,
+    ConfigError,
+    OutcomeUnknown,
+)
 
 #: Nobody logs in again this soon after a refusal.
 REFUSED_SECONDS = 300.0
@@ -44,6 +50,7 @@ class _Record:
     token: str | None = field(default=None, repr=False)
     user_id: str = ""
     logins: tuple[float, ...] = ()
+    ends_at: float | None = None
     refusal: str = ""
     refused_until: float = 0.0
 
@@ -64,7 +71,8 @@ class Session:
         self._clock = clock
         self._path = account.folder / "session.json"
         self._token: str | None = None
-        self._dead: str | None = None
+        #: Tokens that the broker does not take any more.
+        self._dead: set[str] = set()
 
     @property
     def current(self) -> str | None:
@@ -90,9 +98,62 @@ class Session:
         Raises:
             BrokerUnavailable: There is none to be had now.
         """
-        self._dead = dead
+        self._dead.add(dead)
         self._token = None
         return self.token()
+
+    def lifetime(self) -> tuple[datetime | None, datetime | None]:
+        """Return when the session began and when it ends, as far as is known."""
+        record = self._read()
+        return (
+            _moment(record.logins[-1] if record.logins else None),
+            _moment(record.ends_at),
+        )
+
+    def exchange(self, code: str, secret: str) -> tuple[str, datetime | None]:
+        """
+        Turn the code of a login with a browser into a token, and take it.
+
+        Returns:
+            The token, and when it ends at the latest.
+
+        Raises:
+            BrokerRejected: The code or the secret is wrong.
+            BrokerUnavailable: There was no usable answer.
+        """
+        account = self._account
+        fields = {
+            "code": code,
+            "checksum": sha256(f"{account.vendor_code}{secret}{code}"),
+            "uid": account.user_id,
+        }
+        try:
+            answer = self._transport.post("GenAcsTok", fields, token=None)
+        except NotOk as e:
+            raise BrokerRejected(f"the broker refused the code: {e.emsg}") from e
+        except OutcomeUnknown as e:
+            raise BrokerUnavailable(f"could not log in: {e.message}") from e
+        token = answer.get("access_token") if isinstance(answer, dict) else None
+        if not isinstance(answer, dict) or not isinstance(token, str) or not token:
+            raise BrokerUnavailable("could not log in: the answer has no token")
+        now = self._clock.now().timestamp()
+        seconds = str(answer.get("expires_in") or "")
+        ends_at = now + int(seconds) if seconds.isdigit() else None
+        with self._locked():
+            self._write(
+                _Record(
+                    token=token,
+                    user_id=account.user_id,
+                    logins=(now,),
+                    ends_at=ends_at,
+                )
+            )
+        self._token = token
+        return token, _moment(ends_at)
+
+    def keep(self, path: Path, token: str) -> None:
+        """Write the token as a credential's file that only its owner reads."""
+        write_private(path, token + "\n")
 
     def log_in(self) -> None:
         """Log in by QuickAuth now, in spite of refusals before."""
@@ -102,7 +163,7 @@ class Session:
     def forget(self) -> None:
         """Let all processes know of no session."""
         with self._locked():
-            self._write(replace(self._read(), token=None))
+            self._write(replace(self._read(), token=None, ends_at=None))
         self._token = None
 
     def _fetch(self) -> str:
@@ -110,20 +171,22 @@ class Session:
             return self._browser_token()
         with self._locked():
             record = self._read()
-            if record.token is not None and record.token != self._dead:
+            if record.token is not None and record.token not in self._dead:
                 return record.token
             self._raise_if_too_often(record)
             return self._quick_auth(record)
 
     def _browser_token(self) -> str:
-        token = self._account.secret("broker_access_token")
-        if token is None:
+        # The record is where a log-in reaches services that run: what systemd hands
+        # over is a copy of the moment at which they began.
+        found = [self._read().token, self._account.secret("broker_access_token")]
+        tokens = [token for token in found if token is not None]
+        if not tokens:
             raise BrokerUnavailable("not logged in at the broker", hint=_LOGIN_HINT)
-        if token == self._dead:
-            raise BrokerUnavailable(
-                "the session at the broker has ended", hint=_LOGIN_HINT
-            )
-        return token
+        for token in tokens:
+            if token not in self._dead:
+                return token
+        raise BrokerUnavailable("the session at the broker has ended", hint=_LOGIN_HINT)
 
     def _raise_if_too_often(self, record: _Record) -> None:
         now = self._clock.now().timestamp()
@@ -251,6 +314,10 @@ class Session:
             f"{error.strerror}",
             hint="check the owner and mode of the directory",
         )
+
+
+def _moment(seconds: float | None) -> datetime | None:
+    return None if seconds is None else datetime.fromtimestamp(seconds, UTC)
 
 
 def write_private(path: Path, text: str) -> None:

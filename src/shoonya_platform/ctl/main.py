@@ -29,6 +29,8 @@ VERBS = {
     "order": ("order", "List, show and cancel orders."),
     "risk": ("risk", "Show the risk figures; halt, reduce or resume trading."),
     "paper": ("paper", "Set prices and faults of the paper broker."),
+    "broker": ("broker", "Log in at the broker, or see how the session is."),
+    "simulate": ("simulate", "Run a broker's server on this machine, for trying."),
     "config": ("config", "Show, check or make the configuration."),
     "install-units": ("install_units", "Install the systemd units."),
     "uninstall-units": ("uninstall_units", "Remove the systemd units."),
