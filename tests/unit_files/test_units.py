@@ -3,6 +3,7 @@
 import re
 import shutil
 import subprocess
+from pathlib import Path
 
 import pytest
 
@@ -94,6 +95,25 @@ def test_exposure_is_at_its_floor(component, tmp_path):
     )
 
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_table_of_exposure_in_the_guide_is_the_one_that_is_measured():
+    root = Path(__file__).parents[2]
+    guide = (root / "docs" / "security.md").read_text()
+    version = subprocess.run(
+        ["systemd-analyze", "--version"], capture_output=True, text=True, check=True
+    ).stdout.split()[1]
+    if version != "252":
+        pytest.skip("the table was made with systemd 252, others count otherwise")
+
+    printed = subprocess.run(
+        [root / "scripts" / "security-scores"],
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+
+    assert printed in guide
 
 
 def test_every_drop_in_belongs_to_one_of_the_eight():
