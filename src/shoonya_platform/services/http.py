@@ -13,10 +13,14 @@ from typing import Any
 import uvicorn
 
 from shoonya_platform.errors import ConfigError, StoreBusy
+from shoonya_platform.services.kept import KeptSockets
 from shoonya_platform.services.runtime import Parts, StoreService
 
 #: How often the loop that serves says that it is alive.
 TICK_SECONDS = 1.0
+
+#: Once nobody new is let in, those that are in have this long to say what they want.
+LINGER_SECONDS = 0.2
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +39,13 @@ class _Server(uvicorn.Server):
         # The service's own handlers stay: they tell systemd before they stop.
         yield
 
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        # Who connected just now has not sent its request yet, and would be cut off.
+        for server in self.servers:
+            server.close()
+        await asyncio.sleep(LINGER_SECONDS)
+        await super().shutdown(sockets)
+
 
 class HttpService(StoreService):
     """
@@ -49,6 +60,7 @@ class HttpService(StoreService):
     ) -> None:
         super().__init__(name)
         self._build = build
+        self._kept = KeptSockets(self.notifier)
 
     def run(self) -> None:
         with ThreadPoolExecutor(1, "store") as executor:
@@ -68,20 +80,17 @@ class HttpService(StoreService):
             asyncio.run(self._serve(server, listener, site, executor))
 
     def _listen(self, site: Site) -> socket.socket:
-        family = socket.AF_INET6 if ":" in site.host else socket.AF_INET
-        listener = socket.socket(family, socket.SOCK_STREAM)
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            listener.bind((site.host, site.port))
+            return self._kept.listen(site.host, site.port, self._tell_mismatch)
         except OSError as e:
-            listener.close()
             raise ConfigError(
                 f"cannot listen on {site.host}:{site.port}: {e.strerror}",
                 hint="see who does: ss -ltnp; or choose another port in the "
                 "configuration",
             ) from e
-        listener.listen(1024)
-        return listener
+
+    def _tell_mismatch(self, sentence: str) -> None:
+        self.logger.warning("%s", sentence, extra={"event": "socket_mismatch"})
 
     async def _serve(
         self,

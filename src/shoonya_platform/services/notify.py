@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 import socket
+from array import array
 from collections.abc import MutableMapping
 
 
@@ -45,3 +46,15 @@ class Notifier:
         if self._socket is not None:
             with contextlib.suppress(OSError):
                 self._socket.sendto("\n".join(states).encode(), self._address)
+
+    def keep(self, name: str, listener: socket.socket) -> None:
+        """Have systemd keep a socket for the next run, where the unit allows it."""
+        if self._socket is not None:
+            rights = array("i", [listener.fileno()]).tobytes()
+            with contextlib.suppress(OSError):
+                self._socket.sendmsg(
+                    [f"FDSTORE=1\nFDNAME={name}".encode()],
+                    [(socket.SOL_SOCKET, socket.SCM_RIGHTS, rights)],
+                    0,
+                    self._address,
+                )
