@@ -15,6 +15,7 @@ from decimal import Decimal
 from typing import Protocol
 
 from shoonya_platform.clock import Clock
+from shoonya_platform.domain.book import Book
 from shoonya_platform.domain.calendar import MarketCalendar
 from shoonya_platform.domain.days import INDIA
 from shoonya_platform.domain.denials import Denial, DenialCode
@@ -28,7 +29,6 @@ from shoonya_platform.domain.orders import (
 )
 from shoonya_platform.domain.positions import shrinks
 from shoonya_platform.domain.trading import TradingState
-from shoonya_platform.execution.guard_book import GuardBook
 from shoonya_platform.execution.protection import protect
 from shoonya_platform.logging import get_component_logger
 from shoonya_platform.store.base import OrderStore
@@ -85,7 +85,7 @@ class ExecutionGuard:
         self._passed = 0
         self._denied = 0
         self._state = TradingState.ACTIVE
-        self._book = GuardBook((), ())
+        self._book = Book((), ())
         self._logger = get_component_logger("execution_guard")
 
     def begin(self) -> None:
@@ -138,8 +138,8 @@ class ExecutionGuard:
             or self._conflict(order)
         )
 
-    def _read_book(self) -> GuardBook:
-        return GuardBook(
+    def _read_book(self) -> Book:
+        return Book(
             self._store.positions.open(),
             self._store.orders.in_status(*sorted(_PASSED)),
         )

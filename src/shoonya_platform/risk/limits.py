@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections import defaultdict
+from collections.abc import Set
 from dataclasses import dataclass, field
 from decimal import Decimal
 
+from shoonya_platform.domain.book import Book, Instrument
 from shoonya_platform.domain.denials import Denial, DenialCode
 from shoonya_platform.domain.orders import Intent, Order
 from shoonya_platform.domain.positions import ZERO, Position, shrinks
@@ -45,7 +47,12 @@ class RiskLimits:
 
 @dataclass(slots=True, kw_only=True)
 class RiskBook:
-    """What is held and on its way, as the rules see it."""
+    """
+    What is held and on its way, as the rules see it.
+
+    Sums are made once and kept up to date with what passes: summing anew for each
+    order would make a flood of orders cost its square.
+    """
 
     positions: list[Position]
     working: list[Order] = field(default_factory=list)
@@ -53,36 +60,61 @@ class RiskBook:
     best_pnl: Decimal = ZERO  #: the day's highest so far
     orders_today: int = 0  #: made today and let pass
     losing_days: int = 0  #: in a row, up to yesterday
+    #: Realised today plus unrealised, in rupees.
+    daily_pnl: Decimal = field(init=False)
+    #: Gross rupees of all positions and of the entries on their way.
+    exposure: Decimal = field(init=False, default=ZERO)
+    _book: Book = field(init=False)
+    _by_symbol: dict[Instrument, Decimal] = field(init=False)
+    _by_strategy: dict[str, Decimal] = field(init=False)
+    _instruments: set[Instrument] = field(init=False)
 
-    @property
-    def daily_pnl(self) -> Decimal:
-        """Realised today plus unrealised, in rupees."""
-        return self.realised_today + sum(
-            (position.unrealised_pnl for position in self.positions), ZERO
-        )
+    def __post_init__(self) -> None:
+        unrealised = (position.unrealised_pnl for position in self.positions)
+        self.daily_pnl = self.realised_today + sum(unrealised, ZERO)
+        self._book = Book(self.positions, self.working)
+        self._by_symbol = defaultdict(Decimal)
+        self._by_strategy = defaultdict(Decimal)
+        self._instruments = set()
+        for position in self.positions:
+            if position.quantity:
+                self._count(position, position.exposure)
+        for order in self.working:
+            self._count_entry(order)
 
-    @property
-    def exposure(self) -> Decimal:
-        """Gross rupees of all positions and of the entries on their way."""
-        return self.exposure_of(lambda _: True)
+    def add(self, order: Order) -> None:
+        """Take in an order that passed."""
+        self.orders_today += 1
+        self.working.append(order)
+        self._book.add(order)
+        self._count_entry(order)
 
-    def exposure_of(self, counts: Callable[[Position | Order], bool]) -> Decimal:
-        """Return the gross rupees of those positions and entries that count."""
-        held = (p.exposure for p in self.positions if counts(p))
-        coming = (leaves_value(order) for order in self._entries() if counts(order))
-        return sum(held, ZERO) + sum(coming, ZERO)
-
-    def instruments(self) -> set[tuple[str, str]]:
+    def instruments(self) -> Set[Instrument]:
         """Return what is held or being entered, as (exchange, tradingsymbol)."""
-        held: Iterable[Position | Order] = [
-            position for position in self.positions if position.quantity
-        ]
-        return {
-            (part.exchange, part.tradingsymbol) for part in [*held, *self._entries()]
-        }
+        return self._instruments
 
-    def _entries(self) -> list[Order]:
-        return [order for order in self.working if order.intent is not Intent.EXIT]
+    def symbol_exposure(self, order: Order) -> Decimal:
+        """Return the gross rupees in the order's instrument, over all strategies."""
+        return self._by_symbol.get((order.exchange, order.tradingsymbol), ZERO)
+
+    def strategy_exposure(self, order: Order) -> Decimal:
+        """Return the gross rupees of the order's strategy, over all instruments."""
+        return self._by_strategy.get(order.strategy, ZERO)
+
+    def shrinks(self, order: Order) -> bool:
+        """Return whether the order can only make its strategy's position smaller."""
+        return shrinks(order, self._book.positions(order), self._book.working(order))
+
+    def _count_entry(self, order: Order) -> None:
+        if order.intent is not Intent.EXIT:
+            self._count(order, leaves_value(order))
+
+    def _count(self, part: Position | Order, value: Decimal) -> None:
+        instrument = (part.exchange, part.tradingsymbol)
+        self.exposure += value
+        self._by_symbol[instrument] += value
+        self._by_strategy[part.strategy] += value
+        self._instruments.add(instrument)
 
 
 def leaves_value(order: Order) -> Decimal:
@@ -93,7 +125,7 @@ def leaves_value(order: Order) -> Decimal:
 
 def judge(order: Order, book: RiskBook, limits: RiskLimits) -> Denial | None:
     """Return why the order may not pass, or None.  What shrinks a position may."""
-    if shrinks(order, book.positions, book.working):
+    if book.shrinks(order):
         return None
     return (
         _day(book, limits)
@@ -139,25 +171,16 @@ def _value(order: Order, limits: RiskLimits) -> Denial | None:
 
 
 def _exposure(order: Order, book: RiskBook, limits: RiskLimits) -> Denial | None:
-    def is_same_symbol(part: Position | Order) -> bool:
-        return (part.exchange, part.tradingsymbol) == (
-            order.exchange,
-            order.tradingsymbol,
-        )
-
-    def is_same_strategy(part: Position | Order) -> bool:
-        return part.strategy == order.strategy
-
     value = leaves_value(order)
     for code, exposure, maximum in (
         (
             DenialCode.SYMBOL_EXPOSURE_EXCEEDS_MAXIMUM,
-            book.exposure_of(is_same_symbol),
+            book.symbol_exposure(order),
             limits.max_symbol_exposure,
         ),
         (
             DenialCode.STRATEGY_EXPOSURE_EXCEEDS_MAXIMUM,
-            book.exposure_of(is_same_strategy),
+            book.strategy_exposure(order),
             limits.max_strategy_exposure,
         ),
         (

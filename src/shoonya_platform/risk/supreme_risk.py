@@ -17,7 +17,7 @@ from shoonya_platform.domain.orders import (
     OrderStatus,
     OrderTrigger,
 )
-from shoonya_platform.domain.positions import ZERO, shrinks
+from shoonya_platform.domain.positions import ZERO
 from shoonya_platform.logging import get_component_logger
 from shoonya_platform.risk.day_watch import BreachRules, DayWatch, losing_days
 from shoonya_platform.risk.limits import (
@@ -108,16 +108,13 @@ class SupremeRiskManager:
             return
         self._passed += 1
         exposure = book.exposure
-        if shrinks(order, book.positions, book.working):
+        if book.shrinks(order):
             # The exposure may well be above the limit: this brings it down.
             text = f"shrinks the position, exposure {money(exposure)}"
         else:
             exposure += leaves_value(order)
             text = f"exposure {money(exposure)} <= {self._limits.max_exposure}"
-        book.orders_today += 1
-        book.working.append(
-            self._store.orders.record(order, OrderTrigger.RISK_PASSED, text=text)
-        )
+        book.add(self._store.orders.record(order, OrderTrigger.RISK_PASSED, text=text))
         self._logger.info(
             "Order %d risk passed: %s",
             order.order_id,

@@ -1,4 +1,4 @@
-"""What is held and on its way, as the guard sees it while it judges one batch."""
+"""What is held and on its way, by instrument, while a batch of orders is judged."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from collections.abc import Iterable, Sequence
 from shoonya_platform.domain.orders import Order
 from shoonya_platform.domain.positions import Position
 
-_Instrument = tuple[str, str]
+Instrument = tuple[str, str]  #: exchange and tradingsymbol
 
 
-class GuardBook:
+class Book:
     """
     Positions and orders by instrument.
 
@@ -20,8 +20,8 @@ class GuardBook:
     """
 
     def __init__(self, positions: Iterable[Position], working: Iterable[Order]) -> None:
-        self._positions: dict[_Instrument, list[Position]] = defaultdict(list)
-        self._working: dict[_Instrument, list[Order]] = defaultdict(list)
+        self._positions: dict[Instrument, list[Position]] = defaultdict(list)
+        self._working: dict[Instrument, list[Order]] = defaultdict(list)
         for position in positions:
             self._positions[position.exchange, position.tradingsymbol].append(position)
         for order in working:
