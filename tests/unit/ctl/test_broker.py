@@ -1,13 +1,12 @@
 """shoonyactl broker and simulate, over a simulator of the test's own."""
 
-import json
 import os
 import signal
 import subprocess
 import sys
-import urllib.request
 from collections.abc import Iterator
 
+import httpx
 import pytest
 
 from shoonya_platform.ctl.broker import read_code
@@ -135,8 +134,7 @@ def test_simulator_prints_settings_and_ends_with_a_signal(home):
     assert process.stderr is not None
     talk = process.stderr.readline()
     url = talk.split("listens on ")[1].split(",")[0]
-    with urllib.request.urlopen(f"{url}/_simulator/state", timeout=10) as answer:
-        assert json.load(answer)["logins"] == 0
+    assert httpx.get(f"{url}/_simulator/state").json()["logins"] == 0
 
     process.send_signal(signal.SIGTERM)
 

@@ -1,0 +1,193 @@
+"""Order messages and prices over the websocket, however it behaves."""
+
+from collections import Counter
+
+from shoonya_platform.brokers.base import ExecutionReport
+from shoonya_platform.brokers.shoonya_words import place_fields
+from shoonya_platform.domain.instruments import Exchange
+from shoonya_platform.domain.orders import OrderStatus, Side
+from shoonya_platform.testing.waiting import eventually
+from tests.contract.broker_worlds import LOT, SYMBOL, a_limit_order, an_order
+from tests.integration.brokers.conftest import only_quickauth
+
+
+def gather(broker, count: int) -> list[str]:
+    """Return the statuses of the next reports, once there are so many."""
+    found: list[str] = []
+
+    def enough():
+        found.extend(str(report.order.status) for report in broker.reports())
+        return len(found) >= count
+
+    eventually(enough, 15, message=f"{count} reports")
+    return found
+
+
+def listen(broker) -> None:
+    broker.order_book()
+    broker.reports()
+    eventually(lambda: broker.feed.is_up)
+    broker.reports()
+
+
+def test_reports_come_by_the_feed_without_a_question(simulator, broker):
+    listen(broker)
+    asked = dict(simulator.app.asked)
+
+    simulator.place_elsewhere(asked_of(simulator))
+
+    assert gather(broker, 2) == ["accepted", "filled"]
+    assert simulator.app.asked == asked
+
+
+def asked_of(simulator) -> dict[str, str]:
+    user_id = simulator.credentials.user_id
+    return place_fields(an_order(""), user_id, user_id)
+
+
+def test_doubled_message_is_told_once(simulator, broker):
+    listen(broker)
+    simulator.add_fault("double_report", count=4)
+
+    broker.place(an_order())
+
+    assert gather(broker, 2) == ["accepted", "filled"]
+    assert broker.reports() == []
+
+
+def test_messages_in_the_wrong_order_lose_no_fill(simulator, broker):
+    simulator.account.limit_fills(LOT)
+    listen(broker)
+    placed = broker.place(an_order(quantity=3 * LOT))
+    gather(broker, 3)
+    simulator.add_fault("swap_reports")
+    # The third fill is held back, until the next message has overtaken it.
+    simulator.account.step()
+    broker.place(a_limit_order("O-2", price="50"))
+    fills: list[ExecutionReport] = []
+
+    def all_there():
+        fills.extend(
+            report
+            for report in broker.reports()
+            if report.order.broker_order_id == placed and report.fill is not None
+        )
+        return fills
+
+    eventually(all_there)
+    assert [report.order.status for report in fills] == [OrderStatus.FILLED]
+
+
+def test_lost_feed_is_made_up_for_by_the_books(simulator, broker):
+    listen(broker)
+    resting = broker.place(a_limit_order(price="90"))
+    assert gather(broker, 1) == ["accepted"]
+
+    simulator.add_fault("drop_feed")
+    simulator.set_price(Exchange.NFO, SYMBOL, "90")
+
+    assert gather(broker, 1) == ["filled"]
+    eventually(lambda: broker.feed.is_up, 15)
+    assert broker.reports() == []
+    assert {trade.broker_order_id for trade in broker.trade_book()} == {resting}
+
+
+def test_what_happened_during_an_outage_is_told_once_it_is_over(simulator, broker):
+    listen(broker)
+    broker.place(a_limit_order("O-1", price="90"))
+    gather(broker, 1)
+
+    simulator.go_down()
+    simulator.set_price(Exchange.NFO, SYMBOL, "90")
+    simulator.place_elsewhere(asked_of(simulator))
+    simulator.start()
+    eventually(lambda: broker.feed.is_up, 15)
+
+    assert Counter(gather(broker, 3)) == {"filled": 2, "accepted": 1}
+
+
+def test_feed_that_stays_silent_is_given_up_and_the_books_are_read(simulator, broker):
+    simulator.add_fault("silent_feed")
+    broker.order_book()
+    broker.reports()
+    assert not broker.feed.is_up
+
+    broker.place(an_order())
+
+    assert gather(broker, 2) == ["accepted", "filled"]
+    eventually(lambda: broker.feed.is_up, 15)
+
+
+def test_refused_feed_is_not_knocked_at_again_with_the_same_token(simulator, broker):
+    simulator.add_fault("refuse_feed", count=100)
+    broker.order_book()
+    broker.reports()
+    eventually(lambda: broker.feed.refused_token is not None)
+
+    broker.place(an_order())
+
+    assert gather(broker, 2) == ["accepted", "filled"]
+    assert simulator.faults.waiting()[0].count == 99
+
+
+@only_quickauth
+def test_feed_takes_the_new_session_after_a_log_in(simulator, broker):
+    listen(broker)
+    simulator.expire_session()
+    eventually(lambda: not broker.feed.is_up)
+
+    broker.place(an_order())
+
+    assert gather(broker, 2) == ["accepted", "filled"]
+    eventually(lambda: broker.feed.is_up, 15)
+    assert simulator.access.logins == 2
+
+
+def test_prices_come_by_the_feed_once_they_were_asked_for(simulator, broker):
+    listen(broker)
+    assert broker.last_price(Exchange.NFO, SYMBOL) == 100
+    eventually(lambda: simulator.hub.connections()[0].scrips)
+    simulator.set_price(Exchange.NFO, SYMBOL, "101.5")
+    eventually(lambda: broker.last_price(Exchange.NFO, SYMBOL) == 101.5)
+    asked = simulator.app.asked["GetQuotes"]
+
+    for _ in range(5):
+        assert broker.last_price(Exchange.NFO, SYMBOL) == 101.5
+
+    assert simulator.app.asked["GetQuotes"] == asked
+
+
+def test_prices_are_subscribed_again_after_a_reconnection(simulator, broker):
+    listen(broker)
+    broker.last_price(Exchange.NFO, SYMBOL)
+    eventually(lambda: simulator.hub.connections()[0].scrips)
+
+    simulator.hub.close_all()
+    eventually(lambda: not broker.feed.is_up)
+    eventually(lambda: broker.feed.is_up, 15)
+
+    eventually(
+        lambda: any(connection.scrips for connection in simulator.hub.connections())
+    )
+
+
+def test_close_ends_the_feed(simulator, broker):
+    listen(broker)
+
+    broker.close()
+
+    eventually(lambda: simulator.hub.connections() == [])
+
+
+def test_partial_fills_and_the_cancel_after_them_are_told(simulator, broker):
+    simulator.account.limit_fills(LOT)
+    listen(broker)
+
+    placed = broker.place(an_order(side=Side.SELL, quantity=4 * LOT))
+    gathered = gather(broker, 3)
+    broker.cancel(placed)
+
+    assert gathered == ["accepted", "partially_filled", "partially_filled"]
+    assert gather(broker, 1) == ["canceled"]
+    (order,) = broker.order_book()
+    assert (order.status, order.filled_quantity) == (OrderStatus.CANCELED, 2 * LOT)

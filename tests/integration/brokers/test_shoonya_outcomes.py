@@ -1,0 +1,318 @@
+"""What an answer proves: of each fault, the error raised and what was placed."""
+
+import logging
+from dataclasses import replace
+
+import pytest
+
+from shoonya_platform.domain.instruments import Exchange, Product
+from shoonya_platform.domain.orders import OrderStatus
+from shoonya_platform.errors import (
+    BrokerRejected,
+    BrokerUnavailable,
+    OutcomeUnknown,
+)
+from shoonya_platform.testing.waiting import eventually
+from tests.contract.broker_worlds import a_limit_order, an_order, in_book, named
+from tests.integration.brokers.conftest import only_oauth, only_quickauth
+
+
+@pytest.mark.parametrize(
+    ("fault", "is_placed"),
+    [
+        ("accept_then_timeout", True),
+        ("lose_request", False),
+        ("broken_reply", True),
+        ("disconnect", False),
+        ("bad_gateway", False),
+        ("bad_gateway_after", True),
+        ("server_timeout", True),
+    ],
+)
+def test_place_without_a_readable_answer_is_an_unknown_outcome_and_sent_once(
+    simulator, broker, fault, is_placed
+):
+    broker.order_book()
+    simulator.add_fault(fault)
+
+    with pytest.raises(OutcomeUnknown):
+        broker.place(an_order("O-1"))
+
+    assert len(named(broker, "O-1")) == int(is_placed)
+    assert simulator.app.asked["PlaceOrder"] == 1
+
+
+def test_answer_slower_than_the_time_out_is_an_unknown_outcome(simulator, broker):
+    simulator.add_fault("slow", seconds=1.5)
+
+    with pytest.raises(OutcomeUnknown):
+        broker.place(an_order("O-1"))
+
+    assert len(named(broker, "O-1")) == 1
+
+
+def test_slow_answer_within_the_time_out_is_an_answer(simulator, broker):
+    simulator.add_fault("slow", seconds=0.3)
+
+    assert in_book(broker, broker.place(an_order())).status is OrderStatus.FILLED
+
+
+def test_refused_place_is_rejected_with_the_brokers_words(simulator, broker):
+    simulator.add_fault("refuse")
+
+    with pytest.raises(BrokerRejected, match="refused on demand"):
+        broker.place(an_order())
+
+    assert broker.order_book() == []
+
+
+def test_nobody_there_is_proven_unsent(simulator, broker):
+    broker.order_book()
+    simulator.go_down()
+
+    with pytest.raises(BrokerUnavailable):
+        broker.place(an_order())
+
+    simulator.start()
+    assert broker.order_book() == []
+    assert simulator.access.logins == 1
+
+
+@pytest.mark.parametrize(
+    "fault", ["accept_then_timeout", "broken_reply", "bad_gateway", "server_timeout"]
+)
+def test_failed_reading_is_unavailable_and_never_looks_empty(simulator, broker, fault):
+    broker.place(an_order())
+    for route in ("OrderBook", "TradeBook", "PositionBook", "Limits"):
+        simulator.add_fault(fault, on=route)
+
+    for reading in (
+        broker.order_book,
+        broker.trade_book,
+        broker.positions,
+        broker.limits,
+    ):
+        with pytest.raises(BrokerUnavailable):
+            reading()
+
+
+def test_order_the_rms_rejects_was_accepted_before(simulator, broker):
+    broker.order_book()
+    simulator.add_fault("reject")
+
+    placed = broker.place(an_order())
+
+    order = in_book(broker, placed)
+    assert order.status is OrderStatus.REJECTED
+    assert "Margin Shortfall" in order.reason
+    assert eventually(broker.reports)[-1].order == order
+
+
+@pytest.mark.parametrize(
+    ("rules", "order", "reason"),
+    [
+        ({"market_orders": False}, an_order(), "not allowed through API"),
+        ({"is_open": False}, a_limit_order(), "closed"),
+    ],
+    ids=["market-order", "closed-market"],
+)
+def test_rules_of_the_exchange_reject_after_the_acceptance(
+    simulator, broker, rules, order, reason
+):
+    simulator.set_rules(**rules)
+
+    found = in_book(broker, broker.place(order))
+
+    assert found.status is OrderStatus.REJECTED
+    assert reason in found.reason
+
+
+def test_symbol_with_an_ampersand_goes_there_and_back(simulator, broker):
+    simulator.set_price(Exchange.NSE, "M&M-EQ", "3000")
+    order = a_limit_order(
+        tradingsymbol="M&M-EQ", quantity=1, product=Product.CNC, price="3000"
+    )
+
+    placed = broker.place(replace(order, exchange=Exchange.NSE))
+
+    found = in_book(broker, placed)
+    assert (found.tradingsymbol, found.product) == ("M&M-EQ", Product.CNC)
+    assert found.status is OrderStatus.FILLED
+    assert broker.positions()[0].tradingsymbol == "M&M-EQ"
+    assert broker.last_price(Exchange.NSE, "M&M-EQ") == 3000
+
+
+# -- the session ---------------------------------------------------------------
+
+
+@only_quickauth
+def test_place_with_a_dead_session_is_sent_again_once_after_a_log_in(simulator, broker):
+    broker.order_book()
+    simulator.add_fault("expire_session", on="PlaceOrder")
+
+    placed = broker.place(an_order("O-1"))
+
+    assert [order.broker_order_id for order in named(broker, "O-1")] == [placed]
+    assert simulator.access.logins == 2
+    assert simulator.app.asked["PlaceOrder"] == 2
+
+
+@only_quickauth
+def test_session_that_dies_again_at_once_ends_the_call_without_a_loop(
+    simulator, broker
+):
+    broker.order_book()
+    simulator.add_fault("expire_session", count=2, on="PlaceOrder")
+
+    with pytest.raises(BrokerUnavailable, match="new session"):
+        broker.place(an_order("O-1"))
+
+    assert simulator.app.asked["PlaceOrder"] == 2
+    assert named(broker, "O-1") == []
+
+
+@only_quickauth
+def test_session_ended_over_and_over_is_not_fought_for(simulator, broker):
+    for _ in range(3):
+        broker.order_book()
+        simulator.expire_session()
+
+    for _ in range(3):
+        with pytest.raises(BrokerUnavailable, match="was ended"):
+            broker.order_book()
+
+    assert simulator.access.logins == 3
+
+
+@only_quickauth
+def test_processes_of_an_account_share_one_session(simulator, open_broker):
+    first, second = open_broker(), open_broker()
+    first.order_book()
+    second.order_book()
+    assert simulator.access.logins == 1
+
+    simulator.expire_session()
+    second.order_book()
+    first.order_book()
+
+    assert simulator.access.logins == 2
+
+
+@only_quickauth
+def test_refused_log_in_is_tried_by_no_process_again(simulator, open_broker):
+    wrong = {
+        **simulator.platform_secrets(),
+        "broker_password": "not the password",
+    }
+    for broker in (open_broker(secret=wrong.get), open_broker(secret=wrong.get)):
+        for _ in range(3):
+            with pytest.raises(BrokerUnavailable, match="Wrong Password"):
+                broker.order_book()
+
+    assert simulator.app.asked == {"QuickAuth": 1}
+
+
+@only_oauth
+def test_dead_token_is_asked_with_once_and_waits_for_the_user(
+    simulator, open_broker, tmp_path
+):
+    token = {"broker_access_token": "the token of yesterday"}
+    broker = open_broker(secret=token.get)
+    for _ in range(3):
+        with pytest.raises(BrokerUnavailable) as error:
+            broker.place(an_order("O-1"))
+    assert error.value.hint is not None
+    assert "shoonyactl broker login" in error.value.hint
+    assert simulator.app.asked["PlaceOrder"] == 1
+
+    secret = simulator.credentials.api_secret
+    open_broker().session.exchange(simulator.access.authorize(), secret)
+
+    broker.place(an_order("O-1"))
+    assert len(named(broker, "O-1")) == 1
+
+
+def test_outage_is_no_reason_for_a_log_in(simulator, broker):
+    broker.order_book()
+    logins = simulator.access.logins
+    simulator.go_down()
+    with pytest.raises(BrokerUnavailable):
+        broker.order_book()
+    simulator.start()
+
+    broker.order_book()
+
+    assert simulator.access.logins == logins
+
+
+# -- circuit, limits, secrets --------------------------------------------------
+
+
+def test_circuit_opens_after_failures_and_says_when_it_tries_again(simulator, broker):
+    broker.order_book()
+    simulator.add_fault("bad_gateway", count=5, on="OrderBook")
+    for _ in range(5):
+        with pytest.raises(BrokerUnavailable):
+            broker.order_book()
+    asked = simulator.app.asked["OrderBook"]
+
+    with pytest.raises(BrokerUnavailable, match=r"5 times.*again at \d\d:\d\d:\d\d"):
+        broker.order_book()
+    with pytest.raises(BrokerUnavailable, match="trying again"):
+        broker.place(an_order())
+
+    assert simulator.app.asked["OrderBook"] == asked
+    assert "PlaceOrder" not in simulator.app.asked
+
+
+def test_orders_keep_to_the_brokers_rate(simulator, open_broker):
+    simulator.set_rules(orders_per_second=9)
+    first = open_broker(orders_per_second=9, timeout_seconds=5.0)
+    second = open_broker(orders_per_second=9, timeout_seconds=5.0)
+
+    for n in range(12):
+        (first, second)[n % 2].place(an_order(f"O-{n}"))
+
+    assert len(first.order_book()) == 12
+
+
+def test_used_up_minute_is_unavailable_and_nothing_is_sent(simulator, open_broker):
+    broker = open_broker(requests_per_minute=12)
+    broker.session.token()
+    # A log-in is a request too.
+    for _ in range(10 - simulator.app.asked.get("QuickAuth", 0)):
+        broker.limits()
+    with pytest.raises(BrokerUnavailable, match="rate limit"):
+        broker.limits()
+    asked = simulator.app.asked["Limits"]
+
+    # Reading has left room for orders, and orders leave some for cancels.
+    placed = broker.place(a_limit_order())
+    with pytest.raises(BrokerUnavailable, match="rate limit"):
+        broker.limits()
+    broker.cancel(placed)
+
+    assert simulator.app.asked["Limits"] == asked
+
+
+def test_no_secret_is_in_a_log_a_repr_or_an_error(simulator, broker, caplog):
+    caplog.set_level(logging.DEBUG)
+    errors: list[BaseException | None] = []
+    broker.reports()
+    eventually(lambda: broker.feed.is_up)
+    token = broker.session.token()
+    simulator.add_fault("bad_gateway")
+    simulator.add_fault("refuse")
+    simulator.add_fault("lose_request")
+    for _ in range(3):
+        try:
+            broker.place(an_order())
+        except (BrokerRejected, OutcomeUnknown) as e:
+            errors += [e, e.__cause__]
+    secrets = [token, *simulator.platform_secrets().values()]
+
+    shown = caplog.text + "".join(f"{e!r}{e}" for e in errors)
+    shown += repr(broker.account) + repr(vars(broker.session)["_account"])
+
+    assert len(errors) == 6
+    assert [secret for secret in secrets if secret in shown] == []
