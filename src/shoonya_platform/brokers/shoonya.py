@@ -44,8 +44,10 @@ from shoonya_platform.errors import BrokerRejected, BrokerUnavailable, OutcomeUn
 POLL_SECONDS = 3.0
 #: How long the first `reports` waits for the feed.
 _FEED_SECONDS = 3.0
-#: A price out of GetQuotes serves this long.
+#: A price out of GetQuotes serves this long; longer where the feed should tell it and
+#: cannot, as asking for each position every second would use up the rate limit.
 _PRICE_SECONDS = 1.0
+_FEED_PRICE_SECONDS = 15.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -196,7 +198,8 @@ class ShoonyaBroker:
         if told is not None:
             return told
         at, quote = self._quotes.get(key, (float("-inf"), None))
-        if quote is None or self._clock.monotonic() - at > _PRICE_SECONDS:
+        longest = _FEED_PRICE_SECONDS if self._feed.has_begun else _PRICE_SECONDS
+        if quote is None or self._clock.monotonic() - at > longest:
             quote = self._quote(exchange, token)
             self._quotes[key] = (self._clock.monotonic(), quote)
         return quote.last_price

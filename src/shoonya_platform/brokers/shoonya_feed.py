@@ -79,6 +79,10 @@ class Feed:
         return self._up.is_set()
 
     @property
+    def has_begun(self) -> bool:
+        return self._thread is not None
+
+    @property
     def local_port(self) -> int | None:
         socket = self._socket
         return None if socket is None else int(socket.local_address[1])
