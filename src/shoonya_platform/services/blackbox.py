@@ -22,7 +22,7 @@ from pathlib import Path
 HEADER_BYTES = 1024
 
 #: More of the threads is of no use to anybody.
-STACK_CHARS = 6000
+STACK_CHARS = 16_000
 
 _FRAME = re.compile(
     r'  File ".*?/shoonya_platform/(?P<file>[\w/]+\.py)", '
@@ -32,7 +32,6 @@ _FRAME = re.compile(
 _DEEDS = {
     "brokers": "speaking with the broker",
     "store": "using the order store",
-    "logging": "writing its log",
 }
 
 
@@ -114,33 +113,36 @@ def deed(stack: str) -> str:
     """
     Say what the program was doing, from where its threads stood.
 
-    A thread in the middle of broker or store tells more than one that waits.
+    Broker and store tell more than a loop that waits, whichever thread is in them;
+    other threads than the main one have nothing to tell: they wait all their life.
     """
-    waiting = ""
-    for frames in _threads(stack):
+    told = ""
+    for is_main, frames in _threads(stack):
         file, line, name = frames[0]
         part = file.partition("/")[0]
         where = f"{file}:{line}"
-        if file == "store/doorbell.py":
-            waiting = waiting or f"waiting for work ({where})"
-        elif part in _DEEDS:
+        if part in _DEEDS and file != "store/doorbell.py":
             # The outermost call into that part is what was asked of it.
             for each in frames:
                 if each[0].partition("/")[0] != part:
                     break
                 name = each[2]
             return f"{_DEEDS[part]}: {name} ({where})"
-        else:
-            waiting = waiting or f"in {name} ({where})"
-    return waiting
+        if is_main:
+            waits = file == "store/doorbell.py"
+            told = f"waiting for work ({where})" if waits else f"in {name} ({where})"
+    return told
 
 
-def _threads(stack: str) -> Iterator[list[tuple[str, int, str]]]:
+def _threads(stack: str) -> Iterator[tuple[bool, list[tuple[str, int, str]]]]:
     """Yield each thread's frames in our own code, innermost first."""
-    for text in re.split(r"^(?:Current thread|Thread) ", stack, flags=re.MULTILINE)[1:]:
+    pieces = re.split(r"^(?:Current thread|Thread) ", stack, flags=re.MULTILINE)[1:]
+    for number, text in enumerate(pieces, start=1):
         frames = [(m["file"], int(m["line"]), m["name"]) for m in _FRAME.finditer(text)]
         if frames:
-            yield frames
+            # The newest thread stands first, the main one last; the "current" one is
+            # just whichever the signal came to.
+            yield number == len(pieces), frames
 
 
 def _path(folder: Path) -> Path:

@@ -17,11 +17,12 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+from shoonya_platform.clock import SystemClock
 from shoonya_platform.config.loader import load
 from shoonya_platform.config.settings import COMPONENTS, Settings
 from shoonya_platform.errors import ShoonyaError
 from shoonya_platform.services.child import ServiceStatus
-from shoonya_platform.services.crashes import UNIT_STATE_DIR
+from shoonya_platform.services.crashes import UNIT_STATE_DIR, CrashHistory
 from shoonya_platform.services.incidents import Incidents
 from shoonya_platform.services.telling import headline, tell
 from shoonya_platform.services.why import Explanation, explain
@@ -50,7 +51,7 @@ def main() -> int:
             # Two handlers at once would tell the same death twice.
             fcntl.flock(lock, fcntl.LOCK_EX)
             if name in COMPONENTS:
-                incidents.add(name, os.environ.get("MONITOR_INVOCATION_ID", ""))
+                note_monitored(incidents, name, os.environ, state_dir)
             settings = _settings()
             for service, invocation_id in incidents.take():
                 report(incidents, settings, service, invocation_id, state_dir)
@@ -58,6 +59,33 @@ def main() -> int:
         sys.stderr.write(f"shoonya-failure: nobody could be told: {e}\n")
         return 1
     return 0
+
+
+def note_monitored(
+    incidents: Incidents, service: str, environ: Mapping[str, str], state_dir: Path
+) -> None:
+    """
+    Note the death that `OnFailure=` told of, where `ExecStopPost=` could not.
+
+    Whoever kills a unit with all its processes kills that one too.
+
+    Raises:
+        OSError: It cannot be noted.
+    """
+    invocation_id = environ.get("MONITOR_INVOCATION_ID", "")
+    boot_id = environ.get("SHOONYA_BOOT", "")
+    if not incidents.add(service, invocation_id) or not boot_id:
+        return
+    history = CrashHistory(state_dir, service, boot_id)
+    if any(each.invocation_id == invocation_id for each in history.read()):
+        return
+    told = {
+        "SERVICE_RESULT": environ.get("MONITOR_SERVICE_RESULT", ""),
+        "EXIT_CODE": environ.get("MONITOR_EXIT_CODE", ""),
+        "EXIT_STATUS": environ.get("MONITOR_EXIT_STATUS", ""),
+        "INVOCATION_ID": invocation_id,
+    }
+    history.note_end(told, SystemClock().now())
 
 
 def report(

@@ -215,6 +215,8 @@ def _next(
         return f"nothing by itself: {view.cause or 'it has failed'}"
     if view.state is ServiceStatus.STOPPED:
         return f"nothing: it is stopped; shoonyactl start {name}"
+    if view.state is ServiceStatus.STARTING:
+        return "it is being started again"
     return f"it is {view.state}"
 
 

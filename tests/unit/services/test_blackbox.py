@@ -57,8 +57,10 @@ BROKER = thread(
     'execution/command_service.py", line 99 in _send',
 )
 BELL = thread(
-    'store/doorbell.py", line 70 in wait', 'services/runtime.py", line 150 in run'
+    'store/doorbell.py", line 70 in wait',
+    'services/runtime.py", line 150 in run',
 )
+ARCHIVER = thread('logging/archiver.py", line 82 in _work', name="Current thread 0x2")
 SERVING = thread('services/http.py", line 70 in run', name="Current thread 0x2")
 STORE = thread('store/sqlite.py", line 5 in commit', 'store/sqlite.py", line 9 in beat')
 
@@ -68,9 +70,11 @@ STORE = thread('store/sqlite.py", line 5 in commit', 'store/sqlite.py", line 9 i
     [
         ("", ""),
         (BROKER, "speaking with the broker: place (brokers/paper_session.py:40)"),
+        (ARCHIVER + thread(), ""),
+        (ARCHIVER + BELL, "waiting for work (store/doorbell.py:70)"),
         (BELL, "waiting for work (store/doorbell.py:70)"),
         (SERVING, "in run (services/http.py:70)"),
-        (SERVING + STORE, "using the order store: beat (store/sqlite.py:5)"),
+        (STORE + SERVING, "using the order store: beat (store/sqlite.py:5)"),
         (thread().replace("shoonya", "other"), ""),
     ],
 )

@@ -8,6 +8,7 @@ import pytest
 
 from shoonya_platform.config.settings import Failure, Paths, Settings
 from shoonya_platform.services import failure, incidents, units
+from shoonya_platform.services.crashes import CrashHistory
 from shoonya_platform.services.incidents import Incidents
 
 ONE, TWO = "0" * 31 + "1", "0" * 31 + "2"
@@ -128,3 +129,28 @@ def test_catalog_explains_both_messages():
 
     ids = [failure.MESSAGE_RESTARTED, failure.MESSAGE_FAILED]
     assert heads == [f"-- {each}" for each in ids]
+
+
+MONITORED = {
+    "MONITOR_INVOCATION_ID": ONE,
+    "MONITOR_SERVICE_RESULT": "signal",
+    "MONITOR_EXIT_CODE": "killed",
+    "MONITOR_EXIT_STATUS": "KILL",
+    "SHOONYA_BOOT": "boot",
+}
+
+
+def test_death_that_left_no_note_is_taken_from_systemd(known, tmp_path):
+    failure.note_monitored(known, "dashboard", MONITORED, tmp_path)
+
+    (crash,) = CrashHistory(tmp_path, "dashboard", "boot").counting()
+    assert (crash.cause, crash.invocation_id) == ("killed by SIGKILL", ONE)
+    assert list(known.take()) == [("dashboard", ONE)]
+
+
+def test_death_that_was_noted_is_not_counted_twice(known, tmp_path):
+    history = CrashHistory(tmp_path, "dashboard", "boot")
+    for _ in range(2):
+        failure.note_monitored(known, "dashboard", MONITORED, tmp_path)
+
+    assert len(history.read()) == 1
