@@ -16,12 +16,13 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable
 from decimal import Decimal
-
-from websockets.exceptions import WebSocketException
-from websockets.sync.client import ClientConnection, connect
+from typing import TYPE_CHECKING
 
 from shoonya_platform.brokers.shoonya_account import ShoonyaAccount
 from shoonya_platform.brokers.shoonya_words import Row, price_of
+
+if TYPE_CHECKING:
+    from websockets.sync.client import ClientConnection
 
 #: Between two attempts, doubling from the first to the last, less some jitter.
 BACKOFF_SECONDS = (0.5, 30.0)
@@ -136,6 +137,9 @@ class Feed:
             self._thread.join(2 * self._account.timeout_seconds)
 
     def _run(self) -> None:
+        # Only one process of four listens; the others are spared its 8 MB.
+        from websockets.exceptions import WebSocketException
+
         pause, longest = BACKOFF_SECONDS
         while not self._stopping.is_set():
             token = self._token()
@@ -169,6 +173,8 @@ class Feed:
         )
 
     def _follow(self, token: str) -> None:
+        from websockets.sync.client import connect
+
         account = self._account
         with connect(
             account.websocket_url,

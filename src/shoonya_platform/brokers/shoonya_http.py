@@ -7,6 +7,10 @@ Noren over HTTP: raw `jData=` bodies, and what an answer proves.
     all else after the first byte may have left         OutcomeUnknown
 
 No message, and no error, has anything of the request in it.
+
+It is httpcore, the engine of httpx, without httpx: that would bring its command line
+along, and cost each of four processes 8 MB more.  It follows no redirect and asks no
+proxy of the environment, whose address would not be the registered one.
 """
 
 from __future__ import annotations
@@ -16,7 +20,7 @@ import re
 import urllib.parse
 from collections.abc import Mapping
 
-import httpx
+import httpcore
 
 from shoonya_platform.brokers.shoonya_limits import CircuitBreaker, Kind, RateLimiter
 from shoonya_platform.clock import Clock
@@ -27,11 +31,20 @@ _NO_DATA = re.compile(r"no\s+data", re.IGNORECASE)
 #: The front took the request, and does not know what became of it behind.
 _AMBIGUOUS = re.compile(r"server\s+timeout", re.IGNORECASE)
 _UNSENT = (
-    httpx.ConnectError,
-    httpx.ConnectTimeout,
-    httpx.PoolTimeout,
-    httpx.UnsupportedProtocol,
+    httpcore.ConnectError,
+    httpcore.ConnectTimeout,
+    httpcore.PoolTimeout,
+    httpcore.UnsupportedProtocol,
 )
+_NO_ANSWER = (
+    httpcore.NetworkError,
+    httpcore.TimeoutException,
+    httpcore.ProtocolError,
+    TimeoutError,
+    OSError,
+)
+#: The four steps that httpcore limits one by one.
+_STEPS = ("connect", "read", "write", "pool")
 #: A day's order book of thousands of orders is some megabytes.
 _MAX_BYTES = 64 << 20
 
@@ -78,7 +91,8 @@ class Transport:
         self._limiter = limiter
         self._breaker = breaker
         self._clock = clock
-        self._client: httpx.Client | None = None
+        self._timeouts = dict.fromkeys(_STEPS, timeout_seconds)
+        self._pool: httpcore.ConnectionPool | None = None
 
     def post(
         self,
@@ -127,9 +141,9 @@ class Transport:
         return content
 
     def close(self) -> None:
-        client, self._client = self._client, None
-        if client is not None:
-            client.close()
+        pool, self._pool = self._pool, None
+        if pool is not None:
+            pool.close()
 
     def _exchange(
         self, method: str, url: str, name: str, body: bytes, headers: Mapping[str, str]
@@ -141,7 +155,7 @@ class Transport:
             raise BrokerUnavailable(
                 f"the broker cannot be reached for {name}: {_words(e)}"
             ) from e
-        except (httpx.HTTPError, httpx.InvalidURL, TimeoutError) as e:
+        except _NO_ANSWER as e:
             self._breaker.failed("no answer")
             raise OutcomeUnknown(f"no answer to {name}: {_words(e)}") from e
         if answer[0] >= 500:
@@ -153,29 +167,31 @@ class Transport:
     def _send(
         self, method: str, url: str, body: bytes, headers: Mapping[str, str]
     ) -> tuple[int, bytes]:
-        client = self._open()
-        # httpx limits each step; an answer that trickles needs a limit of its own.
+        pool = self._open()
+        # An answer that trickles passes the limit of each step: it needs its own.
         until = self._clock.monotonic() + 2 * self._timeout_seconds
         content = bytearray()
-        with client.stream(method, url, content=body, headers=headers) as response:
-            for chunk in response.iter_bytes():
+        with pool.stream(
+            method,
+            url,
+            headers=list(headers.items()),
+            content=body,
+            extensions={"timeout": self._timeouts},
+        ) as response:
+            for chunk in response.iter_stream():
                 content += chunk
                 if self._clock.monotonic() > until or len(content) > _MAX_BYTES:
                     raise TimeoutError("the answer does not end")
-            return response.status_code, bytes(content)
+            return response.status, bytes(content)
 
-    def _open(self) -> httpx.Client:
-        if self._client is None:
-            self._client = httpx.Client(
-                timeout=self._timeout_seconds,
-                follow_redirects=False,
-                # A proxy out of the environment is not the registered address.
-                trust_env=False,
-                # Idle connections are given up before the other side does it: a
-                # request on one that is being closed is an unknown outcome.
-                limits=httpx.Limits(max_connections=4, keepalive_expiry=20.0),
+    def _open(self) -> httpcore.ConnectionPool:
+        if self._pool is None:
+            # Idle connections are given up before the other side does it: a request
+            # on one that is being closed is an unknown outcome.
+            self._pool = httpcore.ConnectionPool(
+                max_connections=4, keepalive_expiry=20.0
             )
-        return self._client
+        return self._pool
 
     def _judge(self, route: str, status: int, content: bytes) -> Answer:
         answer = _json(content)

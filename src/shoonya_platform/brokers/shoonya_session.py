@@ -184,6 +184,8 @@ class Session:
         if not tokens:
             raise BrokerUnavailable("not logged in at the broker", hint=_LOGIN_HINT)
         for token in tokens:
+            if not (token.isascii() and token.isprintable()):
+                raise BrokerUnavailable("the access token is damaged", hint=_LOGIN_HINT)
             if token not in self._dead:
                 return token
         raise BrokerUnavailable("the session at the broker has ended", hint=_LOGIN_HINT)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from decimal import Decimal
+from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 from shoonya_platform.brokers.base import Broker
@@ -61,6 +62,9 @@ def open_shoonya(
     try:
         # Its libraries take 10 MB in each process, which paper money need not pay.
         from shoonya_platform.brokers.shoonya import ShoonyaBroker
+
+        if find_spec("websockets") is None:
+            raise ModuleNotFoundError(name="websockets")
     except ModuleNotFoundError as e:
         raise ConfigError(
             f"the Shoonya broker needs the library '{e.name}'",

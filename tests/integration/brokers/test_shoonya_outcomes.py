@@ -316,3 +316,80 @@ def test_no_secret_is_in_a_log_a_repr_or_an_error(simulator, broker, caplog):
 
     assert len(errors) == 6
     assert [secret for secret in secrets if secret in shown] == []
+
+
+@only_oauth
+@pytest.mark.parametrize("token", ["two\nlines", "mün", "a\x00b"])
+def test_damaged_token_is_told_before_anything_is_sent(simulator, open_broker, token):
+    broker = open_broker(secret={"broker_access_token": token}.get)
+
+    with pytest.raises(BrokerUnavailable, match="damaged"):
+        broker.place(an_order())
+
+    assert simulator.app.asked == {}
+
+
+def test_answer_that_is_no_json_or_something_else_is_unknown(simulator, broker):
+    answers: list[object] = [[], {}, {"stat": "Ok"}]
+    for answer in answers:
+        simulator.app._changing["PlaceOrder"] = lambda _, answer=answer: answer
+
+        with pytest.raises(OutcomeUnknown):
+            broker.place(an_order())
+
+
+def test_rows_of_segments_we_do_not_trade_are_left_out(simulator, broker):
+    broker.place(an_order())
+    rows = simulator.orders()
+    foreign = {**rows[0], "norenordno": "1", "exch": "BCD"}
+    simulator.app._reading["OrderBook"] = lambda _: [foreign, *rows]
+
+    assert len(broker.order_book()) == 1
+
+
+def test_row_of_ours_that_cannot_be_read_is_no_empty_book(simulator, broker):
+    broker.place(an_order())
+    rows = simulator.orders()
+    del rows[0]["trantype"]
+    simulator.app._reading["OrderBook"] = lambda _: rows
+
+    with pytest.raises(BrokerUnavailable, match="cannot be read"):
+        broker.order_book()
+
+
+def test_doubled_trade_is_one(simulator, broker):
+    broker.place(an_order())
+    trades = simulator.account.trade_book()
+    simulator.app._reading["TradeBook"] = lambda _: [*trades, *trades]
+
+    assert len(broker.trade_book()) == 1
+
+
+def test_instrument_has_lot_and_tick_of_the_master_and_freeze_of_the_broker(
+    simulator, broker
+):
+    for _ in range(3):
+        found = broker.instrument(Exchange.NFO, "NIFTY27JAN26C25700")
+
+    assert (found.lot_size, str(found.tick_size)) == (65, "0.05")
+    assert found.freeze_quantity == 1800
+    assert simulator.app.asked["GetSecurityInfo"] == 1
+
+
+def test_price_of_what_is_not_in_the_master_is_searched_for(simulator, broker):
+    simulator.set_price(Exchange.NFO, "NIFTY27JAN26C25700", "100")
+    broker.last_price(Exchange.NFO, "NIFTY27JAN26C25700")
+    simulator.set_price(Exchange.NFO, "NIFTY28DEC27C30000", "7.5")
+
+    assert broker.last_price(Exchange.NFO, "NIFTY28DEC27C30000") == 7.5
+    assert simulator.app.asked["SearchScrip"] == 1
+
+
+def test_quote_has_the_band_of_the_day(broker):
+    quote = broker.quote(Exchange.NFO, "NIFTY27JAN26C25700")
+
+    assert (quote.last_price, quote.lower_circuit, quote.upper_circuit) == (
+        100,
+        90,
+        110,
+    )
