@@ -26,7 +26,7 @@ def write(tmp_path):
 def test_user_id_is_needed_for_shoonya_only(write):
     write("", broker="paper")
 
-    with pytest.raises(ConfigError, match="shoonya.user_id"):
+    with pytest.raises(ConfigError, match=r"shoonya\.user_id"):
         write("")
 
 
@@ -86,4 +86,5 @@ def test_account_shows_no_secret(write, tmp_path):
     account = shoonya_account(write('user_id = "U1"'))
     assert account.secret("broker_access_token") == "a secret token"
 
-    assert "secret" not in repr(account)
+    assert "a secret token" not in repr(account)
+    assert "secret=" not in repr(account)
