@@ -139,7 +139,7 @@ def _entry(
         "MESSAGE_ID": MESSAGE_FAILED if is_final else MESSAGE_RESTARTED,
         "PRIORITY": _CRIT if is_final else _ERR,
         "SYSLOG_IDENTIFIER": "shoonya-failure",
-        "SHOONYA_COMPONENT": found.service,
+        "SHOONYA_SERVICE": found.service,
         "SHOONYA_EVENT": "service_incident",
         "SHOONYA_INCIDENT": invocation_id,
         "SHOONYA_CAUSE": found.cause,

@@ -101,7 +101,7 @@ def test_report_goes_to_the_journal_a_file_and_the_command(tmp_path):
     told.report()
 
     (entry,) = told.journal
-    assert entry["SHOONYA_COMPONENT"] == "dashboard"
+    assert entry["SHOONYA_SERVICE"] == "dashboard"
     assert entry["MESSAGE_ID"] == failure.MESSAGE_RESTARTED
     mail = (tmp_path / "mail").read_text()
     assert mail.startswith(str(entry["MESSAGE"]))
