@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from datetime import datetime, timedelta
+from functools import partial
 
 import pytest
 
@@ -273,7 +274,12 @@ def test_following_shows_the_past_then_what_comes_across_a_rotation(home, logs):
     path = logs(component, line("10:00:00.000", component, "past"))
     command = [sys.executable, "-m", "shoonya_platform.ctl.main", "logs", "-f"]
     with subprocess.Popen(
-        [*command, component], stdout=subprocess.PIPE, text=True, bufsize=1
+        [*command, component],
+        stdout=subprocess.PIPE,
+        text=True,
+        bufsize=1,
+        # Tests that run in the background have Ctrl-C ignored, and so would it.
+        preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),
     ) as following:
         assert following.stdout is not None
         assert following.stdout.readline().endswith("past\n")

@@ -74,8 +74,8 @@ def test_logger_taken_before_set_up_writes_after_it(quiet, tmp_path):
 def test_service_has_the_libraries_warnings_in_its_file(quiet, tmp_path):
     quiet(component="dashboard")
 
-    logging.getLogger("uvicorn.error").info("too low")
-    logging.getLogger("uvicorn.error").warning("slow")
+    logging.getLogger("somelibrary.error").info("too low")
+    logging.getLogger("somelibrary.error").warning("slow")
     logging.getLogger().error("root")
     with warnings.catch_warnings():
         warnings.simplefilter("always")
@@ -84,7 +84,7 @@ def test_service_has_the_libraries_warnings_in_its_file(quiet, tmp_path):
 
     found = lines(tmp_path / "dashboard.log")
     assert [line.fields["logger"] for line in found] == [
-        "uvicorn.error",
+        "somelibrary.error",
         "root",
         "py.warnings",
     ]
@@ -108,12 +108,12 @@ def test_levels_can_be_given_by_component_and_by_logger(quiet, tmp_path):
     quiet(
         component="dashboard",
         level="warning",
-        levels={"dashboard": "DEBUG", "uvicorn.access": logging.INFO},
+        levels={"dashboard": "DEBUG", "somelibrary.access": logging.INFO},
     )
 
     get_component_logger("dashboard").debug("a")
     get_component_logger("trading_bot").info("too low")
-    logging.getLogger("uvicorn.access").info("b")
+    logging.getLogger("somelibrary.access").info("b")
 
     assert [line.message for line in lines(tmp_path / "dashboard.log")] == ["a", "b"]
     assert files_in(tmp_path) == ["dashboard.log"]

@@ -150,7 +150,6 @@ class NorenSimulator:
                 ws="websockets-sansio",
                 lifespan="off",
                 log_config=None,
-                log_level="critical",
                 access_log=False,
                 # The client's side closes idle connections first.
                 timeout_keep_alive=75,
