@@ -124,7 +124,7 @@ PURE = {
     "domain": frozenset({"msgspec"}),
     "config": frozenset({"msgspec"}),
     "risk": frozenset({"msgspec"}),
-    "logging": frozenset({"systemd"}),
+    "logging": frozenset({"systemd", "zstandard"}),
 }
 
 

@@ -301,6 +301,7 @@ def _check(settings: Settings, sources: Mapping[str, str]) -> None:
 
     for key, size in (
         ("log.max_bytes", settings.log.max_bytes),
+        ("log.budget", settings.log.budget),
         ("service.soft_memory_bytes", settings.service.soft_memory_bytes),
     ):
         try:

@@ -61,8 +61,11 @@ class Log(Section, frozen=True):
     levels: dict[str, Level] = field(default_factory=dict)
     #: Size at which a file is rotated, in bytes or as "50M".
     max_bytes: int | str = "50M"
-    #: How many old files each component keeps.
+    #: How many old files each component keeps; those from the second on compressed.
     backup_count: Annotated[int, Meta(ge=0, le=1000)] = 10
+    #: What all log files together may take on the disk, in bytes or as "700M"; the
+    #: oldest of the component that uses most go first.
+    budget: int | str = "700M"
 
 
 class Service(Section, frozen=True):
@@ -285,6 +288,10 @@ class Settings(Section, frozen=True):
     @property
     def log_max_bytes(self) -> int:
         return parse_bytes(self.log.max_bytes)
+
+    @property
+    def log_budget_bytes(self) -> int:
+        return parse_bytes(self.log.budget)
 
 
 _UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30}

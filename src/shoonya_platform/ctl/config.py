@@ -13,6 +13,9 @@ from shoonya_platform.config.secrets import SECRETS, variable
 from shoonya_platform.config.settings import Section, Settings
 from shoonya_platform.ctl.context import Ctl
 from shoonya_platform.ctl.output import console, json_option, print_json, print_table
+from shoonya_platform.errors import ConfigError
+from shoonya_platform.logging import BudgetError
+from shoonya_platform.logging.budget import check_budget
 
 
 @click.group()
@@ -71,7 +74,16 @@ def check(ctl: Ctl) -> None:
     Example:
       shoonyactl config check
     """
-    for name in ctl.settings.needed_secrets:
+    settings = ctl.settings
+    if settings.log.backup_count:
+        try:
+            check_budget(settings.log_budget_bytes, settings.log_max_bytes)
+        except BudgetError as e:
+            source = ctl.config.sources["log.budget"]
+            raise ConfigError(
+                f"{source}: 'log.budget': {e.message}", hint=e.hint
+            ) from e
+    for name in settings.needed_secrets:
         ctl.config.secrets.get(name)
     place = ctl.config.path or "the built-in defaults"
     click.echo(f"{place}: usable")

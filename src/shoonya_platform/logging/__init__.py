@@ -7,9 +7,12 @@ installed, records go to the journal as well.
 
 from __future__ import annotations
 
+from shoonya_platform.logging.archives import open_log
+from shoonya_platform.logging.budget import ComponentUse, DiskUse, disk_use
 from shoonya_platform.logging.components import COMPONENTS
 from shoonya_platform.logging.context import bound_context
 from shoonya_platform.logging.errors import (
+    BudgetError,
     JournalMissingError,
     LogDirectoryError,
     LoggingSetupError,
@@ -30,15 +33,20 @@ from shoonya_platform.logging.service_logger import (
 
 __all__ = [
     "COMPONENTS",
+    "BudgetError",
+    "ComponentUse",
+    "DiskUse",
     "JournalMissingError",
     "LogDirectoryError",
     "LoggingSetupError",
     "ParsedLine",
     "ServiceLogger",
     "bound_context",
+    "disk_use",
     "export_logs_summary",
     "get_component_logger",
     "get_log_files",
+    "open_log",
     "parse_line",
     "rotate_logs",
     "setup_application_logging",

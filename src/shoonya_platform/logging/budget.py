@@ -27,9 +27,9 @@ from shoonya_platform.logging.chain import ARCHIVE_SUFFIX, UNFINISHED_SUFFIX
 from shoonya_platform.logging.components import COMPONENTS
 from shoonya_platform.logging.errors import BudgetError
 from shoonya_platform.logging.notices import Notice
-from shoonya_platform.logging.sizes import size_text
+from shoonya_platform.logging.sizes import parse_size, size_text
 
-DEFAULT_BUDGET = 700 << 20
+DEFAULT_BUDGET = "700M"
 
 # A larger file is looked after in this many steps, a smaller one as a whole.
 _STEPS = 16
@@ -184,6 +184,7 @@ class Budget:
         #: No live file grows beyond this, even if it cannot be rotated.
         self.hard_limit = _hard_limit(max_bytes)
         self._step = _step(max_bytes)
+        self._turn = _rounded(_turn(max_bytes))
         self._checked_at = -_CHECK_SECONDS
 
     def next_check(self, size: int) -> int:
@@ -211,8 +212,8 @@ class Budget:
         for _ in range(10):
             scan = _Scan(self.directory)
             excess = scan.used_bytes + self._reserved(scan, own) - self.budget_bytes
-            if rotating:
-                excess += min(2 * self._step, self.hard_limit)
+            # For the new live file: of somebody who rotates by hand, and our own.
+            excess += (1 + rotating) * self._turn
             while excess > 0:
                 victim = scan.victim()
                 if victim is None:
@@ -250,7 +251,7 @@ class Budget:
 def disk_use(
     log_dir: str | os.PathLike[str],
     *,
-    budget_bytes: int = DEFAULT_BUDGET,
+    budget: int | str = DEFAULT_BUDGET,
     max_bytes: int = 50 << 20,
     backup_count: int = 10,
 ) -> DiskUse:
@@ -260,7 +261,7 @@ def disk_use(
     Args:
         log_dir: Where the files are.
 
-        budget_bytes: What the directory is held to.
+        budget: What the directory is held to.
 
         max_bytes: The size at which each file is rotated.
 
@@ -270,7 +271,8 @@ def disk_use(
         BudgetError: The live files alone may need more than the budget.
     """
     directory = os.path.abspath(log_dir)
-    budget = Budget(directory, budget_bytes, max_bytes)
+    budget_bytes = parse_size(budget)
+    held = Budget(directory, budget_bytes, max_bytes)
     scan = _Scan(directory)
     victim = scan.victim()
     uses = [_use_of(name, scan.files) for name in COMPONENTS]
@@ -281,7 +283,7 @@ def disk_use(
         used_bytes=scan.used_bytes,
         other_bytes=scan.other_bytes + scan.unfinished_bytes,
         predicted_bytes=min(budget_bytes, most + scan.other_bytes),
-        reserved_bytes=budget._reserved(scan, ""),
+        reserved_bytes=held._reserved(scan, ""),
         components=tuple(sorted(uses, key=lambda use: use.total_bytes, reverse=True)),
         next_evicted=None if victim is None else Path(victim.path),
     )
@@ -296,14 +298,14 @@ def check_budget(budget_bytes: int, max_bytes: int) -> None:
     """
     count = len(COMPONENTS)
     hard = _hard_limit(max_bytes)
-    turn = min(2 * _step(max_bytes), hard)
+    turn = 2 * _turn(max_bytes)
     archive = _archive_room(max_bytes)
     needed = count * _rounded(hard) + _rounded(turn) + archive
     if needed > budget_bytes:
         raise BudgetError(
             f"a log budget of {size_text(budget_bytes)} is too small: {count} live "
             f"files of {size_text(max_bytes)} and {size_text(hard - max_bytes)} while "
-            f"they are rotated are {size_text(count * hard)}, a new file "
+            f"they are rotated are {size_text(count * hard)}, new files "
             f"{size_text(turn)}, an archive in the making {size_text(archive)}: "
             f"{size_text(needed)}",
             hint="make the budget larger, or max_bytes smaller",
@@ -370,6 +372,10 @@ def _rounded(size: int) -> int:
 
 def _step(max_bytes: int) -> int:
     return max_bytes // _STEPS if max_bytes > _SMALL_BYTES else max(max_bytes, 1)
+
+
+def _turn(max_bytes: int) -> int:
+    return min(2 * _step(max_bytes), _hard_limit(max_bytes))
 
 
 def _hard_limit(max_bytes: int) -> int:

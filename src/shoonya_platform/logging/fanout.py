@@ -29,8 +29,10 @@ from shoonya_platform.logging.formats import (
     head_text,
     quoted,
 )
+from shoonya_platform.logging.notices import Notice
 
 if TYPE_CHECKING:
+    from shoonya_platform.logging.archiver import Archiver
     from shoonya_platform.logging.journal import ServiceJournalHandler
 
 _HEADS_KEPT = 1000
@@ -131,6 +133,8 @@ class FanOutHandler(logging.Handler):
         journal: Sends to the journal; None for no journal.
 
         console_level: The lowest level that goes to stderr, None for nothing.
+
+        archiver: Compresses old files, if anybody does.
     """
 
     def __init__(
@@ -142,8 +146,10 @@ class FanOutHandler(logging.Handler):
         component: str = "",
         journal: ServiceJournalHandler | None = None,
         console_level: int | None = None,
+        archiver: Archiver | None = None,
     ) -> None:
         super().__init__()
+        self._archiver = archiver
         self.run = run
         self.journal = journal
         self.failures = 0
@@ -196,6 +202,8 @@ class FanOutHandler(logging.Handler):
                 self.journal.transport.abandon()
         for file in self.files().values():
             file.close()
+        if self._archiver is not None:
+            self._archiver.close()
         if self.journal is not None:
             self.journal.close()
         _live.discard(self)
@@ -205,6 +213,8 @@ class FanOutHandler(logging.Handler):
         """Begin a run of its own in the child."""
         for file in self.files().values():
             file.reinitialize_after_fork()
+        if self._archiver is not None:
+            self._archiver.reinitialize_after_fork()
         if self.journal is not None:
             self.journal.transport.reinitialize()
         self.run = self.run.fork()
@@ -249,7 +259,7 @@ class FanOutHandler(logging.Handler):
         if self._reporting:
             return
         if file is not None and file.notices:
-            self._report_file(file, component)
+            self.report(file.notices, component)
         if journal is not None and journal.transport.dropped:
             dropped = journal.transport.take_dropped()
             if dropped:
@@ -259,13 +269,14 @@ class FanOutHandler(logging.Handler):
         file = self._open_file(component)
         channel = _Channel(component, file, self.run)
         if file is not None:
-            file.on_notice = functools.partial(self._report_file, file, component)
+            file.on_notice = functools.partial(self.report, file.notices, component)
         # Another thread may have been here; its channel is the one.
         return self._channels.setdefault(component, channel)
 
-    def _report_file(self, file: LogFile, component: str) -> None:
-        while file.notices:
-            notice = file.notices.pop(0)
+    def report(self, notices: list[Notice], component: str) -> None:
+        """Tell in the log what happened to files; empties *notices*."""
+        while notices:
+            notice = notices.pop(0)
             message, level = _SENTENCES[notice.event]
             self._report(
                 component,

@@ -411,6 +411,9 @@ class LogFile:
             # Whoever only rotates leaves the new file to those who write it.
             if self._fd >= 0:
                 self._reopen()
+                if self._budget is not None and self._limit != _NO_LIMIT:
+                    # Looked after before the rename.
+                    self._limit = self._budget.next_check(0)
         if self._rotated is not None:
             self._rotated()
         return backup

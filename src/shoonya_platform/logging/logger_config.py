@@ -24,6 +24,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from shoonya_platform.logging.archiver import Archiver
+from shoonya_platform.logging.budget import DEFAULT_BUDGET, Budget
 from shoonya_platform.logging.components import (
     COMPONENTS,
     LOGGER_NAMES,
@@ -41,6 +43,7 @@ from shoonya_platform.logging.service_logger import (
     redaction,
     standard_logger,
 )
+from shoonya_platform.logging.sizes import parse_size
 from shoonya_platform.logging.transport import JOURNAL_SOCKET, JournalTransport
 
 if TYPE_CHECKING:
@@ -89,6 +92,8 @@ def setup_application_logging(
     journal: bool | str | None = None,
     console: bool | None = None,
     run_id: str | None = None,
+    budget: int | str | None = DEFAULT_BUDGET,
+    compress: bool = True,
 ) -> str:
     """
     Send the records of this process to files, journal and console.
@@ -127,12 +132,21 @@ def setup_application_logging(
 
         run_id: Names this run in every line; a random one is made up.
 
+        budget:
+            What all files in the directory may take together, in bytes or as
+            "700M"; the oldest backups go first.  None, or without rotation: no
+            limit.
+
+        compress: Whether backups from the second on are compressed, where
+            zstandard is installed.
+
     Returns:
         The run id.
 
     Raises:
         LogDirectoryError: The directory or a file in it cannot be written.
         JournalMissingError: The journal was demanded and cannot be had.
+        BudgetError: The live files alone may need more than the budget.
         ValueError: An unknown component or level, a negative size or count, or
             a run id with spaces.
     """
@@ -151,14 +165,27 @@ def setup_application_logging(
         own_files = [component] if component else COMPONENTS
         directory = usable_directory(log_dir, [f"{name}.log" for name in own_files])
 
-        def open_file(name: str) -> LogFile | None:
-            if not name:
-                return None
+        room = archiver = None
+        if max_bytes and backup_count:
+            if budget is not None:
+                room = Budget(directory, parse_size(budget), max_bytes)
+            if compress:
+                archiver = Archiver(directory, max_bytes, backup_count)
+
+        def log_file(name: str) -> LogFile:
             return LogFile(
                 os.path.join(directory, f"{name}.log"),
                 max_bytes=max_bytes,
                 backup_count=backup_count,
+                budget=room,
+                rotated=archiver.wake if archiver is not None else None,
             )
+
+        def open_file(name: str) -> LogFile | None:
+            return log_file(name) if name else None
+
+        for name in own_files:
+            log_file(name).heal()
 
         journal_handler = _journal_handler(journal, redactor)
         handler = FanOutHandler(
@@ -168,6 +195,7 @@ def setup_application_logging(
             component=component or "",
             journal=journal_handler,
             console_level=_console_level(console, journal_handler is not None),
+            archiver=archiver,
         )
         shutdown_logging()
         redaction.redactor = redactor
@@ -188,6 +216,11 @@ def setup_application_logging(
                 leveled=tuple(leveled),
             )
         )
+        if room is not None:
+            evicted, _ = room.enforce(os.path.join(directory, f"{own_files[0]}.log"))
+            handler.report(evicted, component or "")
+        if archiver is not None and archiver.is_wanted():
+            archiver.wake()
         return run.run_id
 
 

@@ -28,7 +28,7 @@ from shoonya_platform.errors import (
     StoreDamaged,
 )
 from shoonya_platform.logging import (
-    LogDirectoryError,
+    LoggingSetupError,
     get_component_logger,
     setup_application_logging,
 )
@@ -133,7 +133,7 @@ class IsolatedService:
         try:
             config = load()
             self._begin_logging(config)
-        except (ConfigError, LogDirectoryError) as e:
+        except (ConfigError, LoggingSetupError) as e:
             return self._give_up(str(e), EXIT_CONFIG)
         with contextlib.suppress(OSError):
             # Without it one knows less about a hang, and that is all.
@@ -208,6 +208,7 @@ class IsolatedService:
             levels=log.levels,
             secrets=config.secrets.known_values(),
             run_id=self.run_id,
+            budget=config.settings.log_budget_bytes,
         )
 
     def _back_off(self) -> bool:

@@ -86,6 +86,7 @@ def test_check_without_its_secret_is_11(ctl):
         pytest.param('[instruments."nifty"]\nlot_size = 5', id="instrument"),
         pytest.param('[instruments."NFO:X"]\ntick_size = 0', id="tick"),
         pytest.param('[paper.prices]\n"NFO:X" = 0', id="price"),
+        pytest.param('[log]\nbudget = "400M"', id="budget"),
     ],
 )
 def test_check_finds_what_a_service_would_find(ctl, home, secret, text):

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
-from shoonya_platform.logging import ParsedLine, parse_line
+from shoonya_platform.logging import ParsedLine, open_log, parse_line
 from shoonya_platform.logging.formats import CONTINUATION
 
 T = TypeVar("T")
@@ -30,20 +30,35 @@ def eventually(check: Callable[[], T], *, timeout_seconds: float = 10.0) -> T:
 def lines(path: Path) -> list[ParsedLine]:
     """Return the records of a file; whatever is neither record nor rest fails."""
     found = []
-    for line in path.read_text("utf-8").split("\n")[:-1]:
+    text = content(path)
+    for line in text.decode("utf-8").split("\n")[:-1]:
         parsed = parse_line(line)
         if parsed is not None:
             found.append(parsed)
         else:
             assert line.startswith(CONTINUATION), f"torn: {line!r}"
-    assert path.read_bytes()[-1:] in (b"", b"\n")
+    assert text[-1:] in (b"", b"\n")
     return found
+
+
+def content(path: Path) -> bytes:
+    """Return the bytes of a log file, unpacked."""
+    while True:
+        try:
+            with open_log(path) as file:
+                return file.read()
+        except FileNotFoundError:
+            # Compressed in the meantime.
+            archive = path.with_name(f"{path.name}.zst")
+            if path.suffix == ".zst" or not archive.exists():
+                raise
+            path = archive
 
 
 def backups(path: Path) -> list[Path]:
     """Return live file and backups, oldest first."""
     numbered = [
-        (int(candidate.name.rpartition(".")[2]), candidate)
+        (int(candidate.name.removesuffix(".zst").rpartition(".")[2]), candidate)
         for candidate in path.parent.glob(f"{path.name}.*")
     ]
     return [backup for _, backup in sorted(numbered, reverse=True)] + [path]

@@ -548,7 +548,9 @@ def test_old_set_up_has_one_file_for_all(tmp_path, capsys):
 
 
 def test_public_names_are_sorted_and_there():
-    assert library.__all__ == sorted(library.__all__)
+    # Constants first, as the linter has it.
+    by_kind = sorted(library.__all__, key=lambda name: (not name.isupper(), name))
+    assert library.__all__ == by_kind
     for name in library.__all__:
         assert hasattr(library, name)
     for name in (
