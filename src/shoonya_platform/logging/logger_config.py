@@ -14,7 +14,6 @@ force; a second one replaces it.
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import os
 import secrets as random
@@ -22,7 +21,6 @@ import threading
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from shoonya_platform.logging.archiver import Archiver
 from shoonya_platform.logging.budget import DEFAULT_BUDGET, Budget
@@ -33,10 +31,14 @@ from shoonya_platform.logging.components import (
     checked_run_id,
 )
 from shoonya_platform.logging.directory import summary, usable_directory
-from shoonya_platform.logging.errors import JournalMissingError
-from shoonya_platform.logging.fanout import FanOutHandler, Run, stderr_is_journal
+from shoonya_platform.logging.fanout import FanOutHandler, Run
 from shoonya_platform.logging.files import LogFile
-from shoonya_platform.logging.redaction import Redactor
+from shoonya_platform.logging.options import (
+    checked_level,
+    checked_redactor,
+    console_level,
+    journal_handler,
+)
 from shoonya_platform.logging.service_logger import (
     ServiceLogger,
     get_component_logger,
@@ -44,10 +46,6 @@ from shoonya_platform.logging.service_logger import (
     standard_logger,
 )
 from shoonya_platform.logging.sizes import parse_size
-from shoonya_platform.logging.transport import JOURNAL_SOCKET, JournalTransport
-
-if TYPE_CHECKING:
-    from shoonya_platform.logging.journal import ServiceJournalHandler
 
 __all__ = [
     "COMPONENTS",
@@ -154,12 +152,12 @@ def setup_application_logging(
         raise ValueError("max_bytes and backup_count must not be negative")
     if component is not None:
         checked_component(component)
-    lowest = _checked_level(level)
+    lowest = checked_level(level)
     special = {
-        LOGGER_NAMES.get(name, name): _checked_level(value)
+        LOGGER_NAMES.get(name, name): checked_level(value)
         for name, value in (levels or {}).items()
     }
-    redactor = _checked_redactor(secrets)
+    redactor = checked_redactor(secrets)
     with _setup_lock:
         run = _run(run_id)
         own_files = [component] if component else COMPONENTS
@@ -187,14 +185,14 @@ def setup_application_logging(
         for name in own_files:
             log_file(name).heal()
 
-        journal_handler = _journal_handler(journal, redactor)
+        to_journal = journal_handler(journal, redactor)
         handler = FanOutHandler(
             run,
             open_file,
             redaction,
             component=component or "",
-            journal=journal_handler,
-            console_level=_console_level(console, journal_handler is not None),
+            journal=to_journal,
+            console_level=console_level(console, to_journal is not None),
             archiver=archiver,
         )
         shutdown_logging()
@@ -244,7 +242,7 @@ def setup_logging(
         LogDirectoryError: The file cannot be written.
         ValueError: The level is unknown.
     """
-    lowest = _checked_level(log_level)
+    lowest = checked_level(log_level)
     target = Path(log_file)
     with _setup_lock:
         directory = usable_directory(target.parent, [target.name])
@@ -378,45 +376,3 @@ def _file_in_use(component: str, path: Path) -> LogFile:
             return used
     backup_count = _setup.backup_count if _setup is not None else BACKUP_COUNT
     return LogFile(str(path), max_bytes=0, backup_count=backup_count)
-
-
-def _journal_handler(
-    journal: bool | str | None, redactor: Redactor
-) -> ServiceJournalHandler | None:
-    if journal is False:
-        return None
-    try:
-        from shoonya_platform.logging.journal import ServiceJournalHandler
-    except ImportError as e:
-        if journal is None:
-            return None
-        raise JournalMissingError(
-            "the journal is wanted and the package 'systemd-python' is missing",
-            hint="pip install systemd-python, or set up with journal=False",
-        ) from e
-    path = journal if isinstance(journal, str) else JOURNAL_SOCKET
-    return ServiceJournalHandler(JournalTransport(path), redactor=redactor)
-
-
-def _console_level(console: bool | None, has_journal: bool) -> int | None:
-    if console is None:
-        if has_journal and stderr_is_journal():
-            return None
-        return logging.WARNING
-    return logging.NOTSET if console else None
-
-
-def _checked_level(level: int | str) -> int:
-    if isinstance(level, int):
-        return level
-    names = logging.getLevelNamesMapping()
-    with contextlib.suppress(KeyError):
-        return names[level.upper()]
-    raise ValueError(f"unknown level {level!r}, the levels are: {', '.join(names)}")
-
-
-def _checked_redactor(secrets: Iterable[str]) -> Redactor:
-    if isinstance(secrets, str | bytes):
-        # Its characters would be taken for the secrets, and ignored as too short.
-        raise ValueError("secrets must be a list of values, not one value")
-    return Redactor([str(secret) for secret in secrets])
