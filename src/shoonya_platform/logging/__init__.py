@@ -8,7 +8,6 @@ installed, records go to the journal as well.
 from __future__ import annotations
 
 from shoonya_platform.logging.archives import open_log
-from shoonya_platform.logging.budget import ComponentUse, DiskUse, disk_use
 from shoonya_platform.logging.components import COMPONENTS
 from shoonya_platform.logging.context import bound_context
 from shoonya_platform.logging.errors import (
@@ -30,6 +29,7 @@ from shoonya_platform.logging.service_logger import (
     ServiceLogger,
     get_component_logger,
 )
+from shoonya_platform.logging.usage import ComponentUse, DiskUse, disk_use
 
 __all__ = [
     "COMPONENTS",

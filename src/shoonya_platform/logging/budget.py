@@ -14,20 +14,13 @@ part of what is kept free.
 
 from __future__ import annotations
 
-import contextlib
-import os
-import re
-import stat
 import time
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from pathlib import Path
 
-from shoonya_platform.logging.chain import ARCHIVE_SUFFIX, UNFINISHED_SUFFIX
 from shoonya_platform.logging.components import COMPONENTS
 from shoonya_platform.logging.errors import BudgetError
 from shoonya_platform.logging.notices import Notice
-from shoonya_platform.logging.sizes import parse_size, size_text
+from shoonya_platform.logging.scan import BLOCK, Scan, rounded, unlink_same
+from shoonya_platform.logging.sizes import size_text
 
 DEFAULT_BUDGET = "700M"
 
@@ -40,125 +33,6 @@ _SLACK_BYTES = 1 << 20
 _ARCHIVE_PART = 3
 _ARCHIVE_BYTES = 64 << 10
 _CHECK_SECONDS = 0.2
-_BLOCK = 4096
-_NAME = re.compile(rf"([a-z_]+)\.log(?:\.([1-9][0-9]*)({re.escape(ARCHIVE_SUFFIX)})?)?")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ComponentUse:
-    """What one component's files take, in bytes on disk; `total_bytes` is the sum."""
-
-    component: str
-    live_bytes: int
-    backup_bytes: int
-    archive_bytes: int
-    total_bytes: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DiskUse:
-    """
-    What the log directory takes and may come to take, in bytes on disk.
-
-    Attributes:
-        log_dir: The directory.
-
-        budget_bytes: What it is held to.
-
-        used_bytes: What it takes now, all files counted.
-
-        other_bytes: The part of it that belongs to no component.
-
-        predicted_bytes: What it takes at most: all live files full, all backups
-            there and none compressed, or the budget if that is less.
-
-        reserved_bytes: Kept free for what the live files may grow by.
-
-        components: By component, the largest first.
-
-        next_evicted: The file that goes first when room is needed, None if there
-            is none.
-    """
-
-    log_dir: Path
-    budget_bytes: int
-    used_bytes: int
-    other_bytes: int
-    predicted_bytes: int
-    reserved_bytes: int
-    components: tuple[ComponentUse, ...]
-    next_evicted: Path | None
-
-
-@dataclass(frozen=True, slots=True)
-class _File:
-    path: str
-    component: str
-    # 0: live.
-    number: int
-    archived: bool
-    size: int
-    inode: tuple[int, int]
-
-
-class _Scan:
-    """All files of a directory, as they were a moment ago."""
-
-    def __init__(self, directory: str) -> None:
-        self.files: list[_File] = []
-        self.other_bytes = 0
-        self.unfinished_bytes = 0
-        for entry in _entries(directory):
-            try:
-                found = entry.stat(follow_symlinks=False)
-            except OSError:
-                # Renamed or deleted just now.
-                continue
-            size = on_disk(found)
-            match = _NAME.fullmatch(entry.name)
-            regular = stat.S_ISREG(found.st_mode)
-            if match and regular and match[1] in COMPONENTS:
-                self.files.append(
-                    _File(
-                        entry.path,
-                        match[1],
-                        int(match[2] or 0),
-                        bool(match[3]),
-                        size,
-                        (found.st_ino, found.st_dev),
-                    )
-                )
-            elif entry.name.endswith(UNFINISHED_SUFFIX):
-                self.unfinished_bytes += size
-            else:
-                self.other_bytes += size
-                if stat.S_ISDIR(found.st_mode):
-                    self.other_bytes += _tree_bytes(entry.path)
-        with contextlib.suppress(OSError):
-            self.other_bytes += on_disk(os.stat(directory))
-
-    @property
-    def used_bytes(self) -> int:
-        return (
-            sum(file.size for file in self.files)
-            + self.other_bytes
-            + self.unfinished_bytes
-        )
-
-    def victim(self) -> _File | None:
-        """Return the oldest backup of the component that uses most."""
-        uses: dict[str, int] = {}
-        oldest: dict[str, _File] = {}
-        for file in self.files:
-            uses[file.component] = uses.get(file.component, 0) + file.size
-            if file.number and (
-                file.component not in oldest
-                or file.number > oldest[file.component].number
-            ):
-                oldest[file.component] = file
-        if not oldest:
-            return None
-        return oldest[max(oldest, key=lambda name: uses[name])]
 
 
 class Budget:
@@ -184,7 +58,7 @@ class Budget:
         #: No live file grows beyond this, even if it cannot be rotated.
         self.hard_limit = _hard_limit(max_bytes)
         self._step = _step(max_bytes)
-        self._turn = _rounded(_turn(max_bytes))
+        self._turn = rounded(_turn(max_bytes))
         self._checked_at = -_CHECK_SECONDS
 
     def next_check(self, size: int) -> int:
@@ -210,8 +84,8 @@ class Budget:
         evicted: list[Notice] = []
         # Each further look is needed only if somebody renamed files meanwhile.
         for _ in range(10):
-            scan = _Scan(self.directory)
-            excess = scan.used_bytes + self._reserved(scan, own) - self.budget_bytes
+            scan = Scan(self.directory)
+            excess = scan.used_bytes + self.reserved(scan, own) - self.budget_bytes
             # For the new live file: of somebody who rotates by hand, and our own.
             excess += (1 + rotating) * self._turn
             while excess > 0:
@@ -220,7 +94,7 @@ class Budget:
                     self._checked_at = time.monotonic()
                     return evicted, False
                 scan.files.remove(victim)
-                if not _unlink_same(victim):
+                if not unlink_same(victim):
                     break
                 excess -= victim.size
                 evicted.append(
@@ -231,7 +105,15 @@ class Budget:
                 return evicted, True
         return evicted, False
 
-    def _reserved(self, scan: _Scan, own: str) -> int:
+    def reserved(self, scan: Scan, own: str) -> int:
+        """
+        Return what is kept free for growth, in bytes on disk.
+
+        Args:
+            scan: What there is now.
+
+            own: The live file that asks; counts even if it does not exist yet.
+        """
         growth = 0
         seen = False
         for file in scan.files:
@@ -245,48 +127,7 @@ class Budget:
 
     def _may_grow_to(self, size: int) -> int:
         # Two steps: another process may have looked after us and gone one further.
-        return _rounded(min(self.hard_limit, (size // self._step + 2) * self._step))
-
-
-def disk_use(
-    log_dir: str | os.PathLike[str],
-    *,
-    budget: int | str = DEFAULT_BUDGET,
-    max_bytes: int = 50 << 20,
-    backup_count: int = 10,
-) -> DiskUse:
-    """
-    Say what the files of *log_dir* take, what they may come to, and what goes next.
-
-    Args:
-        log_dir: Where the files are.
-
-        budget: What the directory is held to.
-
-        max_bytes: The size at which each file is rotated.
-
-        backup_count: How many old files are kept of each.
-
-    Raises:
-        BudgetError: The live files alone may need more than the budget.
-    """
-    directory = os.path.abspath(log_dir)
-    budget_bytes = parse_size(budget)
-    held = Budget(directory, budget_bytes, max_bytes)
-    scan = _Scan(directory)
-    victim = scan.victim()
-    uses = [_use_of(name, scan.files) for name in COMPONENTS]
-    most = len(COMPONENTS) * (_hard_limit(max_bytes) + backup_count * max_bytes)
-    return DiskUse(
-        log_dir=Path(directory),
-        budget_bytes=budget_bytes,
-        used_bytes=scan.used_bytes,
-        other_bytes=scan.other_bytes + scan.unfinished_bytes,
-        predicted_bytes=min(budget_bytes, most + scan.other_bytes),
-        reserved_bytes=held._reserved(scan, ""),
-        components=tuple(sorted(uses, key=lambda use: use.total_bytes, reverse=True)),
-        next_evicted=None if victim is None else Path(victim.path),
-    )
+        return rounded(min(self.hard_limit, (size // self._step + 2) * self._step))
 
 
 def check_budget(budget_bytes: int, max_bytes: int) -> None:
@@ -300,7 +141,7 @@ def check_budget(budget_bytes: int, max_bytes: int) -> None:
     hard = _hard_limit(max_bytes)
     turn = 2 * _turn(max_bytes)
     archive = _archive_room(max_bytes)
-    needed = count * _rounded(hard) + _rounded(turn) + archive
+    needed = count * rounded(hard) + rounded(turn) + archive
     if needed > budget_bytes:
         raise BudgetError(
             f"a log budget of {size_text(budget_bytes)} is too small: {count} live "
@@ -314,60 +155,7 @@ def check_budget(budget_bytes: int, max_bytes: int) -> None:
 
 def archive_limit(max_bytes: int) -> int:
     """Return what an archive in the making may take before it is given up."""
-    return _archive_room(max_bytes) - _BLOCK
-
-
-def on_disk(found: os.stat_result) -> int:
-    """Return what a file takes: its blocks, or its bytes if they are yet to come."""
-    return max(found.st_blocks * 512, _rounded(found.st_size))
-
-
-def _use_of(component: str, files: Sequence[_File]) -> ComponentUse:
-    own = [file for file in files if file.component == component]
-    live = sum(file.size for file in own if not file.number)
-    archives = sum(file.size for file in own if file.archived)
-    total = sum(file.size for file in own)
-    return ComponentUse(
-        component=component,
-        live_bytes=live,
-        backup_bytes=total - live - archives,
-        archive_bytes=archives,
-        total_bytes=total,
-    )
-
-
-def _entries(directory: str) -> Iterator[os.DirEntry[str]]:
-    try:
-        with os.scandir(directory) as found:
-            yield from list(found)
-    except OSError:
-        return
-
-
-def _tree_bytes(directory: str) -> int:
-    total = 0
-    for entry in _entries(directory):
-        with contextlib.suppress(OSError):
-            total += on_disk(entry.stat(follow_symlinks=False))
-            if entry.is_dir(follow_symlinks=False):
-                total += _tree_bytes(entry.path)
-    return total
-
-
-def _unlink_same(victim: _File) -> bool:
-    """Delete the file unless something else has taken its name meanwhile."""
-    try:
-        found = os.stat(victim.path, follow_symlinks=False)
-        if (found.st_ino, found.st_dev) != victim.inode:
-            return False
-        os.unlink(victim.path)
-    except OSError:
-        return False
-    return True
-
-
-def _rounded(size: int) -> int:
-    return -(-size // _BLOCK) * _BLOCK
+    return _archive_room(max_bytes) - BLOCK
 
 
 def _step(max_bytes: int) -> int:
@@ -383,4 +171,4 @@ def _hard_limit(max_bytes: int) -> int:
 
 
 def _archive_room(max_bytes: int) -> int:
-    return _rounded(max(max_bytes // _ARCHIVE_PART, _ARCHIVE_BYTES)) + _BLOCK
+    return rounded(max(max_bytes // _ARCHIVE_PART, _ARCHIVE_BYTES)) + BLOCK

@@ -14,6 +14,7 @@ from shoonya_platform.logging import (
 )
 from shoonya_platform.logging import budget as module
 from shoonya_platform.logging.budget import Budget, check_budget
+from shoonya_platform.logging.scan import unlink_same
 from shoonya_platform.logging.sizes import parse_size, size_text
 
 K, M = 1 << 10, 1 << 20
@@ -136,15 +137,15 @@ def test_file_that_was_shifted_meanwhile_is_not_the_one_deleted(
 ):
     put(tmp_path, "dashboard.log.1", 30 * M)
     put(tmp_path, "dashboard.log.2", 30 * M)
-    real = module._unlink_same
+    real = unlink_same
 
     def shift_first(victim):
-        monkeypatch.setattr(module, "_unlink_same", real)
+        monkeypatch.undo()
         (tmp_path / "dashboard.log.2").rename(tmp_path / "dashboard.log.3")
         (tmp_path / "dashboard.log.1").rename(tmp_path / "dashboard.log.2")
         return real(victim)
 
-    monkeypatch.setattr(module, "_unlink_same", shift_first)
+    monkeypatch.setattr(module, "unlink_same", shift_first)
     evicted, _ = budget.enforce(str(tmp_path / "dashboard.log"))
 
     assert [notice.path for notice in evicted] == [str(tmp_path / "dashboard.log.3")]
