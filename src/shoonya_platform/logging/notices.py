@@ -25,3 +25,8 @@ class Notice:
     path: str
     why: str = ""
     count: int = 0
+
+
+def notice_of(event: str, path: str, error: OSError) -> Notice:
+    """Return a notice of *event* with the system's word for *error*."""
+    return Notice(event=event, path=path, why=error.strerror or type(error).__name__)

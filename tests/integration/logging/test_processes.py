@@ -17,6 +17,7 @@ from shoonya_platform.logging import (
     parse_line,
     setup_application_logging,
 )
+from shoonya_platform.logging.chain import Chain
 from shoonya_platform.logging.files import LogFile
 from tests.unit.logging.support import (
     backups,
@@ -230,7 +231,7 @@ def test_child_forked_in_a_rotation_does_not_keep_its_lock(tmp_path):
     file = LogFile(str(tmp_path / "x.log"), max_bytes=1, backup_count=3)
     file.write(b"a\n")
     waiting, release = os.pipe()
-    with file._chain.locked():
+    with Chain(file.path, 3).locked():
         pid = os.fork()
         if not pid:
             os.close(release)

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from shoonya_platform.logging import files
+from shoonya_platform.logging import livefile, room
 from shoonya_platform.logging.chain import RotationBusyError
 from shoonya_platform.logging.files import LogFile
 from tests.unit.logging.support import backups, open_descriptors
@@ -162,7 +162,7 @@ def test_backups_beyond_a_lowered_count_are_deleted(make, path):
 def test_next_record_is_in_the_path_whatever_became_of_the_file(
     make, path, remove, monkeypatch
 ):
-    monkeypatch.setattr(files, "_PATH_SECONDS", 0)
+    monkeypatch.setattr(livefile, "_PATH_SECONDS", 0)
     file = make()
     file.write(b"a\n")
     remove(path)
@@ -198,7 +198,7 @@ def test_other_writers_rotation_is_followed(make, path):
 
 @pytest.mark.parametrize("pause_seconds", [0, 1000])
 def test_record_is_kept_when_rotation_fails(make, path, monkeypatch, pause_seconds):
-    monkeypatch.setattr(files, "_ROTATION_PAUSE_SECONDS", pause_seconds)
+    monkeypatch.setattr(room, "_ROTATION_PAUSE_SECONDS", pause_seconds)
     obstacle = path.with_name("x.log.1")
     (obstacle / "something").mkdir(parents=True)
     file = make(max_bytes=4, backup_count=1)

@@ -394,7 +394,7 @@ def test_full_disk_is_told_in_the_journal(quiet, tmp_path, journald):
     assert logger_config._setup is not None
     file = logger_config._setup.handler.files()["dashboard"]
     # What stood for a full disk, /dev/full, is an ordinary file from here on.
-    file.path = str(tmp_path / "dashboard.log")
+    file._live.path = str(tmp_path / "dashboard.log")
     eventually(lambda: not file.waiting)
     log.info("record 3")
 

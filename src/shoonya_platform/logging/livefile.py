@@ -1,0 +1,178 @@
+"""
+The file that records are appended to, by this process and by others.
+
+A record is one write(2) to a descriptor opened with O_APPEND: the kernel puts it
+whole behind what others wrote.  Before each one the descriptor is looked at (one
+fstat), which tells the size and whether the file was sealed: whoever rotates
+makes the old file read-only after renaming it.  A record that meets a rotation
+between the two is in `x.log.1`: in the wrong place, not lost.  Renames by others
+(logrotate) are seen by a look at the path, ten times a second.
+
+As long as a process has a file open it holds a shared lock on it, which nobody
+waits for: it tells the archiver that a record may still come.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+import time
+from typing import TYPE_CHECKING
+
+from shoonya_platform.logging.opening import (
+    ends_within_a_line,
+    open_to_append,
+    set_mode,
+)
+
+if TYPE_CHECKING:
+    from shoonya_platform.logging.room import Room
+
+# How soon a rename by a stranger is seen.
+_PATH_SECONDS = 0.1
+# A write that took longer may have met several rotations: look where it went.
+_SUSPICIOUS_SECONDS = 0.0002
+
+
+class LiveFile:
+    """
+    The descriptor of *path*, opened by the first record.
+
+    Not safe for threads; a signal handler may append in the middle of an append.
+
+    Args:
+        path: The file; not a symbolic link.
+
+        room: Rotates it, and says up to which size it may be written as it is.
+    """
+
+    def __init__(self, path: str, room: Room) -> None:
+        self.path = path
+        self._room = room
+        self._fd = -1
+        self._identity = (-1, -1)
+        self._regular = False
+        #: The size from which on a write needs more than the write.
+        self.limit = 0
+        # How a record that was cut off by a full disk goes on, and from where.
+        self._torn = False
+        self._rest = b""
+        self._rest_of = b""
+        self._rest_at = -1
+        self._next_path_look_at = 0.0
+
+    @property
+    def is_open(self) -> bool:
+        """Whether there is a descriptor."""
+        return self._fd >= 0
+
+    def append(self, data: bytes) -> None:
+        """
+        Write one record behind all others.
+
+        Raises:
+            OSError: It is not there as a whole.
+        """
+        began = time.monotonic()
+        fd = self._fd
+        if fd < 0 or began >= self._next_path_look_at:
+            size = self.size_by_path(began)
+        else:
+            found = os.fstat(fd)
+            if found.st_mode & stat.S_IWUSR and found.st_nlink:
+                size = found.st_size
+            else:
+                size = self.size_by_path(began)
+        if size + len(data) > self.limit and self._rest_at != size:
+            self._room.make(self, size, len(data))
+        text = self._after_a_fragment(data) if self._torn else data
+        written = os.write(self._fd, text)
+        if written < len(text):
+            self._append_rest(data, text[written:])
+        self._torn = False
+        if time.monotonic() - began > _SUSPICIOUS_SECONDS:
+            self._rescue(data)
+
+    def size(self) -> int:
+        """Return the size of what is open."""
+        return os.fstat(self._fd).st_size
+
+    def size_by_path(self, now: float) -> int:
+        """Have the path's own file open, and return its size."""
+        self._next_path_look_at = now + _PATH_SECONDS
+        if self._fd < 0:
+            return self.reopen()
+        try:
+            found = os.stat(self.path)
+        except FileNotFoundError:
+            return self.reopen()
+        if (found.st_ino, found.st_dev) != self._identity:
+            return self.reopen()
+        if not found.st_mode & stat.S_IWUSR:
+            # Not sealed by us, as it still has its place.
+            set_mode(self._fd)
+        return found.st_size
+
+    def reopen(self) -> int:
+        """
+        Open what has the path now, and return its size.
+
+        Raises:
+            OSError: It cannot be opened, and what was open has no name any more.
+        """
+        self._room.heal_once()
+        try:
+            fd = open_to_append(self.path)
+        except OSError:
+            # The old file is better than none, as long as it has a name.
+            if self._fd >= 0 and os.fstat(self._fd).st_nlink:
+                return 0
+            raise
+        found = os.fstat(fd)
+        # First in place, then closed: a signal handler may log in between.
+        old_fd, self._fd = self._fd, fd
+        self._identity = (found.st_ino, found.st_dev)
+        self._regular = stat.S_ISREG(found.st_mode)
+        self._torn = self._regular and ends_within_a_line(self.path, found.st_size)
+        self._forget_fragment()
+        self.limit = self._room.first_limit(found)
+        if old_fd >= 0:
+            os.close(old_fd)
+        return found.st_size
+
+    def close(self) -> None:
+        """Close the descriptor; the next record opens the path again."""
+        fd, self._fd = self._fd, -1
+        if fd >= 0:
+            os.close(fd)
+
+    def _after_a_fragment(self, record: bytes) -> bytes:
+        if record is self._rest_of and self.size() == self._rest_at:
+            # Cut off by a full disk, and nobody has written since: go on there.
+            return self._rest
+        # Somebody was killed in the middle of a line, or wrote behind ours.
+        return b"\n" + record
+
+    def _append_rest(self, record: bytes, rest: bytes) -> None:
+        while rest:
+            self._torn = True
+            self._rest, self._rest_of = rest, record
+            # The end of our own fragment, whatever others have written behind it.
+            self._rest_at = os.lseek(self._fd, 0, os.SEEK_CUR)
+            text = self._after_a_fragment(record)
+            written = os.write(self._fd, text)
+            if not written:
+                raise OSError(errno.EIO, os.strerror(errno.EIO))
+            rest = text[written:]
+        self._forget_fragment()
+
+    def _forget_fragment(self) -> None:
+        self._rest = self._rest_of = b""
+        self._rest_at = -1
+
+    def _rescue(self, data: bytes) -> None:
+        """Write again what went to a file that fell off the end meanwhile."""
+        if self._regular and not os.fstat(self._fd).st_nlink:
+            self.size_by_path(time.monotonic())
+            os.write(self._fd, data)
