@@ -8,12 +8,13 @@ from pathlib import Path
 import pytest
 
 from shoonya_platform.config.settings import COMPONENTS
-from shoonya_platform.ctl import _units
+from shoonya_platform.ctl import _systemd, _units, _verifying
+from shoonya_platform.ctl._layout import of_user
 from shoonya_platform.ctl._units import UnitFile
 from shoonya_platform.errors import EXIT_CONFIG
 
 pytestmark = pytest.mark.skipif(
-    not _units.can_verify(), reason="systemd-analyze is missing"
+    not _verifying.can_verify(), reason="systemd-analyze is missing"
 )
 
 TEMPLATE = _units.shipped_dir() / "shoonya@.service"
@@ -46,7 +47,20 @@ def with_line(files: list[UnitFile], line: str) -> list[UnitFile]:
 
 
 def test_systemd_reads_the_units_in_silence():
-    assert _units.verify(_units.shipped_files()) == ""
+    assert _verifying.verify(_units.shipped_files()) == ""
+
+
+def test_systemd_of_a_user_reads_its_units_in_silence():
+    layout = of_user({"HOME": "/home/somebody"})
+
+    assert _verifying.verify(_units.shipped_files(layout=layout), layout) == ""
+
+
+def test_systemd_of_this_version_reads_what_is_rendered_for_it_in_silence():
+    version = _systemd.version()
+    assert version is not None
+
+    assert _verifying.verify(_units.shipped_files(version=version)) == ""
 
 
 @pytest.mark.parametrize(
@@ -58,7 +72,7 @@ def test_systemd_reads_the_units_in_silence():
     ],
 )
 def test_systemd_objects_to_a_planted_mistake(line):
-    said = _units.verify(with_line(_units.shipped_files(), line))
+    said = _verifying.verify(with_line(_units.shipped_files(), line))
 
     assert line.split("=")[0] in said or line.split("=")[1] in said
 
@@ -71,7 +85,7 @@ def test_systemd_objects_to_a_mistake_in_a_drop_in():
         for f in _units.shipped_files()
     ]
 
-    assert "NoSuchKey" in _units.verify(files)
+    assert "NoSuchKey" in _verifying.verify(files)
 
 
 @pytest.mark.parametrize("component", COMPONENTS)
@@ -131,7 +145,8 @@ def test_sections_stand_in_their_order():
 def test_sandbox_is_alphabetical_so_that_a_missing_line_is_seen():
     text = TEMPLATE.read_text()
     sandbox = text[text.index("CapabilityBoundingSet=") : text.index("[Install]")]
-    keys = [line.split("=")[0] for line in sandbox.splitlines() if line]
+    lines = [re.sub(r"^#@\d+ ", "", line) for line in sandbox.splitlines() if line]
+    keys = [line.split("=")[0] for line in lines]
 
     assert keys == sorted(keys)
 

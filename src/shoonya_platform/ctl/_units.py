@@ -1,32 +1,32 @@
 """
-Where the unit files lie, what installing them changes, and whether they verify.
+The unit files as they should stand, and what installing them changes.
 
 Everything up to `apply` only looks: a plan is a list of `Change`, which can be
 shown as a difference or carried out.
 """
 
+import contextlib
 import difflib
 import os
-import re
-import shutil
-import subprocess
-import tempfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
 from shoonya_platform.config.settings import COMPONENTS
+from shoonya_platform.ctl import _rendering
+from shoonya_platform.ctl._layout import (
+    CATALOG,
+    SYSUSERS,
+    TMPFILES,
+    Layout,
+    of_machine,
+)
 from shoonya_platform.errors import ShoonyaError
 
 TARGET = "shoonya.target"
 FAILURE_PATH = "shoonya-failure.path"
 INSTANCES = tuple(f"shoonya@{name}.service" for name in COMPONENTS)
-
-UNIT_DIR = "etc/systemd/system"
-SYSUSERS = "etc/sysusers.d/shoonya.conf"
-TMPFILES = "etc/tmpfiles.d/shoonya.conf"
-CATALOG = "usr/local/lib/systemd/catalog/shoonya.catalog"
 
 DEFAULT_PYTHON = "/opt/shoonya/venv/bin/python"
 
@@ -87,7 +87,11 @@ def shipped_dir() -> Path:
 
 
 def shipped_files(
-    folder: Path | None = None, *, python: str = DEFAULT_PYTHON
+    folder: Path | None = None,
+    *,
+    python: str = DEFAULT_PYTHON,
+    version: int = _rendering.OLDEST_SYSTEMD,
+    layout: Layout | None = None,
 ) -> list[UnitFile]:
     """
     Return every file to install, as it should stand.
@@ -96,34 +100,50 @@ def shipped_files(
         folder: Where they are shipped; None means `shipped_dir()`.
 
         python: The interpreter of the virtual environment the services run in.
+
+        version: Of the systemd that is to read them.
     """
     folder = shipped_dir() if folder is None else folder
+    layout = layout or of_machine()
     places = {
         "shoonya.sysusers": SYSUSERS,
         "shoonya.tmpfiles": TMPFILES,
         "shoonya.catalog": CATALOG,
     }
+    unit_dir = str(layout.unit_dir).lstrip("/")
     files = []
     for path in sorted(p for p in folder.rglob("*") if p.is_file()):
         name = path.relative_to(folder).as_posix()
-        text = path.read_text(encoding="utf-8").replace(DEFAULT_PYTHON, python)
+        if layout.user and not _rendering.is_for_users(name):
+            continue
+        text = _rendering.render(
+            path.read_text(encoding="utf-8"),
+            version=version,
+            layout=layout,
+            python=python,
+        )
         files.append(
             UnitFile(
-                path=places.get(name, f"{UNIT_DIR}/{name}"), text=f"{MARK}\n{text}"
+                path=places.get(name, f"{unit_dir}/{name}"), text=f"{MARK}\n{text}"
             )
         )
     return files
 
 
-def plan(wanted: Iterable[UnitFile], root: Path) -> list[Change]:
+def plan(
+    wanted: Iterable[UnitFile], layout: Layout, recorded: Iterable[str] = ()
+) -> list[Change]:
     """
-    Compare what should stand below *root* with what stands there.
+    Compare what should stand with what stands there.
 
     Files of ours that are wanted no longer are to be removed.
+
+    Args:
+        recorded: Files that an earlier installation wrote, wherever it did.
     """
     changes = []
     for file in wanted:
-        path = root / file.path
+        path = layout.below(file.path)
         before = _read(path)
         if before is None:
             kind = Kind.CREATED
@@ -133,22 +153,22 @@ def plan(wanted: Iterable[UnitFile], root: Path) -> list[Change]:
     kept = {change.path for change in changes}
     changes += [
         Change(kind=Kind.REMOVED, path=path, before=_read(path), after=None)
-        for path in installed_files(root)
+        for path in installed_files(layout, recorded)
         if path not in kept
     ]
     return changes
 
 
-def installed_files(root: Path) -> list[Path]:
-    """Return the files below *root* that carry our mark."""
-    unit_dir = root / UNIT_DIR
-    candidates = [
+def installed_files(layout: Layout, recorded: Iterable[str] = ()) -> list[Path]:
+    """Return the files that carry our mark."""
+    unit_dir = layout.below(layout.unit_dir)
+    candidates = {
         *unit_dir.glob("shoonya*"),
         *unit_dir.glob("shoonya*.d/*"),
-        root / SYSUSERS,
-        root / TMPFILES,
-        root / CATALOG,
-    ]
+        *(layout.below(path) for path in recorded),
+    }
+    if not layout.user:
+        candidates |= {layout.below(path) for path in (SYSUSERS, TMPFILES, CATALOG)}
     return sorted(
         path
         for path in candidates
@@ -160,86 +180,58 @@ def installed_files(root: Path) -> list[Path]:
 
 def apply(changes: Iterable[Change]) -> None:
     """
-    Carry out a plan, each file at once or not at all.
+    Carry out a plan: first all is written beside its place, then put there at once.
 
     Raises:
-        ShoonyaError: A file could not be written; the ones before it are.
+        ShoonyaError: A file could not be written; nothing was changed, or with a
+            disk that fails in between, what an installation that is done again mends.
     """
-    for change in changes:
-        try:
+    changes = list(changes)
+    staged = []
+    try:
+        for change in changes:
+            if change.kind in (Kind.CREATED, Kind.UPDATED) and change.after is not None:
+                staged.append((_staged(change.path), change.path))
+                _write(*staged[-1], change.after)
+        for temporary, path in staged:
+            temporary.replace(path)
+        for change in changes:
             if change.kind is Kind.REMOVED:
                 change.path.unlink(missing_ok=True)
                 _remove_if_empty(change.path.parent)
-            elif change.after is not None and change.kind is not Kind.UNCHANGED:
-                _write(change.path, change.after)
-        except OSError as e:
-            raise ShoonyaError(
-                f"cannot write {change.path}: {e.strerror}",
-                hint="run as root, or give another --root",
-            ) from e
+    except OSError as e:
+        for temporary, _ in staged:
+            with contextlib.suppress(OSError):
+                temporary.unlink(missing_ok=True)
+        raise ShoonyaError(
+            f"cannot write {e.filename}: {e.strerror}",
+            hint="run as root, or give another --root",
+        ) from e
 
 
-def can_verify() -> bool:
-    return shutil.which("systemd-analyze") is not None
+def sweep(layout: Layout) -> None:
+    """Remove what one that was killed had only begun to write, or not quite removed."""
+    unit_dir = layout.below(layout.unit_dir)
+    for path in (*unit_dir.glob(".shoonya*.new"), *unit_dir.glob("shoonya*.d/.*.new")):
+        path.unlink(missing_ok=True)
+    for folder in unit_dir.glob("shoonya@*.service.d"):
+        _remove_if_empty(folder)
 
 
-def verify(files: Sequence[UnitFile]) -> str:
-    """
-    Let systemd read the units before they are installed.
-
-    `systemd-analyze verify` exits 0 for a key it does not know and merely says so:
-    only silence counts.  It looks for the interpreter too, which may not be there
-    yet, so a program that exists stands in for it.
-
-    Returns:
-        What systemd objects to; empty when all is well.
-    """
-    with tempfile.TemporaryDirectory(prefix="shoonya-units-") as name:
-        folder = Path(name)
-        for file in files:
-            if not file.path.startswith(f"{UNIT_DIR}/"):
-                continue
-            path = folder / file.path.removeprefix(f"{UNIT_DIR}/")
-            path.parent.mkdir(exist_ok=True)
-            lines = [
-                re.sub(r"^(Exec\w+=).*", r"\1/bin/true", line)
-                for line in file.text.splitlines()
-            ]
-            path.write_text("\n".join(lines) + "\n", encoding="utf-8")
-            if path.name == "shoonya@.service":
-                # Given a template, verify tries an instance that has no drop-ins.
-                for instance in INSTANCES:
-                    shutil.copyfile(path, folder / instance)
-        units = sorted(str(p) for p in folder.iterdir() if _is_startable(p))
-        done = subprocess.run(
-            ["systemd-analyze", "verify", "--man=no", *units],
-            env={
-                **os.environ,
-                # Ours, and the distribution's; not what is installed already.
-                "SYSTEMD_UNIT_PATH": f"{folder}:/usr/local/lib/systemd/system"
-                ":/usr/lib/systemd/system:/lib/systemd/system",
-                "SYSTEMD_LOG_TARGET": "console",
-                "SYSTEMD_COLORS": "0",
-            },
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        said = (done.stderr + done.stdout).replace(f"{folder}/", "").strip()
-    if done.returncode != 0 and not said:
-        return f"systemd-analyze verify ended with {done.returncode}"
-    return said
+def started_with_the_target(layout: Layout) -> list[str]:
+    """Return the services that are enabled, in start order."""
+    wants = layout.below(layout.unit_dir) / f"{TARGET}.wants"
+    return [
+        name
+        for name, unit in zip(COMPONENTS, INSTANCES, strict=True)
+        if (wants / unit).is_symlink() and not is_masked(unit, layout)
+    ]
 
 
-def is_masked(unit: str, root: Path) -> bool:
+def is_masked(unit: str, layout: Layout) -> bool:
     """Say whether the operator has masked a unit, so that it must not be enabled."""
-    path = root / UNIT_DIR / unit
+    path = layout.below(layout.unit_dir) / unit
     return path.is_symlink() and path.readlink() == Path(os.devnull)
-
-
-def _is_startable(path: Path) -> bool:
-    return path.is_file() and "@." not in path.name
 
 
 def _read(path: Path) -> str | None:
@@ -253,19 +245,23 @@ def _read(path: Path) -> str | None:
         ) from e
 
 
-def _write(path: Path, text: str) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
+def _staged(path: Path) -> Path:
     # The dot and the ending keep systemd from taking half a file for a unit.
-    temporary = path.with_name(f".{path.name}.new")
-    temporary.write_text(text, encoding="utf-8")
+    return path.with_name(f".{path.name}.new")
+
+
+def _write(temporary: Path, path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with temporary.open("w", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        # Else a power cut after the renaming may leave an empty unit.
+        os.fsync(file.fileno())
     temporary.chmod(0o644)
-    temporary.replace(path)
 
 
 def _remove_if_empty(folder: Path) -> None:
     # A drop-in directory that holds something of the operator's stays.
     if folder.name.endswith(".d") and folder.name.startswith("shoonya"):
-        try:
+        with contextlib.suppress(OSError):
             folder.rmdir()
-        except OSError:
-            return

@@ -8,6 +8,7 @@ from pathlib import Path
 from shoonya_platform.clock import SystemClock
 from shoonya_platform.config.loader import DEFAULT_PATH, Config, load
 from shoonya_platform.config.settings import COMPONENTS, Settings
+from shoonya_platform.ctl._layout import of_user
 from shoonya_platform.domain.orders import (
     AlertId,
     BrokerOrderId,
@@ -45,9 +46,9 @@ class Ctl:
                 path is None
                 and not os.environ.get("SHOONYA_CONFIG")
                 and not DEFAULT_PATH.exists()
-                and LOCAL_PATH.exists()
             ):
-                path = LOCAL_PATH
+                places = (LOCAL_PATH, of_user().config)
+                path = next((each for each in places if each.exists()), None)
             self._config = load(path)
         return self._config
 

@@ -1,116 +1,38 @@
 """`shoonyactl install-units`: put the units where systemd finds them."""
 
-import json
-import os
-import subprocess
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import click
 
-from shoonya_platform.ctl import _units
+from shoonya_platform.config.loader import load
+from shoonya_platform.ctl import _first_use, _layout, _refusals, _systemd, _units
+from shoonya_platform.ctl._installing import Installation, commit, prepare
+from shoonya_platform.ctl.output import print_json
+from shoonya_platform.ctl.services import is_running, wait_for
 from shoonya_platform.errors import ShoonyaError
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Installation:
-    """What was done, or with `--dry-run` what would be."""
-
-    root: Path
-    dry_run: bool
-    changes: tuple[_units.Change, ...]
-    verified: bool
-    commands: tuple[tuple[str, ...], ...]
-
-    def as_dict(self) -> dict[str, Any]:
-        return {
-            "root": str(self.root),
-            "dry_run": self.dry_run,
-            "verified": self.verified,
-            "files": [
-                {"path": str(change.path), "change": change.kind, "diff": change.diff}
-                for change in self.changes
-            ],
-            "commands": [list(command) for command in self.commands],
-        }
+#: All eight, on a small server, with a store to migrate.
+START_SECONDS = 90.0
 
 
-def commands(root: Path, *, enable: bool) -> tuple[tuple[str, ...], ...]:
-    """Return the programs to run once the files stand below *root*."""
-    units = [
-        unit
-        for unit in (*_units.INSTANCES, _units.TARGET)
-        if not _units.is_masked(unit, root)
-    ]
-    if root != Path("/"):
-        # Another machine's root: its own boot makes the user and the directories.
-        return (("systemctl", f"--root={root}", "enable", *units),) if enable else ()
-    wanted: list[tuple[str, ...]] = [
-        ("systemd-sysusers", f"/{_units.SYSUSERS}"),
-        ("systemd-tmpfiles", "--create", f"/{_units.TMPFILES}"),
-        ("journalctl", "--update-catalog"),
-        ("systemctl", "daemon-reload"),
-    ]
-    if enable:
-        wanted.append(("systemctl", "enable", *units))
-    return tuple(wanted)
-
-
-def run(command: tuple[str, ...]) -> None:
+def start(done: Installation) -> None:
     """
-    Run a program of systemd's.
+    Start what is enabled, and wait until it is ready.
 
     Raises:
-        ShoonyaError: It is missing or failed; its own words are in the message.
+        ConfigError: The configuration cannot be used; nothing was started.
+        ShoonyaError: A service did not become ready.
     """
-    try:
-        subprocess.run(
-            command,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            check=True,
-        )
-    except FileNotFoundError as e:
-        raise ShoonyaError(
-            f"'{command[0]}' is missing", hint="this machine has no systemd"
-        ) from e
-    except subprocess.CalledProcessError as e:
-        raise ShoonyaError(
-            f"'{' '.join(command)}' failed: {e.stderr.strip() or e.returncode}"
-        ) from e
-
-
-def install(root: Path, *, python: str, enable: bool, dry_run: bool) -> Installation:
-    """
-    Install the units below *root*.
-
-    Raises:
-        ShoonyaError: systemd objects to them, or they cannot be written; in the
-            first case nothing was changed.
-    """
-    if not dry_run and root == Path("/") and os.geteuid() != 0:
-        raise ShoonyaError(
-            "installing units needs root",
-            hint="sudo shoonyactl install-units; --dry-run shows what it would do",
-        )
-    files = _units.shipped_files(python=python)
-    verified = _units.can_verify()
-    if verified and (objections := _units.verify(files)):
-        raise ShoonyaError(f"systemd objects to the units:\n{objections}")
-    done = Installation(
-        root=root,
-        dry_run=dry_run,
-        changes=tuple(_units.plan(files, root)),
-        verified=verified,
-        commands=commands(root, enable=enable),
-    )
-    if not dry_run:
-        _units.apply(done.changes)
-        for command in done.commands:
-            run(command)
-    return done
+    layout = done.layout
+    config = load(layout.config)
+    for name in config.settings.needed_secrets:
+        # An encrypted one is for its service alone.
+        if not (layout.credentials / f"{name}.cred").exists():
+            config.secrets.get(name)
+    names = _units.started_with_the_target(layout)
+    _systemd.run((*layout.systemctl, "start", _units.TARGET))
+    wait_for(config.settings.paths.runtime_dir, names, is_running, START_SECONDS)
+    click.echo(f"{len(names)} services are ready", err=True)
 
 
 def shorter(command: tuple[str, ...]) -> str:
@@ -124,29 +46,41 @@ def show(done: Installation) -> None:
     """Tell a person what an installation changed."""
     if not done.verified:
         click.echo("not verified: 'systemd-analyze' is missing, proceeding", err=True)
-    for change in done.changes:
-        if done.dry_run:
-            click.echo(change.diff, nl=False)
-        else:
-            click.echo(f"{change.kind:9}  {change.path}")
-    changed = sum(c.kind is not _units.Kind.UNCHANGED for c in done.changes)
+    changed = [c for c in done.changes if c.kind is not _units.Kind.UNCHANGED]
     if done.dry_run:
+        for change in changed:
+            click.echo(change.diff, nl=False)
         for command in done.commands:
             click.echo(f"would run {shorter(command)}", err=True)
-        click.echo(f"would change {changed} files", err=True)
-        return
-    for command in done.commands:
-        click.echo(f"ran        {shorter(command)}")
-    if any(c.kind is _units.Kind.UPDATED for c in done.changes):
-        click.echo(
-            "running services keep the old units until "
-            f"'systemctl restart {_units.TARGET}'",
-            err=True,
-        )
+        click.echo(f"would change {len(changed)} files", err=True)
+    else:
+        for change in changed:
+            click.echo(f"{change.kind:9}  {change.path}")
+        for command in done.commands:
+            click.echo(f"ran        {shorter(command)}")
+        if not changed and not done.commands:
+            click.echo(
+                "nothing to do: the units are installed, as systemd "
+                f"{done.systemd} is to have them",
+                err=True,
+            )
+    for note in done.notes:
+        click.echo(note, err=True)
+    if not done.dry_run and any(c.kind is _units.Kind.UPDATED for c in changed):
+        again = " ".join((*done.layout.systemctl, "restart", _units.TARGET))
+        click.echo(f"running services keep the old units until '{again}'", err=True)
 
 
 @click.command("install-units", short_help="Install or update the systemd units.")
 @click.option("--dry-run", is_flag=True, help="Show the difference, change nothing.")
+@click.option(
+    "--now",
+    "--start",
+    "is_to_start",
+    is_flag=True,
+    help="Start the services too, and wait until they are ready.",
+)
+@click.option("--user", is_flag=True, help="For you alone, without root.")
 @click.option(
     "--root",
     type=click.Path(file_okay=False, path_type=Path),
@@ -156,10 +90,8 @@ def show(done: Installation) -> None:
 )
 @click.option(
     "--python",
-    default=_units.DEFAULT_PYTHON,
-    show_default=True,
     metavar="PATH",
-    help="The interpreter the services run with.",
+    help="The interpreter the services run with  [default: this one]",
 )
 @click.option(
     "--enable/--no-enable",
@@ -168,28 +100,61 @@ def show(done: Installation) -> None:
     help="Start the eight at boot.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
-def cli(root: Path, python: str, dry_run: bool, enable: bool, as_json: bool) -> None:
+def cli(
+    root: Path,
+    python: str | None,
+    dry_run: bool,
+    is_to_start: bool,
+    user: bool,
+    enable: bool,
+    as_json: bool,
+) -> None:
     """
     Install or update the systemd units of the eight services.
 
     Lets systemd verify them before anything is written, makes the user and the
     directories, reloads systemd and enables the services.  Doing it again changes
-    nothing.  Your own drop-ins ('systemctl edit') are left alone, and a service that
-    you have masked stays so; files that this version ships no longer are removed.
+    nothing; doing it after it was interrupted completes it.  Your own drop-ins
+    ('systemctl edit') are left alone; a service that you have masked or disabled
+    stays so; files that this version ships no longer are removed.
+
+    With --now, a configuration and a webhook secret are made where there are none.
 
     Examples:
 
     \b
         shoonyactl install-units --dry-run
-        sudo shoonyactl install-units
+        sudo shoonyactl install-units --now
+        shoonyactl install-units --user --now
     """
-    if not Path(python).is_absolute() or any(c.isspace() for c in python):
-        raise click.BadParameter(
-            f"expected an absolute path without spaces, was '{python}'",
-            param_hint="--python",
-        )
-    done = install(root.resolve(), python=python, enable=enable, dry_run=dry_run)
+    layout = _layout.of_user() if user else _layout.of_machine(root.resolve())
+    if user and root != Path("/"):
+        raise click.UsageError("--user does not go with --root")
+    if is_to_start and (dry_run or not layout.is_here):
+        raise click.UsageError("--now does not go with --dry-run or --root")
+    if python is None:
+        default = _units.DEFAULT_PYTHON
+        python = _refusals.own_python(default) if layout.is_here else default
+    for place, option in ((python, "--python"), (str(layout.config), "--user")):
+        if not Path(place).is_absolute() or any(c.isspace() or c == "%" for c in place):
+            raise click.BadParameter(
+                f"expected an absolute path without spaces or %, was '{place}'",
+                param_hint=option,
+            )
+    done = prepare(layout, python=python, enable=enable, dry_run=dry_run)
+    if not dry_run:
+        commit(done)
     if as_json:
-        click.echo(json.dumps(done.as_dict(), indent=2))
+        print_json(done.as_dict())
     else:
         show(done)
+    if dry_run:
+        return
+    try:
+        made = _first_use.provide(layout) if is_to_start or user else []
+    except OSError as e:
+        raise ShoonyaError(f"cannot write {e.filename}: {e.strerror}") from e
+    for path in made:
+        click.echo(f"made {path}", err=True)
+    if is_to_start:
+        start(done)

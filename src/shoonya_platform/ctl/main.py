@@ -94,7 +94,8 @@ class _Verbs(click.Group):
     "config_path",
     type=click.Path(path_type=Path, dir_okay=False),
     help="The configuration file  [default: $SHOONYA_CONFIG, "
-    "/etc/shoonya/shoonya.toml, or .shoonya/shoonya.toml here]",
+    "/etc/shoonya/shoonya.toml, .shoonya/shoonya.toml here, or "
+    "~/.config/shoonya/shoonya.toml]",
 )
 @click.version_option(__version__, prog_name="shoonyactl")
 @click.pass_context

@@ -14,7 +14,7 @@ from shoonya_platform.ctl.context import Ctl, check_services
 from shoonya_platform.ctl.output import console
 from shoonya_platform.errors import NotRunning, ShoonyaError, WaitedTooLong
 from shoonya_platform.services.control import ask
-from shoonya_platform.services.units import ServiceView, read_services
+from shoonya_platform.services.units import ServiceView, read_services, systemctl
 
 _DOING = {"start": "started", "stop": "stopped", "restart": "restarted"}
 
@@ -48,7 +48,7 @@ def command(verb: str, help_text: str) -> click.Command:
         if not wait:
             return
         done = _stopped if verb == "stop" else _running(verb, before)
-        _wait(runtime_dir, names, done, timeout_seconds)
+        wait_for(runtime_dir, names, done, timeout_seconds)
         console().print(
             f"{_DOING[verb]} {', '.join(names)} in {time.monotonic() - began:.1f} s"
         )
@@ -69,14 +69,16 @@ def _request(runtime_dir: Path, verb: str, names: list[str]) -> None:
     except NotRunning as e:
         if not Path("/run/systemd/system").is_dir():
             raise
-        _systemctl(verb, names, e)
+        _systemctl(runtime_dir, verb, names, e)
 
 
-def _systemctl(verb: str, names: list[str], reason: NotRunning) -> None:
+def _systemctl(
+    runtime_dir: Path, verb: str, names: list[str], reason: NotRunning
+) -> None:
     units = [f"shoonya@{name}.service" for name in names]
     try:
         done = subprocess.run(
-            ["systemctl", "--no-block", verb, *units],
+            [*systemctl(runtime_dir), "--no-block", verb, *units],
             capture_output=True,
             text=True,
             check=False,
@@ -90,12 +92,19 @@ def _systemctl(verb: str, names: list[str], reason: NotRunning) -> None:
         )
 
 
-def _wait(
+def wait_for(
     runtime_dir: Path,
     names: list[str],
     done: Callable[[ServiceView], bool],
     timeout_seconds: float,
 ) -> None:
+    """
+    Wait until all these services are as wanted.
+
+    Raises:
+        ShoonyaError: One of them failed.
+        WaitedTooLong: They are not so in time.
+    """
     deadline = time.monotonic() + timeout_seconds
     while True:
         views = [v for v in read_services(runtime_dir) if v.service in names]
@@ -106,7 +115,7 @@ def _wait(
         if failed:
             raise ShoonyaError(
                 f"{failed[0].service} failed: {failed[0].cause or failed[0].text}",
-                hint=f"read its log: shoonyactl logs {failed[0].service}",
+                hint=f"see what there is to do: shoonyactl why {failed[0].service}",
             )
         if time.monotonic() > deadline:
             raise WaitedTooLong(
@@ -114,6 +123,10 @@ def _wait(
                 f"{left[0].text or left[0].cause}"
             )
         time.sleep(0.1)
+
+
+def is_running(view: ServiceView) -> bool:
+    return view.state == "running"
 
 
 def _stopped(view: ServiceView) -> bool:
@@ -125,6 +138,6 @@ def _running(
 ) -> Callable[[ServiceView], bool]:
     def done(view: ServiceView) -> bool:
         is_new = verb == "start" or view.pid != before[view.service].pid
-        return view.state == "running" and is_new
+        return is_running(view) and is_new
 
     return done

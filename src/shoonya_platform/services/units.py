@@ -34,6 +34,9 @@ SYSTEMCTL_TIMEOUT_SECONDS = 3.0
 #: Exists exactly where systemd is PID 1 (sd_booted(3)).
 BOOTED = Path("/run/systemd/system")
 
+#: Below it, each user's own runtime directory.
+USERS = Path("/run/user")
+
 _PROPERTIES = (
     "Id",
     "LoadState",
@@ -134,7 +137,7 @@ def read_services(
     clock = clock or SystemClock()
     views = _from_manager(runtime_dir)
     if views is None and (run or BOOTED.exists()):
-        views = _from_systemd(run or _run, clock)
+        views = _from_systemd(runtime_dir, run or _run, clock)
     if views is None:
         views = _from_beats(beats, heartbeat_seconds, clock.now())
     return [
@@ -231,11 +234,24 @@ def _run(command: Sequence[str]) -> str:
     ).stdout
 
 
-def _from_systemd(run: Run, clock: Clock) -> dict[str, ServiceView] | None:
+def systemctl(runtime_dir: Path) -> list[str]:
+    """Return the command that reaches the systemd which runs the services there."""
+    return ["systemctl", "--user"] if is_of_user(runtime_dir) else ["systemctl"]
+
+
+def is_of_user(runtime_dir: Path) -> bool:
+    """Say whether a user's own systemd runs them (`install-units --user`)."""
+    return runtime_dir.is_relative_to(USERS)
+
+
+def _from_systemd(
+    runtime_dir: Path, run: Run, clock: Clock
+) -> dict[str, ServiceView] | None:
     units = [f"shoonya@{name}.service" for name in COMPONENTS]
     properties = f"--property={','.join(_PROPERTIES)}"
     try:
-        output = run(["systemctl", "show", "--no-pager", properties, *units])
+        command = [*systemctl(runtime_dir), "show", "--no-pager", properties, *units]
+        output = run(command)
     except (OSError, subprocess.SubprocessError):
         return None
     blocks = [

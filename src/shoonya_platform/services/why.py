@@ -32,7 +32,12 @@ from shoonya_platform.services.crashes import (
 )
 from shoonya_platform.services.lastlines import LastLines, journal_lines, last_lines
 from shoonya_platform.services.policy import RestartPolicy
-from shoonya_platform.services.units import ServiceView, Supervisor, read_services
+from shoonya_platform.services.units import (
+    ServiceView,
+    Supervisor,
+    is_of_user,
+    read_services,
+)
 
 #: So many lines of the run that died.
 LINES = 20
@@ -82,7 +87,7 @@ def explain(
     settings: Settings,
     service: str,
     *,
-    state_dir: Path = UNIT_STATE_DIR,
+    state_dir: Path | None = None,
     invocation_id: str = "",
     journal: Callable[[str, int], Sequence[str]] = journal_lines,
 ) -> Explanation:
@@ -90,7 +95,7 @@ def explain(
     Answer for one service.
 
     Args:
-        state_dir: Where the units keep the history.
+        state_dir: Where the units keep the history; None where they always do.
 
         invocation_id: Explains the end of this run; without it, of the last one.
 
@@ -99,6 +104,9 @@ def explain(
     Raises:
         PermissionError: The history may not be read by this user.
     """
+    if state_dir is None:
+        of_user = is_of_user(settings.paths.runtime_dir)
+        state_dir = settings.paths.state_dir if of_user else UNIT_STATE_DIR
     view = next(
         each
         for each in read_services(settings.paths.runtime_dir)
