@@ -42,7 +42,7 @@ def version() -> int | None:
 
 
 def needs_reload(systemctl: tuple[str, ...], units: tuple[str, ...]) -> bool:
-    """Say whether systemd has not read yet what lies there, an operator's drop-in too."""
+    """Say whether systemd has yet to read what lies there, own drop-ins included."""
     try:
         return "yes" in run(
             (*systemctl, "show", "--property=NeedDaemonReload", "--value", *units)
