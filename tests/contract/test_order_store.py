@@ -23,6 +23,7 @@ from shoonya_platform.domain.alerts import AlertStatus
 from shoonya_platform.domain.instruments import Exchange, Product
 from shoonya_platform.domain.orders import (
     CLOSED,
+    NOTES,
     AlertId,
     BrokerOrderId,
     ClientOrderId,
@@ -237,10 +238,13 @@ def test_s09_writer_killed_in_the_middle_leaves_no_half_step(world, store):
 
 def replayed(events: list[OrderEvent]) -> OrderStatus:
     """Walk the events through the table; each must say where it led."""
-    status = S.INITIALIZED
     filled = 0
     assert events[0].trigger == "created"
+    status = S(events[0].order_status)
     for event in events[1:]:
+        if event.trigger in NOTES:
+            assert event.order_status == status
+            continue
         status = next_status(
             status, OrderTrigger(event.trigger), filled_quantity=filled
         )
@@ -710,6 +714,65 @@ def test_s42_cancel_may_be_requested_anew_by_somebody_else(world, store):
 
     assert request.requested_by == "second"
     assert request.requested_at == BEGIN + timedelta(seconds=1)
+
+
+def test_s44_order_is_cut_into_parts_that_add_up_each_with_a_name_of_its_own(
+    world, store, other
+):
+    order = store_order(store, S.RISK_PASSED, quantity=195)
+
+    with store.transaction(durable=True):
+        parts = store.orders.split(order, [65, 65, 65])
+
+    assert [part.quantity for part in parts] == [65, 65, 65]
+    assert len({part.client_order_id for part in parts}) == 3
+    assert parts[0].client_order_id == order.client_order_id
+    assert {part.status for part in parts} == {S.RISK_PASSED}
+    assert other.orders.of_alert(order.alert_id) == parts
+    for part in parts:
+        events = store.orders.events(order_id=part.order_id)
+        assert replayed(events) is S.RISK_PASSED
+
+
+def test_s45_order_is_cut_once_and_into_all_of_it(store):
+    order = store_order(store, S.RISK_PASSED, quantity=130)
+
+    with pytest.raises(ValueError, match="no parts"), store.transaction(durable=True):
+        store.orders.split(order, [65, 64])
+    with store.transaction(durable=True):
+        parts = store.orders.split(order, [65, 65])
+    with pytest.raises(StoreError), store.transaction(durable=True):
+        # As by a process that has read the row before.
+        store.orders.split(order, [65, 65])
+
+    assert store.orders.of_alert(order.alert_id) == parts
+
+
+def test_s46_exits_are_ready_before_entries_and_each_kind_by_age(store):
+    entries = [store_order(store, S.GUARD_PASSED) for _ in range(3)]
+    exits = [store_order(store, S.GUARD_PASSED, intent=Intent.EXIT) for _ in range(2)]
+    store_order(store, S.RISK_PASSED, intent=Intent.EXIT)
+
+    def ready(limit):
+        return [order.order_id for order in store.orders.ready(limit=limit)]
+
+    by_turn = [order.order_id for order in exits + entries]
+    assert [ready(limit) for limit in (1, 2, 4, 9)] == [
+        by_turn[:1],
+        by_turn[:2],
+        by_turn[:4],
+        by_turn,
+    ]
+
+
+def test_s47_lost_part_is_replaced_by_a_later_attempt_of_the_same_part(store):
+    lost = store_order(store, S.NOT_PLACED, part=2)
+    store_order(store, alert_id=lost.alert_id, attempt=2)
+    assert store.orders.unreplaced(since=BEGIN - timedelta(1)) == [lost]
+
+    store_order(store, alert_id=lost.alert_id, attempt=2, part=2)
+
+    assert store.orders.unreplaced(since=BEGIN - timedelta(1)) == []
 
 
 def test_s43_cancel_of_an_order_that_does_not_exist_is_refused(store):

@@ -7,7 +7,9 @@ from importlib import resources
 
 import pytest
 
+from shoonya_platform.domain.orders import OrderId, TradeId
 from shoonya_platform.store.sqlite import SqliteOrderStore, migrations, statements
+from shoonya_platform.testing.orders import a_fill, store_alert, store_order
 
 FOLDER = resources.files("shoonya_platform.store") / "migrations"
 TABLES = {
@@ -72,6 +74,48 @@ def test_store_of_any_earlier_version_becomes_like_a_new_one(tmp_path, clock, ve
 
     assert schema(opened(old, clock)) == schema(opened(tmp_path / "new.db", clock))
     assert pragma(old, "user_version") == len(migrations())
+
+
+def test_orders_with_all_that_hangs_on_them_survive_being_made_anew(tmp_path, clock):
+    path = tmp_path / "orders.db"
+    with closing(sqlite3.connect(path)) as connection:
+        for script in migrations()[:2]:
+            connection.executescript(script)
+        connection.executescript(
+            """
+            INSERT INTO alerts VALUES ('A1', 'k', 't', 's', '{}', 'planned', '');
+            INSERT INTO orders VALUES (7, 'O1-1', 'A1', 1, 1, 's', 'entry', 'NFO', 'X',
+                'BUY', 65, 'MARKET', NULL, NULL, 'NRML', 'DAY', NULL, 'accepted', 'B7',
+                25, '100', '', '2026-11-25T04:30:00+00:00',
+                '2026-11-25T04:30:00+00:00', '2026-11-25T04:30:00+00:00');
+            INSERT INTO fills VALUES (7, 'T1', 25, '100', '0', 't');
+            INSERT INTO cancel_requests
+                VALUES (7, 'me', '2026-11-25T04:30:00+00:00', NULL);
+            UPDATE sqlite_sequence SET seq = 9 WHERE name = 'orders';
+            """
+        )
+        connection.execute(f"PRAGMA application_id = {0x53484F4F}")
+        connection.execute("PRAGMA user_version = 2")
+
+    store = SqliteOrderStore(path, service="tests", run_id="run-1", clock=clock)
+
+    order = store.orders.get(OrderId(7))
+    assert order is not None
+    assert (order.client_order_id, order.part, order.filled_quantity) == ("O1-1", 1, 25)
+    assert [request.order_id for request in store.orders.cancel_requests(limit=9)] == [
+        7
+    ]
+    with store.transaction(durable=True):
+        assert store.orders.fill(order, a_fill(40, trade_id=TradeId("T1"))) is None
+    alert_id = store_alert(store)
+    # The number of an order that is gone is not given again.
+    assert store_order(store, alert_id=alert_id).order_id == 10
+    store.close()
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("PRAGMA foreign_keys = ON")
+        assert connection.execute("PRAGMA foreign_key_check").fetchall() == []
+        with pytest.raises(sqlite3.IntegrityError):
+            connection.execute("DELETE FROM orders WHERE order_id = 7")
 
 
 def test_opening_again_changes_nothing(tmp_path, clock):

@@ -200,6 +200,9 @@ class Guard(Section, frozen=True):
     )
     #: Whether two strategies may hold an instrument in opposite directions.
     allow_conflicts: bool = False
+    #: What exceeds the exchange's freeze quantity: "split" sends several orders,
+    #: "deny" none.
+    freeze: Literal["split", "deny"] = "split"
     #: An entry of several legs of which one fails at the broker: exit the others.
     all_or_nothing: bool = True
 

@@ -59,6 +59,7 @@ def of_order(order: Order) -> Document:
         "alert_id": order.alert_id,
         "leg": order.leg,
         "attempt": order.attempt,
+        "part": order.part,
         "strategy": order.strategy,
         "intent": order.intent,
         "exchange": order.exchange,

@@ -80,7 +80,11 @@ def alert_id(received_at: datetime, entropy: bytes) -> AlertId:
     return AlertId(f"A{received_at:%y%m%d}-{text}")
 
 
-def client_order_id(alert: AlertId, leg: int, attempt: int) -> ClientOrderId:
+def client_order_id(
+    alert: AlertId, leg: int, attempt: int, part: int = 1
+) -> ClientOrderId:
     """Return the name of one leg's order, for example `O261124-7K3M9QXZ-1`."""
-    again = "" if attempt == 1 else f"r{attempt}"
-    return ClientOrderId(f"O{alert[1:]}-{leg}{again}")
+    name = f"O{alert[1:]}-{leg}"
+    if part != 1:
+        name += f"p{part}"
+    return ClientOrderId(name if attempt == 1 else f"{name}r{attempt}")

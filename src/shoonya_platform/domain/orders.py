@@ -110,6 +110,7 @@ class OrderTrigger(StrEnum):
     CREATED = "created"
     RISK_PASSED = "risk_passed"
     REPRICED = "repriced"  #: moves nothing: a market order got a protecting limit
+    SPLIT = "split"  #: moves nothing: what is too large for one order went to others
     GUARD_PASSED = "guard_passed"
     DENIED = "denied"
     SUBMITTED = "submitted"
@@ -127,6 +128,9 @@ class OrderTrigger(StrEnum):
 
 
 T = OrderTrigger
+
+#: Recorded of an order without moving it.
+NOTES = frozenset({T.REPRICED, T.SPLIT})
 
 
 def _table() -> dict[tuple[OrderStatus, OrderTrigger], OrderStatus]:
@@ -213,6 +217,7 @@ class NewOrder:
     alert_id: AlertId
     leg: int  #: position in the alert, from 1
     attempt: int = 1  #: 2 when the first was proven not placed
+    part: int = 1  #: of a leg too large for one order, from 1
     strategy: str
     intent: Intent
     exchange: Exchange

@@ -102,7 +102,7 @@ class CommandService:
             return 0
         with self._store.transaction(durable=True):
             state = self._store.trading.status().state
-            ready = self._store.orders.in_status(OrderStatus.GUARD_PASSED, limit=BATCH)
+            ready = self._store.orders.ready(limit=BATCH)
             orders = [
                 self._store.orders.record(
                     order,

@@ -59,6 +59,8 @@ class GuardRules:
     mis_square_off: time | None = None
     #: Whether two strategies may hold an instrument in opposite directions.
     allows_conflicts: bool = False
+    #: What exceeds the freeze quantity goes out in several orders.
+    splits: bool = True
 
 
 class ExecutionGuard:
@@ -225,7 +227,7 @@ class ExecutionGuard:
                 {"quantity": order.quantity, "lot_size": instrument.lot_size},
             )
         largest = instrument.largest_quantity
-        if largest is not None and order.quantity > largest:
+        if largest is not None and order.quantity > largest and not self._splits(order):
             return Denial(
                 DenialCode.QUANTITY_EXCEEDS_FREEZE,
                 {"quantity": order.quantity, "maximum": largest},
@@ -237,6 +239,10 @@ class ExecutionGuard:
                     {"price": price, "tick_size": instrument.tick_size},
                 )
         return None
+
+    def _splits(self, order: Order) -> bool:
+        # Parts have their quantity already, and what replaces one is no larger.
+        return self._rules.splits and (order.part, order.attempt) == (1, 1)
 
     def _duplicate(self, order: Order) -> Denial | None:
         """Deny an entry into what the strategy already holds or is entering."""
@@ -305,15 +311,8 @@ class ExecutionGuard:
 
     def _record(self, order: Order, denial: Denial | None) -> None:
         if denial is None:
-            self._passed += 1
-            order = self._protect(order)
-            self._book.add(self._store.orders.record(order, OrderTrigger.GUARD_PASSED))
-            self._logger.info(
-                "Order %d guard passed: %s",
-                order.order_id,
-                order.summary,
-                extra={**order.log_context, "event": "guard_passed"},
-            )
+            for part in self._cut(self._protect(order)):
+                self._pass(part)
             return
         self._denied += 1
         self._store.orders.record(order, OrderTrigger.DENIED, reason=denial.text)
@@ -323,3 +322,30 @@ class ExecutionGuard:
             denial.text,
             extra={**order.log_context, "event": "order_denied", "code": denial.code},
         )
+
+    def _cut(self, order: Order) -> list[Order]:
+        """Return the order in parts that the exchange takes, each an order."""
+        instrument = self._instruments.find(order.exchange, order.tradingsymbol)
+        largest = None if instrument is None else instrument.largest_quantity
+        quantities = parts(order.quantity, largest)
+        if len(quantities) == 1:
+            return [order]
+        return self._store.orders.split(order, quantities)
+
+    def _pass(self, order: Order) -> None:
+        self._passed += 1
+        self._book.add(self._store.orders.record(order, OrderTrigger.GUARD_PASSED))
+        self._logger.info(
+            "Order %d guard passed: %s",
+            order.order_id,
+            order.summary,
+            extra={**order.log_context, "event": "guard_passed"},
+        )
+
+
+def parts(quantity: int, largest: int | None) -> list[int]:
+    """Return a quantity in as few orders as may be, all but the last full."""
+    if largest is None:
+        return [quantity]
+    full, rest = divmod(quantity, largest)
+    return [largest] * full + [rest] * bool(rest)

@@ -25,9 +25,14 @@ class LegPlanner:
         number: int,
         leg: Leg,
         prices: Prices,
-        attempt: int = 1,
+        lost: Order | None = None,
     ) -> NewOrder | None:
-        """Return a leg's order; None when there is nothing to exit."""
+        """
+        Return a leg's order; None when there is nothing to exit.
+
+        Args:
+            lost: The order proven not placed that this one replaces: no larger.
+        """
         alert = stored.alert
         side, quantity, product = leg.side, leg.quantity, leg.product
         if alert.intent is Intent.EXIT:
@@ -35,12 +40,17 @@ class LegPlanner:
             if held is None:
                 return None
             side, quantity, product = held
+        attempt, part = 1, 1
+        if lost is not None:
+            attempt, part = lost.attempt + 1, lost.part
+            quantity = min(quantity, lost.quantity)
         known = prices.get((alert.exchange, leg.tradingsymbol))
         return NewOrder(
-            client_order_id=client_order_id(stored.alert_id, number, attempt),
+            client_order_id=client_order_id(stored.alert_id, number, attempt, part),
             alert_id=stored.alert_id,
             leg=number,
             attempt=attempt,
+            part=part,
             strategy=alert.strategy,
             intent=alert.intent,
             exchange=alert.exchange,

@@ -80,9 +80,7 @@ class Settler:
         prices: Prices = {}
         if lost.reference_price is not None:
             prices = {(lost.exchange, lost.tradingsymbol): lost.reference_price}
-        planned = self._planner.plan(
-            stored, lost.leg, leg, prices, attempt=lost.attempt + 1
-        )
+        planned = self._planner.plan(stored, lost.leg, leg, prices, lost)
         if planned is None:
             return 0
         order = self._store.orders.add(planned, alerted_at=lost.alerted_at)
@@ -121,12 +119,12 @@ class Settler:
 
 def describe_outcome(orders: list[Order]) -> str:
     """Return how an alert ended: `filled`, or how many legs did and why not."""
-    newest = {order.leg: order for order in orders}
+    newest = {(order.leg, order.part): order for order in orders}
     filled = [o for o in newest.values() if o.status is OrderStatus.FILLED]
     if len(filled) == len(newest):
         return "filled"
     others = "; ".join(
-        f"leg {order.leg} {order.status}"
+        f"leg {order.leg}{_part(order)} {order.status}"
         + (
             f" ({order.filled_quantity} of {order.quantity})"
             * bool(order.filled_quantity)
@@ -135,4 +133,9 @@ def describe_outcome(orders: list[Order]) -> str:
         for order in newest.values()
         if order.status is not OrderStatus.FILLED
     )
-    return f"{len(filled)} of {len(newest)} legs filled; {others}"
+    parts = "orders" if any(order.part > 1 for order in newest.values()) else "legs"
+    return f"{len(filled)} of {len(newest)} {parts} filled; {others}"
+
+
+def _part(order: Order) -> str:
+    return f" part {order.part}" if order.part > 1 else ""

@@ -6,6 +6,7 @@ A straddle of one leg is a naked position that nobody meant to hold.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 
 from shoonya_platform.domain.alert_form import parse
@@ -21,18 +22,23 @@ def undoing(orders: Sequence[Order]) -> Alert | None:
     Return the exit that undoes a half-made entry.
 
     Args:
-        orders: Of one alert whose orders are all at an end, by leg and attempt.
+        orders: Of one alert whose orders are all at an end, by leg, part and attempt.
 
     Returns:
-        None if there is nothing to undo: no entry of several legs, none failed, or
+        None if there is nothing to undo: no entry of several orders, none failed, or
         none was filled.
     """
-    newest = list({order.leg: order for order in orders}.values())
+    newest = list({(order.leg, order.part): order for order in orders}.values())
     filled = [order for order in newest if order.filled_quantity]
     failed = [order for order in newest if order.status in _FAILED]
     if not filled or not failed or newest[0].intent is not Intent.ENTRY:
         return None
     first = newest[0]
+    # The parts of a leg are exited together: in one instrument, and perhaps many.
+    quantities: Counter[int] = Counter()
+    for order in filled:
+        quantities[order.leg] += order.filled_quantity
+    legs = {order.leg: order for order in filled}
     return parse(
         {
             "execution_type": Intent.EXIT.value,
@@ -44,10 +50,10 @@ def undoing(orders: Sequence[Order]) -> Alert | None:
                 {
                     "tradingsymbol": order.tradingsymbol,
                     "direction": order.side.opposite.value,
-                    "qty": order.filled_quantity,
+                    "qty": quantities[leg],
                     "product_type": order.product.value,
                 }
-                for order in filled
+                for leg, order in legs.items()
             ],
         }
     )

@@ -22,6 +22,7 @@ def build(parts: Parts) -> ExecutionGuard:
             time.fromisoformat(guard.mis_square_off) if keeps_hours else None
         ),
         allows_conflicts=guard.allow_conflicts,
+        splits=guard.freeze == "split",
     )
     return ExecutionGuard(
         parts.store, catalogue(parts.settings), rules, parts.clock, parts.ring

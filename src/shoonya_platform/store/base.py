@@ -11,7 +11,7 @@ All methods raise `StoreBusy` (try later) and `StoreDamaged` (fetch a human).
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -104,13 +104,17 @@ class OrderTable(Protocol):
     def by_broker_order_id(self, broker_order_id: BrokerOrderId) -> Order | None: ...
 
     def of_alert(self, alert_id: AlertId) -> list[Order]:
-        """Return an alert's orders by leg and attempt."""
+        """Return an alert's orders by leg, part and attempt."""
         ...
 
     def in_status(
         self, *statuses: OrderStatus, limit: int | None = None
     ) -> list[Order]:
         """Return the oldest orders that have one of the statuses."""
+        ...
+
+    def ready(self, *, limit: int) -> list[Order]:
+        """Return what the guard let pass: exits first, then the oldest."""
         ...
 
     def count_in(self, *statuses: OrderStatus) -> int:
@@ -186,6 +190,17 @@ class OrderTable(Protocol):
         self, order: Order, order_type: OrderType, price: Decimal, *, text: str
     ) -> Order:
         """Give an order that was not sent yet another type and price, with an event."""
+        ...
+
+    def split(self, order: Order, quantities: Sequence[int]) -> list[Order]:
+        """
+        Cut an order that was not sent yet into several of the same status.
+
+        Args:
+            order: The first part so far.  It keeps its name and the first quantity.
+
+            quantities: Of the parts, in units; their sum is the order's quantity.
+        """
         ...
 
     def fill(self, order: Order, fill: Fill) -> Order | None:

@@ -86,11 +86,13 @@ class SqliteOrderStore:
                 # First: another program's file is left as it is.
                 version = self._version()
                 _use_wal(connection, busy_timeout_seconds)
-                connection.execute("PRAGMA foreign_keys = ON")
                 connection.execute("PRAGMA synchronous = NORMAL")
                 steps = migrations()
+                # A table that is made anew is dropped first, with its references.
+                connection.execute("PRAGMA foreign_keys = OFF")
                 for number, script in enumerate(steps[version:], start=version + 1):
                     self._apply(number, script)
+                connection.execute("PRAGMA foreign_keys = ON")
             except BaseException:
                 connection.close()
                 raise

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import fields, replace
 from datetime import datetime
 from decimal import Decimal
 
+from shoonya_platform.domain.alerts import client_order_id
 from shoonya_platform.domain.instruments import Exchange, Product
 from shoonya_platform.domain.orders import (
     AlertId,
@@ -43,9 +44,14 @@ class SqliteOrders:
         self._positions = SqlitePositions(session)
 
     def add(self, order: NewOrder, *, alerted_at: datetime) -> Order:
+        return self._insert(order, OrderStatus.INITIALIZED, alerted_at, "")
+
+    def _insert(
+        self, order: NewOrder, status: OrderStatus, alerted_at: datetime, text: str
+    ) -> Order:
         now = self._session.now()
         values = {name: _stored(getattr(order, name)) for name in _NEW_COLUMNS} | {
-            "status": OrderStatus.INITIALIZED.value,
+            "status": status.value,
             "alerted_at": text_of(alerted_at),
             "created_at": now,
             "updated_at": now,
@@ -57,7 +63,7 @@ class SqliteOrders:
             tuple(values.values()),
         )
         stored = _order(rows[0])
-        self._event(stored, OrderTrigger.CREATED, stored.summary, now)
+        self._event(stored, OrderTrigger.CREATED, text or stored.summary, now)
         return stored
 
     def get(self, order_id: OrderId) -> Order | None:
@@ -70,7 +76,9 @@ class SqliteOrders:
         return self._one("broker_order_id = ?", broker_order_id)
 
     def of_alert(self, alert_id: AlertId) -> list[Order]:
-        return self._select("WHERE alert_id = ? ORDER BY leg, attempt", (alert_id,))
+        return self._select(
+            "WHERE alert_id = ? ORDER BY leg, part, attempt", (alert_id,)
+        )
 
     def in_status(
         self, *statuses: OrderStatus, limit: int | None = None
@@ -80,6 +88,19 @@ class SqliteOrders:
             f"WHERE status IN ({marks}) ORDER BY order_id LIMIT ?",
             (*statuses, -1 if limit is None else limit),
         )
+
+    def ready(self, *, limit: int) -> list[Order]:
+        # Two questions, each along an index of its own.
+        exits = self._select(
+            "WHERE status = 'guard_passed' AND intent = 'exit'"
+            " ORDER BY order_id LIMIT ?",
+            (limit,),
+        )
+        if len(exits) == limit:
+            return exits
+        others = self.in_status(OrderStatus.GUARD_PASSED, limit=limit)
+        rest = [order for order in others if order.intent is not Intent.EXIT]
+        return exits + rest[: limit - len(exits)]
 
     def count_in(self, *statuses: OrderStatus) -> int:
         marks = ", ".join("?" * len(statuses))
@@ -123,7 +144,8 @@ class SqliteOrders:
         return self._select(
             "WHERE status = ? AND alerted_at > ? AND NOT EXISTS ("
             " SELECT 1 FROM orders AS later WHERE later.alert_id = orders.alert_id"
-            " AND later.leg = orders.leg AND later.attempt > orders.attempt)"
+            " AND later.leg = orders.leg AND later.part = orders.part"
+            " AND later.attempt > orders.attempt)"
             " AND order_id NOT IN (SELECT order_id FROM cancel_requests)"
             " ORDER BY order_id",
             (OrderStatus.NOT_PLACED, text_of(since)),
@@ -167,6 +189,31 @@ class SqliteOrders:
         repriced = replace(order, order_type=order_type, price=price)
         self._event(repriced, OrderTrigger.REPRICED, text, self._session.now())
         return repriced
+
+    def split(self, order: Order, quantities: Sequence[int]) -> list[Order]:
+        first, *others = quantities
+        if sum(quantities) != order.quantity or order.part != 1:
+            raise ValueError(f"{quantities} are no parts of order {order.order_id}")
+        self._session.execute(
+            "UPDATE orders SET quantity = ? WHERE order_id = ?", (first, order.order_id)
+        )
+        kept = replace(order, quantity=first)
+        total = len(quantities)
+        text = f"{order.quantity} goes out in {total} orders, here {first}"
+        self._event(kept, OrderTrigger.SPLIT, text, self._session.now())
+        parts = [kept]
+        for part, quantity in enumerate(others, start=2):
+            made = replace(
+                kept,
+                client_order_id=client_order_id(
+                    order.alert_id, order.leg, order.attempt, part
+                ),
+                part=part,
+                quantity=quantity,
+            )
+            text = f"{made.summary}, part {part} of {total} of order {order.order_id}"
+            parts.append(self._insert(made, made.status, made.alerted_at, text))
+        return parts
 
     def fill(self, order: Order, fill: Fill) -> Order | None:
         known = self._session.query(
@@ -329,6 +376,7 @@ def _order(row: sqlite3.Row) -> Order:
         alert_id=AlertId(row["alert_id"]),
         leg=row["leg"],
         attempt=row["attempt"],
+        part=row["part"],
         strategy=row["strategy"],
         intent=Intent(row["intent"]),
         exchange=Exchange(row["exchange"]),

@@ -74,7 +74,9 @@ def a_new_order(alert_id: AlertId | None = None, **changes: Any) -> NewOrder:
     alert_id = alert_id or an_alert_id()
     leg = changes.get("leg", 1)
     order = NewOrder(
-        client_order_id=client_order_id(alert_id, leg, changes.get("attempt", 1)),
+        client_order_id=client_order_id(
+            alert_id, leg, changes.get("attempt", 1), changes.get("part", 1)
+        ),
         alert_id=alert_id,
         leg=leg,
         strategy="straddle",

@@ -48,6 +48,7 @@ def test_order_document_keeps_its_keys(client, ledger):
         "alert_id": order.alert_id,
         "leg": 1,
         "attempt": 1,
+        "part": 1,
         "strategy": "Momentum",
         "intent": "entry",
         "exchange": "NSE",

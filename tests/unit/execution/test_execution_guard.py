@@ -5,6 +5,8 @@ from datetime import UTC, datetime, time, timedelta
 from decimal import Decimal
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from shoonya_platform.domain.alerts import AlertStatus
 from shoonya_platform.domain.data import market_calendar
@@ -23,6 +25,7 @@ from shoonya_platform.execution.execution_guard import (
     BATCH,
     ExecutionGuard,
     GuardRules,
+    parts,
 )
 from shoonya_platform.testing.clock import BEGIN
 from shoonya_platform.testing.orders import (
@@ -252,11 +255,6 @@ def test_paper_trades_round_the_clock(guard, store, clock):
         ),
         pytest.param({"quantity": 1755}, "", id="largest"),
         pytest.param(
-            {"quantity": 1820},
-            "QUANTITY_EXCEEDS_FREEZE: quantity=1820, maximum=1755",
-            id="too-large",
-        ),
-        pytest.param(
             {"order_type": OrderType.LIMIT, "price": Decimal("100.05")}, "", id="tick"
         ),
         pytest.param(
@@ -276,6 +274,99 @@ def test_paper_trades_round_the_clock(guard, store, clock):
 )
 def test_order_is_one_the_exchange_can_take(guard, store, changes, reason):
     assert judged(guard, store, **changes) == reason
+
+
+# -- more than the exchange takes in one order ------------------------------------
+
+
+def parts_of(store, order):
+    return store.orders.of_alert(order.alert_id)
+
+
+def test_what_exceeds_the_freeze_quantity_goes_out_in_parts(guard, store):
+    order = store_order(store, S.RISK_PASSED, quantity=4000 - 4000 % 65)
+
+    guard.step()
+
+    orders = parts_of(store, order)
+    assert [part.quantity for part in orders] == [1755, 1755, 455]
+    assert [part.part for part in orders] == [1, 2, 3]
+    assert {part.status for part in orders} == {S.GUARD_PASSED}
+    assert [part.client_order_id for part in orders] == [
+        order.client_order_id,
+        f"{order.client_order_id}p2",
+        f"{order.client_order_id}p3",
+    ]
+
+
+def test_each_part_tells_where_it_comes_from(guard, store):
+    order = store_order(store, S.RISK_PASSED, quantity=2 * 1755)
+
+    guard.step()
+
+    first, second = parts_of(store, order)
+    (split,) = (
+        event
+        for event in store.orders.events(order_id=first.order_id)
+        if event.trigger == OrderTrigger.SPLIT
+    )
+    assert split.text == "3510 goes out in 2 orders, here 1755"
+    created = store.orders.events(order_id=second.order_id)[0]
+    assert created.text.endswith(f"part 2 of 2 of order {first.order_id}")
+
+
+def test_order_that_was_cut_is_not_cut_again_when_it_comes_back(guard, store):
+    order = store_order(store, S.RISK_PASSED, quantity=1820)
+    guard.step()
+    with store.transaction(durable=True):
+        for part in parts_of(store, order):
+            sent = store.orders.record(part, OrderTrigger.SUBMITTED)
+            store.orders.record(sent, OrderTrigger.UNSENT)
+
+    guard.step()
+
+    orders = parts_of(store, order)
+    assert [part.quantity for part in orders] == [1755, 65]
+    assert {part.status for part in orders} == {S.GUARD_PASSED}
+
+
+def test_nothing_is_cut_of_what_is_denied(guard, store):
+    hold(store)
+    order = store_order(store, S.RISK_PASSED, quantity=1820)
+
+    guard.step()
+
+    (denied,) = parts_of(store, order)
+    assert (denied.quantity, denied.status) == (1820, S.DENIED)
+
+
+def test_too_large_an_order_is_denied_where_that_is_configured(store, clock, rings):
+    rules = replace(RULES, splits=False)
+    guard = ExecutionGuard(store, Instruments(), rules, clock, rings)
+
+    assert judged(guard, store, quantity=1820) == (
+        "QUANTITY_EXCEEDS_FREEZE: quantity=1820, maximum=1755"
+    )
+
+
+def test_part_that_has_become_too_large_is_denied(guard, store):
+    # The exchange has lowered its limit since the first attempt was cut.
+    assert judged(guard, store, quantity=1820, attempt=2) == (
+        "QUANTITY_EXCEEDS_FREEZE: quantity=1820, maximum=1755"
+    )
+
+
+@given(
+    quantity=st.integers(min_value=1, max_value=100_000),
+    largest=st.none() | st.integers(min_value=1, max_value=5000),
+)
+def test_parts_add_up_and_none_is_too_large(quantity, largest):
+    found = parts(quantity, largest)
+
+    assert sum(found) == quantity
+    assert min(found) > 0
+    assert largest is None or max(found) <= largest
+    assert largest is None or len(found) == -(-quantity // largest)
 
 
 # -- duplicates ----------------------------------------------------------------

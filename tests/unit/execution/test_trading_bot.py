@@ -488,6 +488,24 @@ def test_lost_leg_is_planned_anew_under_a_new_name_with_all_checks(bot, store, l
     assert bot.step() == 0
 
 
+def test_lost_part_of_a_leg_is_planned_anew_as_that_part_and_no_larger(bot, store):
+    alert_id = store_alert(store, an_alert(a_leg(qty=195)))
+    bot.step()
+    (order,) = store.orders.of_alert(alert_id)
+    order = walk(store, order, T.RISK_PASSED)
+    with store.transaction(durable=True):
+        kept, lost = store.orders.split(order, [130, 65])
+    walk(store, kept, T.GUARD_PASSED, T.SUBMITTED)
+    way = (T.GUARD_PASSED, T.SUBMITTED, T.OUTCOME_UNKNOWN, T.NOT_PLACED)
+    walk(store, lost, *way)
+
+    bot.step()
+
+    _, _, again = store.orders.of_alert(alert_id)
+    assert (again.part, again.attempt, again.quantity) == (2, 2, 65)
+    assert again.client_order_id == f"{order.client_order_id}p2r2"
+
+
 def test_lost_leg_of_an_old_alert_is_left(bot, store, clock, lost):
     clock.advance(REPLAN_SECONDS)
 
