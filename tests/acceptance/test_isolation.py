@@ -216,3 +216,33 @@ def test_demo_once_ends_by_itself_with_filled_orders(tmp_path: Path):
     assert done.returncode == 0, done.stderr
     assert "outcome: filled" in done.stdout
     assert "dashboard: http://" in done.stdout
+
+
+def test_entries_wait_for_the_broker_and_a_single_restart_closes_nothing(
+    own_platform: Platform,
+):
+    platform = own_platform
+    platform.start()
+    store = platform.store()
+    assert not store.recovery.is_awaited()
+    assert (
+        (platform.root / "state" / "recovery" / "report.txt")
+        .read_text()
+        .startswith("reconciliation succeeded")
+    )
+
+    pid = platform.pids()["recovery_service"]
+    platform.kill("recovery_service")
+    eventually(
+        lambda: platform.pids().get("recovery_service") not in (None, pid),
+        20,
+        message="a new recovery_service",
+    )
+    assert not store.recovery.is_awaited()
+
+    platform.stop()
+    platform.start()
+    assert not store.recovery.is_awaited()
+    starts = store._connection.execute("SELECT count(*) FROM starts").fetchone()[0]
+    assert starts == 2
+    store.close()

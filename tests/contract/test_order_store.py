@@ -862,6 +862,68 @@ def test_s60_beat_of_a_service_replaces_its_last_one(world):
     assert (beats[1].started_at, beats[1].pid, beats[1].run_id) == (BEGIN, 7, "run-1")
 
 
+def begun(store):
+    """Let a service begin as each of the eight does; return whether all began."""
+    with store.transaction(durable=False):
+        is_new = store.recovery.begin(silent_seconds=15)
+        store.services.beat(pid=7, status="begins", started_at=BEGIN)
+    return is_new
+
+
+def test_s65_platform_starts_with_the_first_service_after_all_have_ended(world):
+    names = ("order_watcher", "risk_manager")
+    one, two = (world.open(service=name) for name in names)
+    assert (begun(one), begun(two)) == (True, False)
+
+    with one.transaction(durable=False):
+        one.services.end()
+    assert not begun(one)
+    for store in (one, two):
+        with store.transaction(durable=False):
+            store.services.end()
+
+    assert (begun(two), begun(one)) == (True, False)
+
+
+def test_s66_platform_starts_anew_after_a_silence(world):
+    store = world.open(service="risk_manager")
+    assert begun(store)
+    world.clock.advance(14)
+    assert not begun(store)
+    world.clock.advance(16)
+
+    assert begun(store)
+
+
+def test_s67_reconciliation_is_awaited_until_one_succeeds_in_this_start(world):
+    store = world.open(service="recovery_service")
+    assert store.recovery.last() is None
+    begun(store)
+
+    def record(*, succeeded):
+        with store.transaction(durable=False):
+            return store.recovery.record(
+                succeeded=succeeded, summary="a sentence", report="{}"
+            )
+
+    assert store.recovery.is_awaited()
+    assert not record(succeeded=False)
+    assert store.recovery.is_awaited()
+    assert record(succeeded=True)
+    assert not record(succeeded=True)
+    assert not record(succeeded=False)
+    assert not store.recovery.is_awaited()
+    assert not begun(world.open(service="risk_manager"))
+    assert not store.recovery.is_awaited()
+    world.clock.advance(60)
+    begun(store)
+
+    assert store.recovery.is_awaited()
+    last = store.recovery.last()
+    assert last is not None
+    assert (last.summary, last.report, last.run_id) == ("a sentence", "{}", "run-1")
+
+
 def test_s61_trading_is_active_until_somebody_says_otherwise(store):
     status = store.trading.status()
 

@@ -23,6 +23,8 @@ TABLES = {
     "services",
     "trading",
     "cancel_requests",
+    "starts",
+    "reconciliations",
 }
 
 

@@ -228,6 +228,11 @@ class Recovery(Section, frozen=True):
 
     #: Seconds between two looks at everything.
     interval_seconds: Seconds = 30.0
+    #: After a start of the platform entries are denied until the broker's books have
+    #: been read and compared once; exits and cancels pass.
+    entries_wait: bool = True
+    #: An order that works at the broker for longer is told of, once; 0 never is.
+    old_order_seconds: Annotated[float, Meta(ge=0, le=86_400)] = 3_600.0
     #: Readings of the order book that must all lack an order to prove it absent.
     absent_reads: Annotated[int, Meta(ge=2, le=100)] = 3
     #: Those readings must span at least this many seconds; longer than

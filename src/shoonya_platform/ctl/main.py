@@ -28,6 +28,7 @@ VERBS = {
     "alert": ("alert", "Send an alert to the webhook."),
     "order": ("order", "List, show and cancel orders."),
     "risk": ("risk", "Show the risk figures; halt, reduce or resume trading."),
+    "recovery": ("recovery", "Show the last comparison with the broker's books."),
     "paper": ("paper", "Set prices and faults of the paper broker."),
     "broker": ("broker", "Log in at the broker, or see how the session is."),
     "simulate": ("simulate", "Run a broker's server on this machine, for trying."),

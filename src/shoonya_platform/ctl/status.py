@@ -51,13 +51,20 @@ def cli(ctl: Ctl, as_json: bool) -> None:
     try:
         queues = queue_lengths(ctl.store)
         trading = ctl.store.trading.status()
+        waits = ctl.settings.recovery.entries_wait and ctl.store.recovery.is_awaited()
     except NotRunning:
-        queues, trading = {}, None
+        queues, trading, waits = {}, None, False
     if as_json:
         services = [
             {**_fields(view), "queue": queues.get(view.service, 0)} for view in views
         ]
-        print_json({"services": services, "trading": trading})
+        print_json(
+            {
+                "services": services,
+                "trading": trading,
+                "awaits_reconciliation": waits,
+            }
+        )
     else:
         now = ctl.clock.now()
         print_table(
@@ -79,6 +86,11 @@ def cli(ctl: Ctl, as_json: bool) -> None:
             console().print(
                 f"\ntrading is {trading.state}: {trading.reason} ({trading.set_by}, "
                 f"{ago(trading.set_at, now)} ago)"
+            )
+        if waits:
+            console().print(
+                "\nentries are denied: waiting for the first reconciliation "
+                "(shoonyactl recovery)"
             )
     if any(view.state != "running" for view in views):
         raise click.exceptions.Exit(NotRunning.exit_code)

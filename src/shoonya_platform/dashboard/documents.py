@@ -48,6 +48,7 @@ def of_trading(trading: Trading) -> Document:
         "set_at": time_text(trading.set_at),
         "broker": trading.broker,
         "market_hours": trading.market_hours,
+        "awaits_reconciliation": trading.awaits_reconciliation,
     }
 
 

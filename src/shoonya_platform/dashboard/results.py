@@ -23,6 +23,7 @@ class Trading:
     status: TradingStatus
     broker: str
     market_hours: str  #: `round_the_clock` or `exchange`
+    awaits_reconciliation: bool  #: entries are denied until it has succeeded
 
     @property
     def set_at(self) -> datetime | None:

@@ -46,6 +46,8 @@ class Sources:
         broker: The configured broker's name.
 
         market_hours: `round_the_clock` or `exchange`.
+
+        entries_wait: Whether entries wait for the first reconciliation.
     """
 
     def __init__(
@@ -57,6 +59,7 @@ class Sources:
         executor: Executor,
         broker: str,
         market_hours: str,
+        entries_wait: bool,
     ) -> None:
         self._store = store
         self._read_services = read_services
@@ -65,6 +68,7 @@ class Sources:
         self._units_executor = ThreadPoolExecutor(1, "units")
         self._broker = broker
         self._market_hours = market_hours
+        self._entries_wait = entries_wait
 
     async def services(self) -> list[ServiceView]:
         """Return how the eight are; without the store, as their supervisor says."""
@@ -79,11 +83,16 @@ class Sources:
         )
 
     async def trading(self) -> Trading:
-        return Trading(
-            status=await self._in_store(self._store.trading.status),
-            broker=self._broker,
-            market_hours=self._market_hours,
-        )
+        def read() -> Trading:
+            return Trading(
+                status=self._store.trading.status(),
+                broker=self._broker,
+                market_hours=self._market_hours,
+                awaits_reconciliation=self._entries_wait
+                and self._store.recovery.is_awaited(),
+            )
+
+        return await self._in_store(read)
 
     async def orders(
         self, *, limit: int, statuses: Collection[OrderStatus] = (), before: int = 0

@@ -32,6 +32,8 @@ class DenialCode(StrEnum):
     TRADING_HALTED = "TRADING_HALTED"
     #: Trading is REDUCING: only what shrinks a position goes out.
     TRADING_REDUCING = "TRADING_REDUCING"
+    #: The broker's books were not compared with ours yet since the platform started.
+    AWAITING_RECONCILIATION = "AWAITING_RECONCILIATION"
     #: The strategy already holds or is entering this instrument.
     DUPLICATE_ENTRY = "DUPLICATE_ENTRY"
     #: Another strategy holds or is entering the instrument the other way round.

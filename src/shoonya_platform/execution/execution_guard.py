@@ -35,6 +35,10 @@ from shoonya_platform.store.base import OrderStore
 
 BATCH = 200
 
+#: After its begin the guard lets entries wait this long for the first reconciliation,
+#: which takes less than a second where the broker answers; then they are denied.
+PATIENCE_SECONDS = 10.0
+
 _PASSED = WORKING | {OrderStatus.GUARD_PASSED}
 
 
@@ -57,6 +61,8 @@ class GuardRules:
     max_price_deviation: Decimal = Decimal("0.2")
     #: When the day is too late for MIS entries, in India; None never is.
     mis_square_off: time | None = None
+    #: Whether entries wait until recovery_service has read the broker's books.
+    awaits_reconciliation: bool = False
     #: Whether two strategies may hold an instrument in opposite directions.
     allows_conflicts: bool = False
     #: What exceeds the freeze quantity goes out in several orders.
@@ -88,6 +94,8 @@ class ExecutionGuard:
         self._denied = 0
         self._state = TradingState.ACTIVE
         self._book = Book((), ())
+        self._is_awaiting = rules.awaits_reconciliation
+        self._patient_until = clock.monotonic() + PATIENCE_SECONDS
         self._logger = get_component_logger("execution_guard")
 
     def begin(self) -> None:
@@ -95,23 +103,32 @@ class ExecutionGuard:
 
     def status(self) -> str:
         hours = "exchange hours" if self._rules.calendar else "round the clock"
+        waits = "entries wait for the first reconciliation; " * self._is_awaiting
         return (
-            f"trading is {self._state}, {hours}; "
+            f"trading is {self._state}, {hours}; {waits}"
             f"{self._passed} orders passed, {self._denied} denied"
         )
 
     def step(self) -> int:
         self._state = self._store.trading.status().state
+        if self._is_awaiting:
+            # Once it is there it stays: a start outlives each of its services.
+            self._is_awaiting = self._store.recovery.is_awaited()
         if not self._store.orders.in_status(OrderStatus.RISK_PASSED, limit=1):
             return 0
         with self._store.transaction(durable=False):
             self._state = self._store.trading.status().state
             self._book = self._read_book()
             orders = self._store.orders.in_status(OrderStatus.RISK_PASSED, limit=BATCH)
+            if self._is_awaiting and self._clock.monotonic() < self._patient_until:
+                orders = [
+                    order for order in orders if self._reconciliation(order) is None
+                ]
             for _, legs in itertools.groupby(orders, lambda order: order.alert_id):
                 for order, denial in self._judge_together(list(legs)):
                     self._record(order, denial)
-        self._ring("command_service", "trading_bot")
+        if orders:
+            self._ring("command_service", "trading_bot")
         return len(orders)
 
     def _judge_together(self, legs: list[Order]) -> list[tuple[Order, Denial | None]]:
@@ -133,6 +150,7 @@ class ExecutionGuard:
         """Return why the order may not go out, or None."""
         return (
             self._trading_state(order)
+            or self._reconciliation(order)
             or self._market(order)
             or self._exchange_limits(order)
             or self._price_band(order)
@@ -156,6 +174,16 @@ class ExecutionGuard:
         ):
             return Denial(DenialCode.TRADING_REDUCING)
         return None
+
+    def _reconciliation(self, order: Order) -> Denial | None:
+        """Deny entries while nobody knows what the broker holds."""
+        if not self._is_awaiting or shrinks(
+            order, self._book.positions(order), self._book.working(order)
+        ):
+            return None
+        last = self._store.recovery.last()
+        why = "not done yet" if last is None or last.succeeded else last.summary
+        return Denial(DenialCode.AWAITING_RECONCILIATION, {"first": why})
 
     def _market(self, order: Order) -> Denial | None:
         now = self._clock.now()

@@ -4,26 +4,36 @@ recovery_service: finds out what happened where nobody knows.
 An order without an answer is looked for at the broker by the id that travelled
 along.  Only several readings that all lack it, over longer than a request can take,
 prove it absent; a reading that fails proves nothing.  Nothing is ever "mended" by
-trading.
+trading.  Each comparison with the broker's books is written down as a report; the first
+that succeeds after a start of the platform lets entries out.
 """
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from logging import ERROR, WARNING
 
-from shoonya_platform.brokers.base import Broker
+from shoonya_platform.brokers.base import Broker, BrokerOrder
 from shoonya_platform.clock import Clock
 from shoonya_platform.domain.orders import (
     BEFORE_BROKER,
     IN_FLIGHT,
+    WORKING,
+    BrokerOrderId,
+    Intent,
     Order,
     OrderId,
     OrderStatus,
-    OrderTrigger,
 )
-from shoonya_platform.execution.reports import bring_up_to, fills_of
+from shoonya_platform.errors import BrokerUnavailable
+from shoonya_platform.execution.outcomes import OutcomeSearch, RecoveryRules
+from shoonya_platform.execution.reconciling import Found, Holding, Reconciler
+from shoonya_platform.execution.recovery_report import (
+    OrderNote,
+    PositionNote,
+    RecoveryReport,
+)
 from shoonya_platform.logging import get_component_logger
 from shoonya_platform.store.base import OrderStore
 
@@ -39,24 +49,7 @@ _OWNERS: Mapping[OrderStatus, str] = {
     OrderStatus.OUTCOME_UNKNOWN: "recovery_service",
 }
 
-Holding = tuple[str, str, str]  #: exchange, tradingsymbol, product
-
-
-@dataclass(slots=True)
-class _Search:
-    """How often, and since when, an order was looked for in vain."""
-
-    first_at: float
-    reads: int = 0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RecoveryRules:
-    """How much is needed to settle something."""
-
-    interval_seconds: float
-    absent_reads: int
-    absent_seconds: float
+_AT_BROKER = sorted(WORKING - IN_FLIGHT)
 
 
 class RecoveryService:
@@ -65,6 +58,9 @@ class RecoveryService:
 
     Args:
         ring: Rings the named services' doorbells.
+
+        keep: Writes a report where people find it; what it raises as `OSError` is
+            told and tolerated.
     """
 
     def __init__(
@@ -74,106 +70,210 @@ class RecoveryService:
         rules: RecoveryRules,
         clock: Clock,
         ring: Callable[..., None],
+        *,
+        run_id: str = "",
+        keep: Callable[[RecoveryReport], None] = lambda _: None,
     ) -> None:
         self._store = store
         self._broker = broker
         self._rules = rules
         self._clock = clock
         self._ring = ring
-        self._searches: dict[OrderId, _Search] = {}
+        self._search = OutcomeSearch(store, broker, rules, clock, ring)
         self._looked_at = float("-inf")
         self._told_stuck: set[tuple[OrderId, OrderStatus]] = set()
+        self._run_id = run_id
+        self._keep = keep
+        self._reconciler = Reconciler(
+            store, broker, clock, absent_reads=rules.absent_reads
+        )
+        self._has_looked = False
+        self._told_order: set[tuple[str, OrderId | BrokerOrderId]] = set()
         self._differences: dict[Holding, tuple[int, int]] = {}
-        self._settled = 0
+        self._unconfirmed: dict[Holding, tuple[int, int]] = {}
         self._logger = get_component_logger("recovery_service")
 
     def begin(self) -> None:
-        """The first step looks at everything."""
+        """Look at everything, so that "ready" means that it was."""
+        self._look()
 
     def status(self) -> str:
         return (
-            f"{len(self._searches)} unknown outcomes, {self._settled} settled, "
+            f"{self._search.unknown} unknown outcomes, {self._search.settled} settled, "
             f"{len(self._differences)} positions differ from the broker"
         )
 
     def step(self) -> int:
-        self._settle_unknown()
+        self._search.step()
         now = self._clock.monotonic()
         if now - self._looked_at >= self._rules.interval_seconds:
-            self._looked_at = now
-            self._tell_stuck()
-            self._compare_positions()
+            self._look()
         # The next look is at the next poll: readings need time between them.
         return 0
 
-    def _settle_unknown(self) -> None:
-        unknown = self._store.orders.in_status(OrderStatus.OUTCOME_UNKNOWN)
-        ids = {order.order_id for order in unknown}
-        self._searches = {
-            order_id: search
-            for order_id, search in self._searches.items()
-            if order_id in ids
-        }
-        if not unknown:
-            return
-        began = self._clock.monotonic()
-        claims = {claim.client_order_id: claim for claim in self._broker.order_book()}
-        trades = self._broker.trade_book()
-        for order in unknown:
-            claim = claims.get(order.client_order_id)
-            if claim is None:
-                self._not_found(order, began)
-                continue
-            with self._store.transaction(durable=True):
-                current = self._store.orders.get(order.order_id)
-                if current is None or current.status is not order.status:
-                    continue
-                after = bring_up_to(
-                    self._store, current, claim, fills_of(claim, trades)
+    def _look(self) -> None:
+        self._looked_at = self._clock.monotonic()
+        began = self._clock.now()
+        stuck = self._tell_stuck()
+        old = self._tell_old()
+        try:
+            found = self._reconciler.compare(everything=not self._has_looked)
+        except BrokerUnavailable as e:
+            self._note(
+                RecoveryReport(
+                    began_at=began,
+                    finished_at=self._clock.now(),
+                    run_id=self._run_id,
+                    failure=e.message,
                 )
-            self._settled += 1
+            )
+            raise
+        self._has_looked = True
+        self._tell(found)
+        unknown = self._store.orders.in_status(OrderStatus.OUTCOME_UNKNOWN)
+        self._note(self._report(began, found, stuck, old, unknown))
+
+    def _note(self, report: RecoveryReport) -> None:
+        with self._store.transaction(durable=False):
+            is_first = self._store.recovery.record(
+                succeeded=report.succeeded,
+                summary=report.summary,
+                report=report.encode(),
+            )
+        if is_first:
+            self._logger.info(
+                "first reconciliation of this start: %s; entries may go out",
+                report.summary,
+                extra={"event": "reconciled"},
+            )
+            self._ring("execution_guard")
+        try:
+            self._keep(report)
+        except OSError as e:
             self._logger.warning(
-                "Order %d found at the broker as %s: it is %s",
-                order.order_id,
-                claim.broker_order_id,
-                after.status,
-                extra={**after.log_context, "event": "outcome_found"},
+                "the report cannot be written: %s, ignoring",
+                e,
+                extra={"event": "report_unwritten"},
             )
-            self._ring("order_watcher", "trading_bot")
 
-    def _not_found(self, order: Order, read_at: float) -> None:
-        search = self._searches.setdefault(order.order_id, _Search(read_at))
-        search.reads += 1
-        if (
-            search.reads < self._rules.absent_reads
-            or read_at - search.first_at < self._rules.absent_seconds
-        ):
-            return
-        with self._store.transaction(durable=True):
-            current = self._store.orders.get(order.order_id)
-            if current is None or current.status is not order.status:
-                return
-            self._store.orders.record(
-                current,
-                OrderTrigger.NOT_PLACED,
-                reason=f"absent from {search.reads} readings of the order book "
-                f"over {read_at - search.first_at:.0f} s",
-            )
-        self._settled += 1
-        self._logger.warning(
-            "Order %d was never placed: %d readings of the order book lack it",
-            order.order_id,
-            search.reads,
-            extra={**order.log_context, "event": "not_placed"},
-        )
-        self._ring("trading_bot")
-
-    def _tell_stuck(self) -> None:
+    def _report(
+        self,
+        began: datetime,
+        found: Found,
+        stuck: Sequence[Order],
+        old: Sequence[Order],
+        unknown: Sequence[Order],
+    ) -> RecoveryReport:
         now = self._clock.now()
+
+        def age(order: Order) -> str:
+            return (
+                f"{order.status} for {(now - order.updated_at).total_seconds():.0f} s"
+            )
+
+        return RecoveryReport(
+            began_at=began,
+            finished_at=now,
+            run_id=self._run_id,
+            orders_at_broker=found.orders_at_broker,
+            positions_compared=found.positions_compared,
+            caught_up=[
+                *(
+                    _order_note(after, f"{before.status} becomes {after.status}")
+                    for before, after in found.caught_up
+                ),
+                *(_order_note(order, order.reason) for order in found.expired),
+            ],
+            contradicted=[
+                _order_note(order, f"the broker claims it {claim.status}: {why}")
+                for order, claim, why in found.contradicted
+            ],
+            missing=[
+                _order_note(order, f"{order.status} here") for order in found.missing
+            ],
+            unknown=[_order_note(order, age(order)) for order in unknown],
+            stuck=[_order_note(order, age(order)) for order in stuck],
+            old=[_order_note(order, age(order)) for order in old],
+            external=[
+                OrderNote(
+                    order_id=None,
+                    broker_order_id=claim.broker_order_id,
+                    summary=_claimed(claim),
+                    text=str(claim.status),
+                )
+                for claim in found.external
+            ],
+            differences=[
+                PositionNote(
+                    exchange=key[0],
+                    tradingsymbol=key[1],
+                    product=key[2],
+                    ours=own,
+                    brokers=theirs,
+                )
+                for key, (own, theirs) in self._differences.items()
+            ],
+        )
+
+    def _tell(self, found: Found) -> None:
+        for before, after in found.caught_up:
+            self._logger.warning(
+                "Order %d was behind the broker's books: %s becomes %s, "
+                "%d of %d filled",
+                after.order_id,
+                before.status,
+                after.status,
+                after.filled_quantity,
+                after.quantity,
+                extra={**after.log_context, "event": "order_caught_up"},
+            )
+        for order in found.expired:
+            self._logger.warning(
+                "Order %d is expired: %s",
+                order.order_id,
+                order.reason,
+                extra={**order.log_context, "event": "order_expired"},
+            )
+        if found.caught_up or found.expired:
+            self._ring("order_watcher", "trading_bot")
+        for order, claim, why in found.contradicted:
+            if self._is_new("contradicted", order.order_id):
+                self._logger.error(
+                    "Order %d is %s here, and the broker claims it %s: %s, "
+                    "leaving it to you",
+                    order.order_id,
+                    order.status,
+                    claim.status,
+                    why,
+                    extra={**order.log_context, "event": "broker_contradicts"},
+                )
+        for order in found.missing:
+            if self._is_new("missing", order.order_id):
+                self._logger.error(
+                    "Order %d is %s here, and the broker's order book lacks it, "
+                    "leaving it to you",
+                    order.order_id,
+                    order.status,
+                    extra={**order.log_context, "event": "order_missing"},
+                )
+        if found.positions_compared:
+            self._tell_differences(found.differences)
+
+    def _is_new(self, matter: str, number: OrderId | BrokerOrderId) -> bool:
+        """Return whether it was not told yet, and remember that it is now."""
+        if (matter, number) in self._told_order:
+            return False
+        self._told_order.add((matter, number))
+        return True
+
+    def _tell_stuck(self) -> list[Order]:
+        now = self._clock.now()
+        stuck = []
         for order in self._store.orders.in_status(*sorted(BEFORE_BROKER | IN_FLIGHT)):
             seconds = (now - order.updated_at).total_seconds()
             if seconds < STUCK_SECONDS:
                 continue
+            stuck.append(order)
             owner = _OWNERS[order.status]
             self._ring(owner)
             if (order.order_id, order.status) in self._told_stuck:
@@ -187,24 +287,48 @@ class RecoveryService:
                 owner,
                 extra={**order.log_context, "event": "order_stuck"},
             )
+        return stuck
 
-    def _compare_positions(self) -> None:
-        """Tell where our positions and the broker's differ, once for each change."""
-        if self._store.orders.in_status(*sorted(IN_FLIGHT), limit=1):
-            return
-        ours: Counter[Holding] = Counter()
-        for held in self._store.positions.open():
-            ours[held.exchange, held.tradingsymbol, held.product] += held.quantity
-        theirs: dict[Holding, int] = {
-            (held.exchange, held.tradingsymbol, held.product): held.quantity
-            for held in self._broker.positions()
+    def _tell_old(self) -> list[Order]:
+        """Escalate what works at the broker for too long; an exit more loudly."""
+        limit = self._rules.old_order_seconds
+        if not limit:
+            return []
+        now = self._clock.now()
+        old = []
+        for order in self._store.orders.in_status(*_AT_BROKER):
+            seconds = (now - order.created_at).total_seconds()
+            if seconds < limit:
+                continue
+            old.append(order)
+            if self._is_new("old", order.order_id):
+                self._logger.log(
+                    ERROR if order.intent is Intent.EXIT else WARNING,
+                    "Order %d works for %.0f s already, %d of %d filled: "
+                    "'shoonyactl order cancel %d', or let it work",
+                    order.order_id,
+                    seconds,
+                    order.filled_quantity,
+                    order.quantity,
+                    order.order_id,
+                    extra={**order.log_context, "event": "order_old"},
+                )
+        return old
+
+    def _tell_differences(self, differences: dict[Holding, tuple[int, int]]) -> None:
+        """Tell where positions differ, once for each change."""
+        working = {
+            (order.exchange, order.tradingsymbol)
+            for order in self._store.orders.in_status(*_AT_BROKER)
         }
-        differences = {
-            key: (ours.get(key, 0), theirs.get(key, 0))
-            for key in sorted({*ours, *theirs})
-            if ours.get(key, 0) != theirs.get(key, 0)
+        # Where an order works, a fill may be on its way: only a second look tells.
+        told = {
+            key: both
+            for key, both in differences.items()
+            if key[:2] not in working or self._unconfirmed.get(key) == both
         }
-        for key, (own, broker) in differences.items():
+        self._unconfirmed = differences
+        for key, (own, broker) in told.items():
             if self._differences.get(key) != (own, broker):
                 self._logger.warning(
                     "%s:%s %s: we hold %d, the broker says %d, leaving it to you",
@@ -213,10 +337,23 @@ class RecoveryService:
                     broker,
                     extra={"event": "position_differs"},
                 )
-        for key in sorted(self._differences.keys() - differences.keys()):
+        for key in sorted(self._differences.keys() - told.keys()):
             self._logger.info(
                 "%s:%s %s agrees with the broker again",
                 *key,
                 extra={"event": "position_agrees"},
             )
-        self._differences = differences
+        self._differences = told
+
+
+def _order_note(order: Order, text: str) -> OrderNote:
+    return OrderNote(
+        order_id=order.order_id,
+        broker_order_id=order.broker_order_id,
+        summary=order.summary,
+        text=text,
+    )
+
+
+def _claimed(claim: BrokerOrder) -> str:
+    return f"{claim.side} {claim.quantity} {claim.exchange}:{claim.tradingsymbol}"

@@ -27,6 +27,7 @@ def build(parts: Parts, executor: ThreadPoolExecutor) -> Site:
         executor=executor,
         broker=settings.broker.name,
         market_hours=settings.guard.market_hours,
+        entries_wait=settings.recovery.entries_wait,
     )
     app = create_app(sources, parts.clock, host=host, run_id=parts.run_id)
     url = f"http://[{host}]:{port}/" if ":" in host else f"http://{host}:{port}/"

@@ -21,6 +21,7 @@ def build(parts: Parts) -> ExecutionGuard:
         mis_square_off=(
             time.fromisoformat(guard.mis_square_off) if keeps_hours else None
         ),
+        awaits_reconciliation=parts.settings.recovery.entries_wait,
         allows_conflicts=guard.allow_conflicts,
         splits=guard.freeze == "split",
     )

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import sys
 
-from shoonya_platform.execution.recovery import RecoveryRules, RecoveryService
+from shoonya_platform.execution.outcomes import RecoveryRules
+from shoonya_platform.execution.recovery import RecoveryService
+from shoonya_platform.execution.recovery_report import ReportFolder
 from shoonya_platform.services.runtime import Parts, run_worker
 
 
@@ -14,8 +16,17 @@ def build(parts: Parts) -> RecoveryService:
         interval_seconds=recovery.interval_seconds,
         absent_reads=recovery.absent_reads,
         absent_seconds=recovery.absent_seconds,
+        old_order_seconds=recovery.old_order_seconds,
     )
-    return RecoveryService(parts.store, parts.broker(), rules, parts.clock, parts.ring)
+    return RecoveryService(
+        parts.store,
+        parts.broker(),
+        rules,
+        parts.clock,
+        parts.ring,
+        run_id=parts.run_id,
+        keep=ReportFolder(parts.settings.paths.state_dir / "recovery").keep,
+    )
 
 
 def main() -> int:

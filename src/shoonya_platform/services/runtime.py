@@ -7,13 +7,14 @@ have names.
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Protocol
+from typing import IO, Protocol, TypeVar
 
 from shoonya_platform.brokers.base import Broker
 from shoonya_platform.clock import Clock
@@ -24,6 +25,7 @@ from shoonya_platform.errors import (
     BrokerUnavailable,
     ConfigError,
     StoreBusy,
+    StoreError,
 )
 from shoonya_platform.services.isolated import IsolatedService
 from shoonya_platform.services.parts import open_broker
@@ -31,8 +33,14 @@ from shoonya_platform.store.base import OrderStore
 from shoonya_platform.store.doorbell import Doorbell
 from shoonya_platform.store.sqlite import SqliteOrderStore
 
+T = TypeVar("T")
+
 #: Waited after a store or broker that did not answer, doubling up to the last.
 RETRY_SECONDS = (0.5, 1.0, 2.0, 5.0)
+
+
+#: Heartbeats in a row that nobody may send before the platform counts as stopped.
+SILENT_BEATS = 3
 
 
 class Worker(Protocol):
@@ -99,6 +107,7 @@ class StoreService(IsolatedService):
                 clock=self.clock,
             )
         )
+        self._note_begin()
         self.parts = Parts(
             config,
             self.store,
@@ -108,8 +117,29 @@ class StoreService(IsolatedService):
             self._tell_tolerated,
         )
 
+    def _note_begin(self) -> None:
+        """Say at once who runs: the others tell a start of all from one alone."""
+
+        def note() -> None:
+            with self.store.transaction(durable=False):
+                self.store.recovery.begin(
+                    silent_seconds=SILENT_BEATS
+                    * self._settings.service.heartbeat_seconds
+                )
+                self.store.services.beat(
+                    pid=os.getpid(), status="begins", started_at=self.started_at
+                )
+
+        self._retrying(note)
+
     def close(self) -> None:
         parts = self.__dict__.get("parts")
+        if parts is not None and self.should_stop():
+            with (
+                contextlib.suppress(StoreError),
+                self.store.transaction(durable=False),
+            ):
+                self.store.services.end()
         for broker in () if parts is None else parts.opened:
             broker.close()
         for held in ("store", "doorbell", "_lock"):
@@ -136,7 +166,7 @@ class StoreService(IsolatedService):
     def _tell_tolerated(self, sentence: str) -> None:
         self.logger.warning("%s", sentence, extra={"event": "broker_tolerated"})
 
-    def _retrying(self, deed: Callable[[], SqliteOrderStore]) -> SqliteOrderStore:
+    def _retrying(self, deed: Callable[[], T]) -> T:
         """Wait for a store that is busy: it costs no restart."""
         for attempt in range(sys.maxsize):
             try:

@@ -47,6 +47,18 @@ class ServiceBeat:
     status: str  #: the sentence that is its `STATUS=`
     started_at: datetime
     beat_at: datetime
+    ended_at: datetime | None = None  #: in order; None after a crash
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredReconciliation:
+    """One comparison with the broker, as recovery_service wrote it down."""
+
+    succeeded: bool
+    run_id: str
+    finished_at: datetime
+    summary: str  #: one sentence
+    report: str  #: JSON; `execution.recovery_report` reads it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -267,6 +279,10 @@ class ServiceTable(Protocol):
         """Note that the store's own service is alive and what it says."""
         ...
 
+    def end(self) -> None:
+        """Note that the store's own service ends in order."""
+        ...
+
     def all(self) -> list[ServiceBeat]: ...
 
 
@@ -303,6 +319,36 @@ class RiskTable(Protocol):
         ...
 
 
+class RecoveryTable(Protocol):
+    """
+    What recovery_service found out, start by start.
+
+    A start of the platform begins with the first service that comes up after all had
+    ended in order or fallen silent; a service that is restarted alone begins none.
+    """
+
+    def begin(self, *, silent_seconds: float) -> bool:
+        """
+        Count a new start, unless a service was heard of within that time.
+
+        Returns:
+            Whether this is a new start.
+        """
+        ...
+
+    def is_awaited(self) -> bool:
+        """Return whether no reconciliation of this start has succeeded yet."""
+        ...
+
+    def record(self, *, succeeded: bool, summary: str, report: str) -> bool:
+        """Keep a reconciliation; return whether it is the start's first success."""
+        ...
+
+    def last(self) -> StoredReconciliation | None:
+        """Return the newest one, of any start."""
+        ...
+
+
 class OrderStore(Protocol):
     """
     The whole store, as one service sees it.
@@ -322,6 +368,8 @@ class OrderStore(Protocol):
     def trading(self) -> TradingTable: ...
     @property
     def risk(self) -> RiskTable: ...
+    @property
+    def recovery(self) -> RecoveryTable: ...
 
     def transaction(self, *, durable: bool) -> AbstractContextManager[None]:
         """

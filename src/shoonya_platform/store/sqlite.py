@@ -20,6 +20,7 @@ from shoonya_platform.store._session import Session, translate
 from shoonya_platform.store.sqlite_alerts import SqliteAlerts
 from shoonya_platform.store.sqlite_orders import SqliteOrders
 from shoonya_platform.store.sqlite_positions import SqlitePositions
+from shoonya_platform.store.sqlite_recovery import SqliteRecovery
 from shoonya_platform.store.sqlite_risk import SqliteRisk
 from shoonya_platform.store.sqlite_services import SqliteServices, SqliteTrading
 
@@ -103,6 +104,7 @@ class SqliteOrderStore:
         self.services = SqliteServices(session)
         self.trading = SqliteTrading(session)
         self.risk = SqliteRisk(session)
+        self.recovery = SqliteRecovery(session)
 
     @contextmanager
     def transaction(self, *, durable: bool) -> Iterator[None]:

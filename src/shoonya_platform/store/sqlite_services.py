@@ -21,7 +21,8 @@ class SqliteServices:
             "INSERT INTO services (service, run_id, pid, status, started_at, beat_at)"
             " VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (service) DO UPDATE SET"
             " run_id = excluded.run_id, pid = excluded.pid, status = excluded.status,"
-            " started_at = excluded.started_at, beat_at = excluded.beat_at",
+            " started_at = excluded.started_at, beat_at = excluded.beat_at,"
+            " ended_at = NULL",
             (
                 session.service,
                 session.run_id,
@@ -32,10 +33,17 @@ class SqliteServices:
             ),
         )
 
+    def end(self) -> None:
+        session = self._session
+        session.execute(
+            "UPDATE services SET ended_at = ? WHERE service = ? AND run_id = ?",
+            (session.now(), session.service, session.run_id),
+        )
+
     def all(self) -> list[ServiceBeat]:
         rows = self._session.query(
-            "SELECT service, run_id, pid, status, started_at, beat_at FROM services"
-            " ORDER BY service"
+            "SELECT service, run_id, pid, status, started_at, beat_at, ended_at"
+            " FROM services ORDER BY service"
         )
         return [
             ServiceBeat(
@@ -45,6 +53,7 @@ class SqliteServices:
                 status=row["status"],
                 started_at=datetime.fromisoformat(row["started_at"]),
                 beat_at=datetime.fromisoformat(row["beat_at"]),
+                ended_at=row["ended_at"] and datetime.fromisoformat(row["ended_at"]),
             )
             for row in rows
         ]

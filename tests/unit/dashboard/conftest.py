@@ -76,6 +76,7 @@ def open_client(
             asked_as: str = "127.0.0.1:8000",
             broker: str = "paper",
             market_hours: str = "round_the_clock",
+            entries_wait: bool = False,
         ) -> TestClient:
             sources = Sources(
                 store,
@@ -84,6 +85,7 @@ def open_client(
                 executor=executor,
                 broker=broker,
                 market_hours=market_hours,
+                entries_wait=entries_wait,
             )
             app = create_app(sources, clock, host=listens_on, run_id="run-1")
             return TestClient(

@@ -311,6 +311,7 @@ def test_trading_never_set_has_no_time(client):
         "set_at": None,
         "broker": "paper",
         "market_hours": "round_the_clock",
+        "awaits_reconciliation": False,
     }
 
 

@@ -206,3 +206,9 @@ def test_assets_are_named_by_their_content_and_kept(client):
 
 def test_page_loads_itself_anew_without_a_script(client):
     assert re.search(r'<noscript><meta http-equiv="refresh"', client.get("/").text)
+
+
+def test_page_says_that_entries_wait_for_the_first_reconciliation(open_client):
+    text = text_of(open_client(entries_wait=True).get("/").text)
+
+    assert "waiting for the first reconciliation" in text

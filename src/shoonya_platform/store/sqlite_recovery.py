@@ -1,0 +1,65 @@
+"""The platform's starts, and what recovery_service found out, in SQLite."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from shoonya_platform.store._session import Session, text_of
+from shoonya_platform.store.base import StoredReconciliation
+
+
+class SqliteRecovery:
+    """The `RecoveryTable`."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    def begin(self, *, silent_seconds: float) -> bool:
+        session = self._session
+        heard = text_of(session.clock.now() - timedelta(seconds=silent_seconds))
+        alive = session.query(
+            "SELECT 1 FROM services WHERE ended_at IS NULL AND beat_at > ?"
+            " AND EXISTS (SELECT 1 FROM starts) LIMIT 1",
+            (heard,),
+        )
+        if alive:
+            return False
+        session.execute(
+            "INSERT INTO starts (begun_by, started_at) VALUES (?, ?)",
+            (session.service, session.now()),
+        )
+        return True
+
+    def is_awaited(self) -> bool:
+        return not self._session.query(
+            "SELECT 1 FROM reconciliations WHERE succeeded = 1"
+            " AND start_id = (SELECT max(start_id) FROM starts)"
+        )
+
+    def record(self, *, succeeded: bool, summary: str, report: str) -> bool:
+        session = self._session
+        was_awaited = self.is_awaited()
+        session.execute(
+            "INSERT OR REPLACE INTO reconciliations"
+            " SELECT max(start_id), ?, ?, ?, ?, ? FROM starts"
+            " HAVING max(start_id) IS NOT NULL",
+            (succeeded, session.run_id, session.now(), summary, report),
+        )
+        return was_awaited and not self.is_awaited()
+
+    def last(self) -> StoredReconciliation | None:
+        rows = self._session.query(
+            "SELECT succeeded, run_id, finished_at, summary, report"
+            " FROM reconciliations ORDER BY start_id DESC, finished_at DESC,"
+            " succeeded DESC LIMIT 1"
+        )
+        if not rows:
+            return None
+        row = rows[0]
+        return StoredReconciliation(
+            succeeded=bool(row["succeeded"]),
+            run_id=row["run_id"],
+            finished_at=datetime.fromisoformat(row["finished_at"]),
+            summary=row["summary"],
+            report=row["report"],
+        )
