@@ -8,6 +8,11 @@ makes the old file read-only after renaming it.  A record that meets a rotation
 between the two is in `x.log.1`: in the wrong place, not lost.  Renames by others
 (logrotate) are seen by a look at the path, ten times a second.
 
+A kill may cut a record off between two pages, and the next one of another process
+is then behind the rest of it, in the same line.  So each is looked at once more
+(one lseek): if somebody has written since the last one, the byte before it has to
+be a line break.
+
 As long as a process has a file open it holds a shared lock on it, which nobody
 waits for: it tells the archiver that a record may still come.
 """
@@ -21,8 +26,10 @@ import time
 from typing import TYPE_CHECKING
 
 from shoonya_platform.logging.opening import (
+    begin_line,
     ends_within_a_line,
     open_to_append,
+    open_to_mend,
     set_mode,
 )
 
@@ -51,6 +58,7 @@ class LiveFile:
         self.path = path
         self._room = room
         self._fd = -1
+        self._mending_fd = -1
         self._identity = (-1, -1)
         self._regular = False
         #: The size from which on a write needs more than the write.
@@ -61,6 +69,9 @@ class LiveFile:
         self._rest_of = b""
         self._rest_at = -1
         self._next_path_look_at = 0.0
+        # Where our last record ended, and how many there were.
+        self._end = 0
+        self._count = 0
 
     @property
     def is_open(self) -> bool:
@@ -87,9 +98,17 @@ class LiveFile:
         if size + len(data) > self.limit and self._rest_at != size:
             self._room.make(self, size, len(data))
         text = self._after_a_fragment(data) if self._torn else data
+        self._count = count = self._count + 1
         written = os.write(self._fd, text)
         if written < len(text):
             self._append_rest(data, text[written:])
+        elif self._regular:
+            end = os.lseek(self._fd, 0, os.SEEK_CUR)
+            # Not if a signal handler has logged in between: that is where it ended.
+            if self._count == count:
+                if end - written != self._end:
+                    self._look_before(data, text, end - written)
+                self._end = end
         self._torn = False
         if time.monotonic() - began > _SUSPICIOUS_SECONDS:
             self._rescue(data)
@@ -130,22 +149,24 @@ class LiveFile:
                 return 0
             raise
         found = os.fstat(fd)
+        mending_fd = open_to_mend(fd) if stat.S_ISREG(found.st_mode) else -1
         # First in place, then closed: a signal handler may log in between.
-        old_fd, self._fd = self._fd, fd
+        old_fds = (self._fd, self._mending_fd)
+        self._fd, self._mending_fd = fd, mending_fd
         self._identity = (found.st_ino, found.st_dev)
         self._regular = stat.S_ISREG(found.st_mode)
-        self._torn = self._regular and ends_within_a_line(self.path, found.st_size)
+        self._end = -1
+        self._torn = ends_within_a_line(mending_fd, found.st_size)
         self._forget_fragment()
         self.limit = self._room.first_limit(found)
-        if old_fd >= 0:
-            os.close(old_fd)
+        _close(*old_fds)
         return found.st_size
 
     def close(self) -> None:
         """Close the descriptor; the next record opens the path again."""
-        fd, self._fd = self._fd, -1
-        if fd >= 0:
-            os.close(fd)
+        fds = (self._fd, self._mending_fd)
+        self._fd = self._mending_fd = -1
+        _close(*fds)
 
     def _after_a_fragment(self, record: bytes) -> bytes:
         if record is self._rest_of and self.size() == self._rest_at:
@@ -165,7 +186,20 @@ class LiveFile:
             if not written:
                 raise OSError(errno.EIO, os.strerror(errno.EIO))
             rest = text[written:]
+        end = os.lseek(self._fd, 0, os.SEEK_CUR)
+        self._look_before(record, text, end - written)
         self._forget_fragment()
+
+    def _look_before(self, record: bytes, text: bytes, at: int) -> None:
+        """See that *text*, written at *at* for *record*, is the whole of a line."""
+        if text is self._rest:
+            if at != self._rest_at:
+                # Somebody wrote between our look and our write.
+                self._torn = False
+                self._forget_fragment()
+                self.append(record)
+        elif text is record:
+            begin_line(self._mending_fd, text, at)
 
     def _forget_fragment(self) -> None:
         self._rest = self._rest_of = b""
@@ -176,3 +210,9 @@ class LiveFile:
         if self._regular and not os.fstat(self._fd).st_nlink:
             self.size_by_path(time.monotonic())
             os.write(self._fd, data)
+
+
+def _close(*fds: int) -> None:
+    for fd in fds:
+        if fd >= 0:
+            os.close(fd)

@@ -9,6 +9,7 @@ import pytest
 from shoonya_platform.logging import livefile, room
 from shoonya_platform.logging.chain import RotationBusyError
 from shoonya_platform.logging.files import LogFile
+from shoonya_platform.logging.opening import begin_line
 from tests.unit.logging.support import backups, open_descriptors
 
 
@@ -336,3 +337,78 @@ def test_no_descriptor_is_left_open(make):
     file.close()
 
     assert open_descriptors() == before
+
+
+@pytest.fixture
+def at_next_write(monkeypatch):
+    """Let something happen between the look at the file and the write to it."""
+    real = os.write
+
+    def at_next_write(deed, count=None):
+        def write(fd, text):
+            monkeypatch.setattr(os, "write", real)
+            if count is None:
+                deed()
+                return real(fd, text)
+            written = real(fd, text[:count])
+            deed()
+            return written
+
+        monkeypatch.setattr(os, "write", write)
+
+    return at_next_write
+
+
+def append(path, text):
+    with path.open("ab") as file:
+        file.write(text)
+
+
+def test_record_behind_one_that_a_kill_cut_off_has_a_line_of_its_own(
+    make, path, at_next_write
+):
+    file = make()
+    file.write(b"a\n")
+    at_next_write(lambda: append(path, b"torn"))
+
+    file.write(b"b\n")
+    file.write(b"c\n")
+
+    assert path.read_bytes() == b"a\ntor\nb\nc\n"
+
+
+def test_text_that_moved_meanwhile_is_not_touched(path):
+    path.write_bytes(b"0123456789")
+    with path.open("r+b") as file:
+        begin_line(file.fileno(), b"456", 5)
+        assert path.read_bytes() == b"0123456789"
+
+        begin_line(file.fileno(), b"456", 4)
+        assert path.read_bytes() == b"012\n456789"
+
+
+def test_rest_of_a_record_that_another_came_before_is_written_as_a_whole(
+    make, path, at_next_write
+):
+    file, other = make(), make()
+    file.write(b"a\n")
+    other.write(b"b\n")
+    # A disk that was full for a moment.
+    at_next_write(lambda: at_next_write(lambda: other.write(b"d\n")), count=4)
+
+    assert file.write(b"cccccc\n")
+
+    found = path.read_bytes().split(b"\n")
+    assert found == [b"a", b"b", b"ccc", b"d", b"cc", b"cccccc", b""]
+
+
+def test_signal_handler_that_logs_at_any_moment_of_a_write_tears_nothing(
+    make, path, at_next_write
+):
+    file = make()
+    file.write(b"a\n")
+    for count in (None, 3):
+        at_next_write(lambda: file.write(b"handler\n"), count=count)
+        file.write(b"bb\n")
+
+    assert path.read_bytes() == b"a\nhandler\nbb\nbb\nhandler\n"
