@@ -7,6 +7,7 @@ import importlib
 import os
 import sys
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -23,7 +24,7 @@ VERBS = {
     "start": ("start", "Start services and wait until they are ready."),
     "stop": ("stop", "Stop services in order."),
     "restart": ("restart", "Restart services and wait until they are ready."),
-    "logs": ("logs", "Show the log lines of services, merged by time."),
+    "logs": ("logs", "Show log lines; check, group and rotate them."),
     "trace": ("trace", "Tell the story of an order or an alert."),
     "alert": ("alert", "Send an alert to the webhook."),
     "order": ("order", "List, show and cancel orders."),
@@ -76,6 +77,16 @@ class _Verbs(click.Group):
             raise click.UsageError(
                 f"no command '{args[0]}', did you mean '{close[0]}'?", ctx
             ) from e
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            done = super().invoke(ctx)
+            # Here and not at the end of the interpreter, which would end with 120.
+            sys.stdout.flush()
+        except BrokenPipeError as e:
+            # With its number click would end the process with 1; `main` knows better.
+            raise BrokenPipeError from e
+        return done
 
     def format_commands(
         self, ctx: click.Context, formatter: click.HelpFormatter

@@ -1,5 +1,6 @@
 """shoonyactl logs: records of several services, merged, narrowed and followed."""
 
+import json
 import os
 import signal
 import subprocess
@@ -10,8 +11,9 @@ from functools import partial
 
 import pytest
 
-from shoonya_platform.ctl.logfiles import Follower, generations
-from shoonya_platform.ctl.logs import _since
+from shoonya_platform.config.settings import COMPONENTS
+from shoonya_platform.ctl._logs import moment
+from shoonya_platform.ctl.logs import VERBS
 from shoonya_platform.testing.waiting import eventually
 
 DAY = "2026-11-25"
@@ -140,9 +142,6 @@ def test_what_is_no_generation_is_not_read(ctl, home, logs):
         (home / "logs" / name).write_text(line("09:00:00.000", "risk_manager", "no"))
 
     assert texts(ctl) == ["now"]
-    assert [path.name for path in generations(home / "logs", "risk_manager")] == [
-        "risk_manager.log"
-    ]
 
 
 def test_broken_lines_and_bytes_do_not_stop_the_reading(ctl, home, logs):
@@ -186,87 +185,16 @@ NOW = datetime(2026, 11, 25, 12, 0, 0, 500_000).astimezone()
     ],
 )
 def test_since_is_read_as_people_say_it(text, begin):
-    assert _since(text, NOW) == begin
+    assert moment(text, NOW) == begin
 
 
 def test_since_with_a_zone_is_turned_into_the_machines():
-    moment = (NOW - timedelta(hours=1)).isoformat()
+    text = (NOW - timedelta(hours=1)).isoformat()
 
-    assert _since(moment, NOW) == "2026-11-25 11:00:00.500"
+    assert moment(text, NOW) == "2026-11-25 11:00:00.500"
 
 
 # -- following -----------------------------------------------------------------
-
-
-def test_follower_reads_what_is_added_and_only_whole_lines(home, logs):
-    path = logs("risk_manager", "before")
-    follower = Follower(home / "logs", "risk_manager", from_end=True)
-
-    with path.open("a") as file:
-        file.write("one\ntw")
-    assert follower.new_lines() == ["one"]
-    with path.open("a") as file:
-        file.write("o\n")
-    assert follower.new_lines() == ["two"]
-    assert follower.new_lines() == []
-    follower.close()
-
-
-def test_follower_loses_nothing_across_a_rotation(home, logs):
-    path = logs("risk_manager", "before")
-    follower = Follower(home / "logs", "risk_manager", from_end=True)
-
-    with path.open("a") as old:
-        path.rename(f"{path}.1")
-        old.write("last of the old\n")
-    logs("risk_manager", "first of the new")
-
-    assert follower.new_lines() == ["last of the old", "first of the new"]
-    with path.open("a") as file:
-        file.write("second of the new\n")
-    assert follower.new_lines() == ["second of the new"]
-    follower.close()
-
-
-class RotatedMeanwhile(Follower):
-    """Is overtaken by a rotation between reading and looking."""
-
-    def _was_rotated(self):
-        with self._path.open("a") as old:
-            self._path.rename(f"{self._path}.1")
-            old.write("last of the old\n")
-        self._path.write_text("first of the new\n")
-        return super()._was_rotated()
-
-
-def test_follower_loses_nothing_when_a_rotation_overtakes_it(home, logs):
-    logs("risk_manager", "before")
-    follower = RotatedMeanwhile(home / "logs", "risk_manager", from_end=True)
-
-    assert follower.new_lines() == ["last of the old", "first of the new"]
-    follower.close()
-
-
-def test_follower_waits_between_the_renaming_and_the_new_file(home, logs):
-    path = logs("risk_manager", "before")
-    follower = Follower(home / "logs", "risk_manager", from_end=True)
-    path.rename(f"{path}.1")
-
-    assert follower.new_lines() == []
-    logs("risk_manager", "after")
-
-    assert follower.new_lines() == ["after"]
-    follower.close()
-
-
-def test_follower_takes_up_a_file_that_comes_later(home, logs):
-    follower = Follower(home / "logs", "risk_manager", from_end=True)
-    assert follower.new_lines() == []
-
-    logs("risk_manager", "first")
-
-    assert follower.new_lines() == ["first"]
-    follower.close()
 
 
 def test_following_shows_the_past_then_what_comes_across_a_rotation(home, logs):
@@ -315,6 +243,66 @@ def test_following_ends_with_its_reader(home, logs):
         eventually(end)
         assert following.returncode == 0
         assert following.stderr.read() == ""
+
+
+def test_gap_is_shown_where_it_is(ctl, logs):
+    component = "risk_manager"
+    for seq in (1, 2, 7):
+        stamp = f"10:00:0{seq}.000"
+        logs(component, line(stamp, component, f"text | run=r1 seq={seq}"))
+
+    shown = ctl("logs", component).out.splitlines()
+    (gap,) = [item for item in ctl("logs", "--json").document if "missing" in item]
+
+    assert shown[2] == ("-- 4 records missing here -- risk_manager run=r1 seq=3-6")
+    assert len(shown) == 4
+    assert (gap["missing"], gap["ranges"], gap["why"]) == (4, [[3, 6]], "")
+
+
+def test_json_of_a_record_has_it_taken_apart(ctl, logs):
+    logs(
+        "risk_manager",
+        line("10:00:01.000", "risk_manager", 'a | order_id=1 why="b c" run=r1 seq=1'),
+    )
+
+    (record,) = ctl("logs", "--json").document
+
+    assert record["message"] == "a"
+    assert record["fields"] == {"order_id": "1", "why": "b c"}
+    assert (record["run"], record["seq"]) == ("r1", 1)
+
+
+def test_no_service_is_called_like_a_sub_verb():
+    assert not set(VERBS) & set(COMPONENTS)
+
+
+def test_help_shows_the_lines_options_and_the_sub_verbs(ctl):
+    shown = ctl("logs", "--help").out
+
+    assert "--follow" in shown
+    for verb, (_, sentence) in VERBS.items():
+        assert f"  {verb} " in shown
+        assert sentence[:30] in shown
+    usage = ctl("logs", "risk_manager", "--help").out.splitlines()[0]
+    assert usage.endswith("shoonyactl logs [OPTIONS] [SERVICES]...")
+
+
+def test_followed_json_is_an_object_a_line(home, logs):
+    component = "risk_manager"
+    logs(component, line("10:00:00.000", component, "past"))
+    command = [sys.executable, "-m", "shoonya_platform.ctl.main", "logs", "-f"]
+    with subprocess.Popen(
+        [*command, "--json"],
+        stdout=subprocess.PIPE,
+        text=True,
+        preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),
+    ) as following:
+        assert following.stdout is not None
+        assert json.loads(following.stdout.readline())["text"] == "past"
+        logs(component, line("10:00:01.000", component, "new"))
+        assert json.loads(following.stdout.readline())["text"] == "new"
+        following.send_signal(signal.SIGINT)
+        assert following.wait(10) == 0
 
 
 @pytest.mark.parametrize("options", [[], ["--json"]])

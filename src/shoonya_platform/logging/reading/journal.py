@@ -1,0 +1,137 @@
+"""The journal's copy, streamed out of journalctl."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from shoonya_platform.logging.formats import Stamp
+
+#: journald's own word for what its rate limit has thrown away.
+SUPPRESSED_ID = "a596d6fe7bfa4994828e72309e95d61e"
+
+_stamp = Stamp()
+
+
+class JournalUnavailable(Exception):
+    """There is no journal here, or it may not be read; says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """
+    What verifying needs of a journal's entry.
+
+    Attributes:
+        at: When it was logged, local time as in the files.
+
+        run: "" in journald's own records.
+
+        event: The event of our records about ourselves.
+
+        lost: How many records such an event counts, or journald suppressed.
+
+        unit: The unit it comes from, or that was suppressed.
+    """
+
+    at: str
+    component: str
+    run: str
+    seq: int
+    event: str
+    lost: int
+    unit: str
+
+
+def entries(components: Sequence[str]) -> Iterator[Entry]:
+    """
+    Yield all entries of these components, and what journald says it suppressed.
+
+    Raises:
+        JournalUnavailable: There is none, or it may not be read.
+    """
+    matches = [f"SHOONYA_COMPONENT={name}" for name in components]
+    fields = "SHOONYA_COMPONENT,SHOONYA_RUN,SHOONYA_SEQ,SHOONYA_EVENT,SHOONYA_LOST,"
+    fields += "SHOONYA_LOGGED_AT_USEC,MESSAGE_ID,N_DROPPED,MESSAGE,_SYSTEMD_UNIT"
+    for found in _json(
+        f"--output-fields={fields}", *matches, "+", f"MESSAGE_ID={SUPPRESSED_ID}"
+    ):
+        if _text(found, "MESSAGE_ID") == SUPPRESSED_ID:
+            # "Suppressed 37 messages from shoonya@dashboard.service"
+            words = _text(found, "MESSAGE").split()
+            lost = _number(found, "N_DROPPED") or next(
+                (int(word) for word in words if word.isdigit()), 0
+            )
+            yield Entry(_at(found), "", "", 0, "suppressed", lost, (words or [""])[-1])
+        elif (seq := _number(found, "SHOONYA_SEQ")) and found.get("SHOONYA_RUN"):
+            yield Entry(
+                _at(found),
+                _text(found, "SHOONYA_COMPONENT"),
+                _text(found, "SHOONYA_RUN"),
+                seq,
+                _text(found, "SHOONYA_EVENT"),
+                _number(found, "SHOONYA_LOST"),
+                _text(found, "_SYSTEMD_UNIT"),
+            )
+
+
+def oldest_at() -> str:
+    """
+    Return the time of the oldest entry that the journal still has.
+
+    Raises:
+        JournalUnavailable: There is none, or it may not be read.
+    """
+    for found in _json("--output-fields=_BOOT_ID"):
+        return _at(found)
+    raise JournalUnavailable("the journal is empty, or may not be read")
+
+
+def _json(*arguments: str) -> Iterator[dict[str, Any]]:
+    command = ["journalctl", "--quiet", "--no-pager", "--all", "--output=json"]
+    try:
+        process = subprocess.Popen(
+            [*command, *arguments],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
+    except OSError as e:
+        raise JournalUnavailable(f"journalctl: {e.strerror}") from e
+    assert process.stdout is not None and process.stderr is not None  # noqa: S101, PT018 - pipes were asked for
+    try:
+        for line in process.stdout:
+            yield json.loads(line)
+        said = process.stderr.read().decode(errors="replace").strip()
+        if process.wait() and said:
+            raise JournalUnavailable(said.splitlines()[0])
+    finally:
+        # Nobody wants the rest.
+        process.kill()
+        process.stdout.close()
+        process.stderr.close()
+        process.wait()
+
+
+def _at(found: dict[str, Any]) -> str:
+    logged = _number(found, "SHOONYA_LOGGED_AT_USEC")
+    usec = logged or _number(found, "__REALTIME_TIMESTAMP")
+    return _stamp.text(usec / 1_000_000)
+
+
+def _text(found: dict[str, Any], name: str) -> str:
+    value = found.get(name, "")
+    if isinstance(value, list):
+        # Bytes where it is no UTF-8, several values where it was sent twice.
+        if value and all(isinstance(part, int) for part in value):
+            return bytes(value).decode(errors="replace")
+        return str(value[0]) if value else ""
+    return str(value)
+
+
+def _number(found: dict[str, Any], name: str) -> int:
+    text = _text(found, name)
+    return int(text) if text.isascii() and text.isdigit() else 0

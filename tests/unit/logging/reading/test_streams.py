@@ -1,0 +1,170 @@
+"""Live file, backups and archives as one stream, whole or only its end."""
+
+import itertools
+import os
+from datetime import datetime
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from shoonya_platform.logging.reading.gaps import Gap, GapFinder
+from shoonya_platform.logging.reading.streams import read
+from tests.unit.logging.reading.writing import COMPONENT, Writer, numbers, text_line
+
+TRACEBACK = "    | Traceback (most recent call last):\n    | ValueError: run=x seq=9\n"
+
+
+@pytest.fixture
+def writer(tmp_path):
+    opened = Writer(tmp_path)
+    yield opened
+    opened.close()
+
+
+def items(directory, *, since="", last=None, wanted=lambda _: True, tell=None):
+    troubles: list[str] = []
+    found = read(
+        directory,
+        {COMPONENT: GapFinder(COMPONENT)},
+        since=since,
+        wanted=wanted,
+        last=last,
+        tell=tell or troubles.append,
+    )
+    result = list(found)
+    assert not troubles
+    return result
+
+
+def test_backups_and_archives_are_read_oldest_first_each_record_once(writer, tmp_path):
+    writer.write(*(text_line(seq) for seq in range(1, 60)))
+    writer.archive()
+    assert list(tmp_path.glob("*.zst"))
+    assert (tmp_path / f"{COMPONENT}.log.1").exists()
+
+    assert numbers(items(tmp_path)) == list(range(1, 60))
+
+
+@settings(deadline=None, max_examples=40)
+@given(
+    st.lists(st.sampled_from(["plain", "traceback", "error"]), max_size=60),
+    st.integers(0, 70),
+    st.booleans(),
+    st.booleans(),
+)
+def test_last_are_those_that_a_whole_reading_ends_with(
+    tmp_path_factory, kinds, last, archived, only_errors
+):
+    directory = tmp_path_factory.mktemp("logs")
+    writer = Writer(directory)
+    for seq, kind in enumerate(kinds, 1):
+        level = "INFO" if kind == "plain" else "ERROR"
+        line = text_line(seq, level=level)
+        writer.write(line + TRACEBACK if kind == "traceback" else line)
+    if archived:
+        writer.archive()
+    writer.close()
+
+    def wanted(record):
+        return not only_errors or record.level == "ERROR"
+
+    whole = items(directory, wanted=wanted)
+    end = items(directory, wanted=wanted, last=last)
+
+    assert end == (whole[-last:] if last else [])
+    assert [len(record.more) for record in whole if record.level == "ERROR"] == [
+        2 if kind == "traceback" else 0 for kind in kinds if kind != "plain"
+    ]
+
+
+def test_since_reaches_into_archives_and_leaves_out_older_files(writer, tmp_path):
+    writer.write(*(text_line(seq) for seq in range(1, 60)))
+    for path in tmp_path.glob("*.log*"):
+        written = datetime.fromisoformat("2026-11-25 09:10:00").astimezone()
+        os.utime(path, (written.timestamp(), written.timestamp()))
+    writer.archive()
+
+    assert numbers(items(tmp_path, since="2026-11-25 09:00:30.000")) == list(
+        range(30, 60)
+    )
+    damaged = min(tmp_path.glob("*.zst"), key=lambda path: path.stat().st_mtime)
+    damaged.write_bytes(b"not read at all")
+    old = datetime.fromisoformat("2026-11-25 09:00:10").astimezone().timestamp()
+    os.utime(damaged, (old, old))
+    assert items(tmp_path, since="2026-11-25 09:00:30.000")
+
+
+@pytest.mark.parametrize("damage", ["cut", "flipped", "empty"])
+def test_damaged_archive_is_told_and_the_rest_is_read(writer, tmp_path, damage):
+    writer.write(*(text_line(seq) for seq in range(1, 60)))
+    writer.archive()
+    newest = max(tmp_path.glob("*.zst"), key=lambda path: path.stat().st_mtime)
+    content = bytearray(newest.read_bytes())
+    if damage == "cut":
+        content = content[:-20]
+    elif damage == "flipped":
+        content[len(content) // 2] ^= 0xFF
+    else:
+        content.clear()
+    newest.chmod(0o600)
+    newest.write_bytes(content)
+    told: list[str] = []
+
+    shown = items(tmp_path, tell=told.append)
+
+    assert len(told) == 1
+    assert str(newest) in told[0]
+    assert numbers(shown)[-1] == 59
+    assert len(numbers(shown)) < 59
+    assert sum(gap.missing for gap in shown if isinstance(gap, Gap)) == 59 - len(
+        numbers(shown)
+    )
+
+
+def test_components_are_merged_by_time_but_never_against_the_order_of_a_file(tmp_path):
+    other = "dashboard"
+    writers = [Writer(tmp_path), Writer(tmp_path, other)]
+    # The clock of the first is set back in the middle.
+    writers[0].write(*(text_line(n, second=s) for n, s in ((1, 10), (2, 4), (3, 20))))
+    writers[1].write(
+        *(text_line(n, second=s, component=other) for n, s in ((1, 5), (2, 15)))
+    )
+    for writer in writers:
+        writer.close()
+
+    found = read(
+        tmp_path,
+        {name: GapFinder(name) for name in (COMPONENT, other)},
+        since="",
+        wanted=lambda _: True,
+        last=None,
+        tell=pytest.fail,
+    )
+
+    assert [
+        (item.component, item.seq) for item in found if not isinstance(item, Gap)
+    ] == [
+        (other, 1),
+        (COMPONENT, 1),
+        (COMPONENT, 2),
+        (other, 2),
+        (COMPONENT, 3),
+    ]
+
+
+def test_nothing_is_kept_of_a_large_reading(writer, tmp_path):
+    """The stream gives its first record before it has read the second file."""
+    writer.write(*(text_line(seq) for seq in range(1, 200)))
+    stream = read(
+        tmp_path,
+        {COMPONENT: GapFinder(COMPONENT)},
+        since="",
+        wanted=lambda _: True,
+        last=None,
+        tell=pytest.fail,
+    )
+
+    first = list(itertools.islice(stream, 3))
+
+    assert numbers(first) == [1, 2, 3]
