@@ -16,6 +16,7 @@ import pytest
 from playwright.sync_api import Browser, sync_playwright
 
 from shoonya_platform.clock import SystemClock
+from shoonya_platform.dashboard.passwords import hash_password
 from shoonya_platform.testing.waiting import eventually
 from tests.unit.dashboard.ledger import Ledger
 
@@ -28,7 +29,7 @@ class Dashboard:
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             self.port: int = probe.getsockname()[1]
-        for name in ("state", "run", "log"):
+        for name in ("state", "run", "log", "credentials"):
             (home / name).mkdir()
         self._config = home / "shoonya.toml"
         self._config.write_text(
@@ -37,6 +38,7 @@ class Dashboard:
             state_dir = "{home}/state"
             runtime_dir = "{home}/run"
             log_dir = "{home}/log"
+            credentials_dir = "{home}/credentials"
             [dashboard]
             port = {self.port}
             """
@@ -46,6 +48,11 @@ class Dashboard:
     @property
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}"
+
+    def set_password(self, password: str) -> None:
+        """Counts from the next start on."""
+        path = self.home / "credentials" / "dashboard_password_hash"
+        path.write_text(hash_password(password))
 
     def start(self) -> None:
         self._process = subprocess.Popen(

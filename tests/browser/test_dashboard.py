@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from decimal import Decimal
 from typing import Any
 
 import pytest
+from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, expect
 
 from shoonya_platform.config.settings import COMPONENTS
 from shoonya_platform.domain.orders import OrderTrigger
+from shoonya_platform.domain.trading import TradingState
+from tests.browser.conftest import Dashboard
 
 pytestmark = pytest.mark.browser
+
+PASSWORD = "correct horse"
 
 ATTACK = "<img src=x onerror=\"document.title='taken'\"><b>bold</b>"
 
@@ -55,6 +61,15 @@ CONTRAST = """
   return poor;
 }
 """.replace("LEAST", str(LEAST_CONTRAST))
+
+
+@pytest.fixture
+def locked(dashboard: Dashboard) -> Dashboard:
+    """The dashboard, with a password."""
+    dashboard.stop()
+    dashboard.set_password(PASSWORD)
+    dashboard.start()
+    return dashboard
 
 
 @pytest.fixture
@@ -235,3 +250,133 @@ def test_strategy_with_html_is_text(dashboard, ledger, open_page):
         expect(main).to_contain_text(ATTACK)
         expect(main.locator("img, b")).to_have_count(0)
         expect(page).not_to_have_title("taken")
+
+
+def log_in(page: Page, password: str = PASSWORD) -> None:
+    page.get_by_label("Password").fill(password)
+    page.get_by_role("button", name="Log in").click()
+
+
+def test_wrong_password_then_the_right_one_then_out(locked, open_page):
+    # Chromium writes the status 401 of the first try on its console.
+    page = open_page(locked.url + "/orders?status=open", may_complain=True)
+
+    log_in(page, "wrong horse")
+    expect(page.get_by_role("alert")).to_have_text("That is not the password.")
+    log_in(page)
+    # Where it was meant to go in the first place.
+    expect(page.get_by_role("combobox", name="Status")).to_have_value("open")
+    expect(page.get_by_role("status")).to_have_text("live")
+
+    page.get_by_role("button", name="Log out").click()
+    expect(page.get_by_label("Password")).to_be_focused()
+    page.goto(locked.url)
+    expect(page.get_by_label("Password")).to_be_visible()
+
+
+def test_trading_is_halted_and_resumed_with_a_reason(locked, ledger, open_page):
+    page = open_page(locked.url)
+    log_in(page)
+    state = page.get_by_role("region", name="Trading state")
+    expect(state).to_contain_text("ACTIVE")
+
+    state.get_by_role("link", name="Halt").click()
+    page.get_by_role("link", name="Leave it as it is").click()
+    expect(state).to_contain_text("ACTIVE")
+    state.get_by_role("link", name="Halt").click()
+    page.get_by_label("Why, for the record").fill("exchange trouble")
+    page.get_by_role("button", name="Halt trading").click()
+
+    expect(state).to_contain_text("HALTED")
+    expect(state).to_contain_text("Set by operator")
+    expect(state).to_contain_text("exchange trouble")
+    status = ledger.store("execution_guard").trading.status()
+    assert status.state is TradingState.HALTED
+
+    state.get_by_role("link", name="Resume").click()
+    page.get_by_role("button", name="Resume trading").click()
+    expect(state).to_contain_text("ACTIVE")
+
+
+def test_state_set_elsewhere_appears_by_itself(dashboard, ledger, open_page):
+    page = open_page(dashboard.url)
+    store = ledger.store("risk_manager")
+
+    with store.transaction(durable=False):
+        store.trading.set(
+            TradingState.REDUCING, reason="daily P&L reached", by="risk_manager"
+        )
+
+    state = page.get_by_role("region", name="Trading state")
+    expect(state).to_contain_text("Only what shrinks a position goes out")
+    expect(state).to_contain_text("daily P&L reached")
+
+
+def test_orders_are_found_by_their_filters(dashboard, ledger, open_page):
+    every_state(ledger)
+    page = open_page(dashboard.url)
+
+    page.get_by_role("navigation", name="Views").get_by_text("Orders").click()
+    page.get_by_role("combobox", name="Status").select_option("open")
+    page.get_by_label("Strategy").fill("Supertrend")
+    page.get_by_label("Strategy").press("Enter")
+
+    rows = page.get_by_role("rowheader")
+    expect(rows).to_have_count(1)
+    expect(rows).to_have_text("4")
+    page.get_by_role("link", name="Show all").click()
+    expect(rows).to_have_count(4)
+
+
+def test_open_page_does_not_hold_up_the_end_of_the_dashboard(
+    dashboard, ledger, open_page
+):
+    page = open_page(dashboard.url, may_complain=True)
+    expect(page.get_by_role("status")).to_have_text("live")
+
+    # The server gives answers that are under way 10 s, and these have no end.
+    began = time.monotonic()
+    assert dashboard.stop() == 0
+    assert time.monotonic() - began < 8
+
+
+def test_session_that_ended_leads_to_the_login(locked, open_page):
+    page = open_page(locked.url, may_complain=True)
+    log_in(page)
+    expect(page.get_by_role("status")).to_have_text("live")
+
+    locked.stop()
+    locked.set_password("another horse")
+    locked.start()
+
+    expect(page.get_by_label("Password")).to_be_visible(timeout=15_000)
+
+
+@pytest.mark.parametrize("path", ["/", "/orders", "/orders/3", "/alerts"])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_nothing_serious(dashboard, ledger, open_page, path, scheme):
+    every_state(ledger)
+
+    page = open_page(dashboard.url + path, color_scheme=scheme)
+
+    assert serious(page) == []
+
+
+def test_axe_finds_nothing_serious_where_one_logs_in_and_acts(locked, open_page):
+    page = open_page(locked.url)
+    assert serious(page) == []
+    log_in(page)
+    page.get_by_role("link", name="Halt").click()
+    expect(page.get_by_label("Why, for the record")).to_be_visible()
+
+    assert serious(page) == []
+
+
+def serious(page: Page) -> list[str]:
+    found = Axe().run(page).response["violations"]
+    return [
+        f"{each['id']}: {node['html']}"
+        for each in found
+        if each["impact"] in ("serious", "critical")
+        for node in each["nodes"]
+    ]

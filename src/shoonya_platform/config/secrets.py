@@ -18,6 +18,7 @@ SECRETS = {
     "broker_api_secret": "Shoonya's API key or OAuth secret code",
     "broker_password": "Shoonya's login password, for quickauth",
     "broker_totp_secret": "the base32 secret of Shoonya's TOTP, for quickauth",
+    "dashboard_password_hash": "by 'shoonyactl dashboard password'",
     "broker_access_token": "of the day's OAuth login, by 'shoonyactl broker login'",
 }
 

@@ -94,10 +94,13 @@ class Webhook(Section, frozen=True):
 class Dashboard(Section, frozen=True):
     """Where the dashboard listens."""
 
-    #: Only this machine by default: whoever reaches it sees everything.
+    #: Only this machine by default; elsewhere it needs a password.
     host: Host = "127.0.0.1"
     #: Of the page and of its API.
     port: Port = 8000
+    #: Other names it answers to, as a proxy with TLS passes them on, for example
+    #: ["trading.example.com"]; needs a password too.
+    names: list[str] = field(default_factory=list)
 
 
 class Broker(Section, frozen=True):

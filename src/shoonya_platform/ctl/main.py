@@ -32,6 +32,7 @@ VERBS = {
     "recovery": ("recovery", "Show the last comparison with the broker's books."),
     "paper": ("paper", "Set prices and faults of the paper broker."),
     "broker": ("broker", "Log in at the broker, or see how the session is."),
+    "dashboard": ("dashboard", "Set the dashboard's password."),
     "simulate": ("simulate", "Run a broker's server on this machine, for trying."),
     "config": ("config", "Show, check or make the configuration."),
     "install-units": ("install_units", "Install the systemd units."),

@@ -57,10 +57,8 @@ class Api:
         return JSONResponse(documents.of_book(await self._sources.book()))
 
     async def orders(self, request: Request) -> Response:
-        query = queries.order_query(request.query_params)
-        page = await self._sources.orders(
-            limit=query.limit, statuses=query.statuses, before=query.before
-        )
+        asked = queries.order_query(request.query_params)
+        page = await self._sources.orders(asked)
         return JSONResponse(documents.of_order_page(page))
 
     async def order(self, request: Request) -> Response:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
@@ -11,7 +14,11 @@ from starlette.types import ASGIApp
 
 from shoonya_platform import __version__
 from shoonya_platform.clock import Clock
+from shoonya_platform.dashboard.actions import Actions
 from shoonya_platform.dashboard.api import Api
+from shoonya_platform.dashboard.fragments import Fragments
+from shoonya_platform.dashboard.live import Live
+from shoonya_platform.dashboard.login import Door, Login, Wall
 from shoonya_platform.dashboard.pages import Pages
 from shoonya_platform.dashboard.queries import BadRequest
 from shoonya_platform.dashboard.rendering import Renderer, load_assets
@@ -21,24 +28,56 @@ from shoonya_platform.errors import NotFound, StoreError
 from shoonya_platform.logging import get_component_logger
 
 
-def create_app(sources: Sources, clock: Clock, *, host: str, run_id: str) -> ASGIApp:
+@dataclass(frozen=True, slots=True)
+class Dashboard:
+    """The application, and how its open pages are told of the end."""
+
+    app: ASGIApp
+    close: Callable[[], None]
+
+
+def create_app(
+    sources: Sources,
+    clock: Clock,
+    *,
+    host: str,
+    names: Collection[str] = (),
+    run_id: str,
+    ring: Callable[..., None],
+    password_hash: str | None = None,
+) -> Dashboard:
     """
-    Return the application.
+    Put the application together.
 
     Args:
         host: Where it listens; other names in a request's `Host` are refused.
 
+        names: But for these.
+
         run_id: What `/health` says of this process.
+
+        ring: Rings the named services' doorbells.
+
+        password_hash: Whose password opens it; None: readable, and only that.
     """
     assets = load_assets()
     render = Renderer(clock, assets, __version__)
     errors = _Errors(render)
+    door = Door(password_hash, clock)
+    fragments = Fragments(sources, render, can_act=door.is_locked)
+    live = Live(fragments.get, clock)
     app = Starlette(
         routes=[
             *Api(sources, run_id).routes(),
-            *Pages(sources, render, assets).routes(),
+            *Login(door, render).routes(),
+            *Actions(sources, render, ring).routes(),
+            *live.routes(),
+            *Pages(fragments, render, assets).routes(),
         ],
-        middleware=[Middleware(TrustedHosts, host=host)],
+        middleware=[
+            Middleware(TrustedHosts, host=host, names=names),
+            Middleware(Wall, door=door),
+        ],
         exception_handlers={
             BadRequest: errors.bad_request,
             NotFound: errors.not_found,
@@ -48,7 +87,7 @@ def create_app(sources: Sources, clock: Clock, *, host: str, run_id: str) -> ASG
         },
     )
     # Around all of it: Starlette answers to a crash outside its own middleware.
-    return SecurityHeaders(app)
+    return Dashboard(SecurityHeaders(app), live.close)
 
 
 class _Errors:
@@ -73,7 +112,10 @@ class _Errors:
         path = request.url.path[:80]
         code, reason = {
             404: ("NOT_FOUND", f"there is nothing at '{path}'"),
-            405: ("METHOD_NOT_ALLOWED", f"'{path}' can only be read: use GET"),
+            405: (
+                "METHOD_NOT_ALLOWED",
+                f"'{path}' is not for {request.method}; try GET",
+            ),
         }.get(status, ("HTTP_ERROR", f"status {status}"))
         headers = getattr(error, "headers", None)
         return self._answer(request, status, code, reason, headers)
@@ -102,5 +144,7 @@ class _Errors:
         if path == "/health" or path.startswith("/api/"):
             body = {"code": code, "reason": reason}
             return JSONResponse(body, status_code=status, headers=headers)
-        html = self._render("error.html", status=status, code=code, reason=reason)
+        html = self._render.page(
+            request, "error.html", status=status, code=code, reason=reason
+        )
         return HTMLResponse(html, status_code=status, headers=headers)

@@ -4,13 +4,22 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 
+from shoonya_platform.dashboard.results import DEFAULT_LIMIT, OrderQuery
 from shoonya_platform.domain.orders import CLOSED, OPEN, OrderId, OrderStatus
 from shoonya_platform.errors import ShoonyaError
 
-DEFAULT_LIMIT = 50
 MAX_LIMIT = 500
+
+#: What `status` may be, and what it stands for.
+STATUS_WORDS: dict[str, frozenset[OrderStatus]] = {
+    "open": OPEN,
+    "closed": CLOSED,
+    **{status.value: frozenset({status}) for status in OrderStatus},
+}
+
+#: Longer than any strategy's or instrument's name.
+_MAX_WORD = 100
 
 #: The largest number SQLite holds.
 _MAX_ID = (1 << 63) - 1
@@ -31,21 +40,17 @@ class BadRequest(ShoonyaError):
         self.code = code
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OrderQuery:
-    """Which orders are asked for."""
-
-    limit: int = DEFAULT_LIMIT
-    statuses: frozenset[OrderStatus] = frozenset()  #: empty means all
-    before: int = 0  #: only smaller order ids; 0 means from the newest
-
-
 def order_query(parameters: Mapping[str, str]) -> OrderQuery:
-    _check_names(parameters, ("status", "limit", "before"))
+    # A form sends what was left empty, too.
+    given = {name: value for name, value in parameters.items() if value}
+    _check_names(given, ("status", "strategy", "symbol", "limit", "before"))
     return OrderQuery(
-        limit=_limit(parameters),
-        statuses=_statuses(parameters.get("status")),
-        before=_number(parameters, "before", 1, _MAX_ID) or 0,
+        limit=_limit(given),
+        status=given.get("status", ""),
+        statuses=_statuses(given.get("status")),
+        strategy=given.get("strategy", "")[:_MAX_WORD],
+        symbol=given.get("symbol", "").upper()[:_MAX_WORD],
+        before=_number(given, "before", 1, _MAX_ID) or 0,
     )
 
 
@@ -70,14 +75,12 @@ def order_id(text: str) -> OrderId:
 def _statuses(word: str | None) -> frozenset[OrderStatus]:
     if word is None:
         return frozenset()
-    groups = {"open": OPEN, "closed": CLOSED}
-    known = groups | {status.value: frozenset({status}) for status in OrderStatus}
-    if word not in known:
+    if word not in STATUS_WORDS:
         raise BadRequest(
             "PARAMETER_INVALID",
-            f"status: expected one of {', '.join(known)}, was {word[:40]!r}",
+            f"status: expected one of {', '.join(STATUS_WORDS)}, was {word[:40]!r}",
         )
-    return known[word]
+    return STATUS_WORDS[word]
 
 
 def _limit(parameters: Mapping[str, str]) -> int:

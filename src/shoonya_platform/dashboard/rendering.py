@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from starlette.requests import Request
 
 from shoonya_platform.clock import Clock
 from shoonya_platform.dashboard import words
@@ -69,6 +70,15 @@ class Renderer:
             nothing=words.NOTHING,
             version=version,
             assets={name: asset.url for name, asset in assets.items()},
+        )
+
+    def page(self, request: Request, template: str, **values: object) -> str:
+        """Render a whole page: it knows who is logged in, and where one is."""
+        return self(
+            template,
+            session=request.scope.get("session"),
+            here=request.url.path,
+            **values,
         )
 
     def __call__(self, template: str, **values: object) -> str:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
+from urllib.parse import urlencode
 
 from shoonya_platform.domain.alerts import StoredAlert
 from shoonya_platform.domain.orders import Order, OrderStatus
@@ -29,6 +30,31 @@ class Trading:
     def set_at(self) -> datetime | None:
         """When the state was set; None if nobody ever did."""
         return self.status.set_at if self.status.set_by else None
+
+
+DEFAULT_LIMIT = 50
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrderQuery:
+    """Which orders are asked for; what is empty asks for all."""
+
+    limit: int = DEFAULT_LIMIT
+    status: str = ""  #: the word that `statuses` was asked by
+    statuses: frozenset[OrderStatus] = frozenset()
+    strategy: str = ""
+    symbol: str = ""
+    before: int = 0  #: only smaller order ids; 0 means from the newest
+
+    def address(self, before: int) -> str:
+        """Return where the page with the orders before that one is."""
+        given = {
+            "status": self.status,
+            "strategy": self.strategy,
+            "symbol": self.symbol,
+            "before": before,
+        }
+        return "/orders?" + urlencode({k: v for k, v in given.items() if v})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,6 +8,7 @@ could read everything here; its requests carry that name as `Host`.
 from __future__ import annotations
 
 import ipaddress
+from collections.abc import Collection
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import JSONResponse
@@ -26,7 +27,8 @@ HEADERS = {
     ),
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
-    "Referrer-Policy": "no-referrer",
+    # Not "no-referrer": a form would come from the origin "null".
+    "Referrer-Policy": "same-origin",
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
 }
@@ -60,11 +62,14 @@ class TrustedHosts:
 
     Args:
         host: Where the dashboard listens.
+
+        names: What else it is called, by a proxy's visitors.
     """
 
-    def __init__(self, app: ASGIApp, *, host: str) -> None:
+    def __init__(self, app: ASGIApp, *, host: str, names: Collection[str]) -> None:
         self._app = app
-        self._names = None if host in _ANY else _LOCAL | {_plain(host)}
+        known = _LOCAL | {_plain(name) for name in (host, *names)}
+        self._names = None if host in _ANY else known
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or self._names is None:
@@ -83,6 +88,11 @@ class TrustedHosts:
             status_code=400,
         )
         await answer(scope, receive, send)
+
+
+def is_this_machine(host: str) -> bool:
+    """Say whether only this machine reaches what listens on *host*."""
+    return _plain(host) in _LOCAL
 
 
 def host_name(header: str) -> str:

@@ -8,7 +8,7 @@ manager or a systemd that hangs must not keep the store's heartbeat waiting.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from typing import TypeVar
 
@@ -16,18 +16,23 @@ from shoonya_platform.clock import Clock
 from shoonya_platform.dashboard.results import (
     Book,
     OrderPage,
+    OrderQuery,
     OrderStory,
     Trading,
 )
 from shoonya_platform.domain.alerts import StoredAlert
 from shoonya_platform.domain.days import day_begin
-from shoonya_platform.domain.orders import OrderId, OrderStatus
+from shoonya_platform.domain.orders import REFUSED, Order, OrderId
 from shoonya_platform.domain.story import hops
+from shoonya_platform.domain.trading import TradingState
 from shoonya_platform.errors import NotFound, StoreError
 from shoonya_platform.services.units import ServiceView
 from shoonya_platform.store.base import OrderStore, ServiceBeat
 
 _T = TypeVar("_T")
+
+#: How many denials the first page shows.
+DENIALS = 10
 
 ReadServices = Callable[[Sequence[ServiceBeat]], list[ServiceView]]
 
@@ -94,22 +99,39 @@ class Sources:
 
         return await self._in_store(read)
 
-    async def orders(
-        self, *, limit: int, statuses: Collection[OrderStatus] = (), before: int = 0
-    ) -> OrderPage:
+    async def orders(self, asked: OrderQuery) -> OrderPage:
         def read() -> OrderPage:
             # One more than asked for tells whether there are more.
             orders = self._store.orders.recent(
-                limit=limit + 1, statuses=statuses, before=before
+                limit=asked.limit + 1,
+                statuses=asked.statuses,
+                strategy=asked.strategy,
+                tradingsymbol=asked.symbol,
+                before=asked.before,
             )
-            is_last = len(orders) <= limit
+            is_last = len(orders) <= asked.limit
             return OrderPage(
-                orders=orders[:limit],
+                orders=orders[: asked.limit],
                 counts=self._store.orders.count(),
-                next_before=None if is_last else orders[limit - 1].order_id,
+                next_before=None if is_last else orders[asked.limit - 1].order_id,
             )
 
         return await self._in_store(read)
+
+    async def denials(self) -> list[Order]:
+        """Return the newest orders that came to nothing."""
+        return await self._in_store(
+            lambda: self._store.orders.recent(limit=DENIALS, statuses=REFUSED)
+        )
+
+    async def set_trading(self, state: TradingState, *, reason: str, by: str) -> bool:
+        """Set the trading state; return False if it was that already."""
+
+        def write() -> bool:
+            with self._store.transaction(durable=True):
+                return self._store.trading.set(state, reason=reason, by=by)
+
+        return await self._in_store(write)
 
     async def order(self, order_id: OrderId) -> OrderStory:
         """

@@ -8,6 +8,7 @@ from decimal import ROUND_HALF_UP, Decimal
 from shoonya_platform.domain.days import INDIA
 from shoonya_platform.domain.orders import (
     BEFORE_BROKER,
+    REFUSED,
     WORKING,
     OrderStatus,
 )
@@ -109,7 +110,6 @@ def words(name: str) -> str:
     return name.replace("_", " ")
 
 
-_BAD = frozenset({OrderStatus.DENIED, OrderStatus.REJECTED, OrderStatus.NOT_PLACED})
 _TONES: dict[str, str] = {
     # Services.
     "running": "good",
@@ -130,7 +130,7 @@ _TONES: dict[str, str] = {
     "skipped": "idle",
     # Orders; what is not named is at its end without having been filled.
     **dict.fromkeys(BEFORE_BROKER | WORKING, "busy"),
-    **dict.fromkeys(_BAD, "bad"),
+    **dict.fromkeys(REFUSED, "bad"),
     OrderStatus.FILLED: "good",
     OrderStatus.OUTCOME_UNKNOWN: "warn",
 }

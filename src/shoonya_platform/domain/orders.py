@@ -102,6 +102,8 @@ WORKING = IN_FLIGHT | {S.ACCEPTED, S.PARTIALLY_FILLED}
 OPEN = BEFORE_BROKER | WORKING
 #: At an end.
 CLOSED = frozenset(OrderStatus) - OPEN
+#: Came to nothing, and it is known why.
+REFUSED = frozenset({S.DENIED, S.REJECTED, S.NOT_PLACED})
 
 
 class OrderTrigger(StrEnum):

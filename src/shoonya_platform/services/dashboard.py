@@ -1,4 +1,4 @@
-"""dashboard: serves the web page and its JSON API; reads everything, moves nothing."""
+"""dashboard: serves the web page and its JSON API."""
 
 from __future__ import annotations
 
@@ -6,10 +6,16 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 
 from shoonya_platform.dashboard.app import create_app
+from shoonya_platform.dashboard.passwords import check_hash
+from shoonya_platform.dashboard.security import is_this_machine
 from shoonya_platform.dashboard.sources import Sources
+from shoonya_platform.errors import ConfigError
 from shoonya_platform.services.http import HttpService, Site
 from shoonya_platform.services.runtime import Parts
 from shoonya_platform.services.units import ServiceReader
+
+#: What the unit hands over in place of a hash that nobody made.
+_NO_PASSWORD = "none"  # noqa: S105 - the absence of one
 
 
 def build(parts: Parts, executor: ThreadPoolExecutor) -> Site:
@@ -29,9 +35,32 @@ def build(parts: Parts, executor: ThreadPoolExecutor) -> Site:
         market_hours=settings.guard.market_hours,
         entries_wait=settings.recovery.entries_wait,
     )
-    app = create_app(sources, parts.clock, host=host, run_id=parts.run_id)
+    dashboard = create_app(
+        sources,
+        parts.clock,
+        host=host,
+        names=settings.dashboard.names,
+        run_id=parts.run_id,
+        ring=parts.ring,
+        password_hash=_password_hash(parts),
+    )
     url = f"http://[{host}]:{port}/" if ":" in host else f"http://{host}:{port}/"
-    return Site(app, host, port, lambda: f"serving {url}")
+    return Site(dashboard.app, host, port, lambda: f"serving {url}", dashboard.close)
+
+
+def _password_hash(parts: Parts) -> str | None:
+    found = parts.config.secrets.find("dashboard_password_hash")
+    if found is not None and found.value != _NO_PASSWORD:
+        check_hash(found.value)
+        return found.value
+    settings = parts.settings.dashboard
+    for name in (settings.host, *settings.names):
+        if not is_this_machine(name):
+            raise ConfigError(
+                f"the dashboard would show everything to whoever reaches '{name}'",
+                hint="give it a password first: shoonyactl dashboard password",
+            )
+    return None
 
 
 def main() -> int:

@@ -31,6 +31,8 @@ class Site:
     host: str
     port: int
     status: Callable[[], str]
+    #: Ends the answers that have no end of their own.
+    close: Callable[[], None] = lambda: None
 
 
 class _Server(uvicorn.Server):
@@ -128,4 +130,5 @@ class HttpService(StoreService):
                 await asyncio.wait_for(rung.wait(), TICK_SECONDS if is_ready else 0.05)
             rung.clear()
             self.doorbell.wait(0)
+        site.close()
         server.should_exit = True

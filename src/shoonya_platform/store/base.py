@@ -142,13 +142,23 @@ class OrderTable(Protocol):
         ...
 
     def recent(
-        self, *, limit: int, statuses: Collection[OrderStatus] = (), before: int = 0
+        self,
+        *,
+        limit: int,
+        statuses: Collection[OrderStatus] = (),
+        strategy: str = "",
+        tradingsymbol: str = "",
+        before: int = 0,
     ) -> list[Order]:
         """
         Return the newest orders, newest first.
 
         Args:
             statuses: Only these; empty means all.
+
+            strategy: Only this strategy's; empty means all.
+
+            tradingsymbol: Only of this instrument; empty means all.
 
             before: Only orders with a smaller `order_id`; 0 means from the newest.
         """

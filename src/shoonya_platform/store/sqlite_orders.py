@@ -125,13 +125,26 @@ class SqliteOrders:
         return int(rows[0]["number"])
 
     def recent(
-        self, *, limit: int, statuses: Collection[OrderStatus] = (), before: int = 0
+        self,
+        *,
+        limit: int,
+        statuses: Collection[OrderStatus] = (),
+        strategy: str = "",
+        tradingsymbol: str = "",
+        before: int = 0,
     ) -> list[Order]:
         conditions: list[str] = []
         parameters: list[object] = []
         if statuses:
             conditions.append(f"status IN ({', '.join('?' * len(statuses))})")
             parameters += statuses
+        for column, value in (
+            ("strategy", strategy),
+            ("tradingsymbol", tradingsymbol),
+        ):
+            if value:
+                conditions.append(f"{column} = ?")
+                parameters.append(value)
         if before:
             conditions.append("order_id < ?")
             parameters.append(before)

@@ -62,8 +62,17 @@ def views() -> list[ServiceView]:
 
 
 @pytest.fixture
+def rung() -> list[str]:
+    """Whose doorbells were rung."""
+    return []
+
+
+@pytest.fixture
 def open_client(
-    store: SqliteOrderStore, clock: StandingClock, views: list[ServiceView]
+    store: SqliteOrderStore,
+    clock: StandingClock,
+    views: list[ServiceView],
+    rung: list[str],
 ) -> Iterator[Callable[..., TestClient]]:
     with ThreadPoolExecutor(1) as executor:
 
@@ -77,6 +86,8 @@ def open_client(
             broker: str = "paper",
             market_hours: str = "round_the_clock",
             entries_wait: bool = False,
+            password_hash: str | None = None,
+            names: Sequence[str] = (),
         ) -> TestClient:
             sources = Sources(
                 store,
@@ -87,9 +98,19 @@ def open_client(
                 market_hours=market_hours,
                 entries_wait=entries_wait,
             )
-            app = create_app(sources, clock, host=listens_on, run_id="run-1")
+            dashboard = create_app(
+                sources,
+                clock,
+                host=listens_on,
+                names=names,
+                run_id="run-1",
+                ring=lambda *services: rung.extend(services),
+                password_hash=password_hash,
+            )
             return TestClient(
-                app, base_url=f"http://{asked_as}", raise_server_exceptions=False
+                dashboard.app,
+                base_url=f"http://{asked_as}",
+                raise_server_exceptions=False,
             )
 
         yield open_client

@@ -121,13 +121,64 @@ def test_orders_link_to_their_timelines(client, ledger):
 
 
 def test_page_shows_fifty_orders_and_the_way_to_older_ones(client, ledger):
-    for _ in range(51):
+    for _ in range(52):
         ledger.order()
 
-    html = client.get("/fragments/orders").text
+    html = client.get("/orders?status=open&strategy=Momentum").text
 
     assert html.count('role="rowheader"') == 50
-    assert "The newest 50 of 51" in text_of(html)
+    [older] = re.findall(r'<a href="([^"]*before=[^"]*)">Older orders</a>', html)
+    html = client.get(older.replace("&amp;", "&")).text
+    assert re.findall(r'aria-label="(Order \d+)"', html) == ["Order 2", "Order 1"]
+    assert "Older orders" not in html
+
+
+@pytest.mark.parametrize(
+    ("query", "numbers"),
+    [
+        ("", ["3", "2", "1"]),
+        ("status=&strategy=&symbol=", ["3", "2", "1"]),
+        ("strategy=Breakout", ["2"]),
+        ("symbol=tcs-eq", ["3"]),
+        ("status=filled&symbol=SBIN-EQ", ["1"]),
+        ("status=filled&strategy=Breakout", []),
+    ],
+)
+def test_orders_are_filtered(client, ledger, query, numbers):
+    ledger.filled(ledger.order(), "100")
+    ledger.order(strategy="Breakout")
+    ledger.filled(ledger.order(symbol="TCS-EQ"), "100")
+
+    html = client.get(f"/orders?{query}").text
+
+    assert re.findall(r'aria-label="Order (\d+)"', html) == numbers
+    assert numbers or "No order is like that." in html
+    assert ("Show all" in html) is any("=" in part[:-1] for part in query.split("&"))
+
+
+def test_filters_stay_filled_in(client, ledger):
+    ledger.order(strategy="Breakout")
+
+    html = client.get("/orders?status=open&strategy=Breakout&symbol=X").text
+
+    assert '<option value="open" selected>' in html
+    assert 'name="strategy" value="Breakout"' in html
+    assert 'name="symbol" value="X"' in html
+
+
+def test_denials_are_shown_with_their_figures(client, ledger):
+    ledger.move(
+        "risk_manager",
+        ledger.order(),
+        OrderTrigger.DENIED,
+        reason="DAILY_LOSS_LIMIT: daily_pnl=-20100, limit=-20000",
+    )
+    ledger.filled(ledger.order(), "100")
+
+    text = text_of(client.get("/fragments/denials").text)
+
+    assert "denied DAILY_LOSS_LIMIT: daily_pnl=-20100, limit=-20000" in text
+    assert "filled" not in text
 
 
 def test_positions_show_profit_and_loss_signed_in_indian_groups(client, ledger):

@@ -42,7 +42,7 @@ def test_every_answer_carries_the_headers(client, ledger, path):
     assert policy["frame-ancestors"] == "'none'"
     assert policy["base-uri"] == "'none'"
     assert headers["x-content-type-options"] == "nosniff"
-    assert headers["referrer-policy"] == "no-referrer"
+    assert headers["referrer-policy"] == "same-origin"
     assert headers["x-frame-options"] == "DENY"
 
 
@@ -91,6 +91,13 @@ def test_only_own_names_are_answered_to(open_client, listens_on, asked_as, statu
 
     for path in ("/", "/api/orders", "/health", "/static/dashboard.css"):
         assert client.get(path, headers={"host": asked_as}).status_code == status
+
+
+def test_proxys_names_are_answered_to_as_well(open_client):
+    client = open_client(names=["trading.example.com"])
+
+    for name, status in (("trading.example.com", 200), ("evil.example", 400)):
+        assert client.get("/", headers={"host": name}).status_code == status
 
 
 def test_refused_host_is_told_which_names_are_right(open_client):

@@ -1,13 +1,14 @@
-// Keeps the parts of the page fresh: each is fetched as the server renders it.
+// Keeps the parts of the page fresh: the server sends each as it renders it.
 "use strict";
 
 (() => {
-  const EVERY_MS = 2000;
-  const TIMEOUT_MS = 6000;
+  const SILENCE_MS = 25000;
 
   const connection = document.getElementById("connection");
-  const parts = [...document.querySelectorAll("[data-fragment]")];
-  const shown = new Map();
+  const parts = new Map();
+  for (const part of document.querySelectorAll("[data-fragment]")) {
+    parts.set(part.dataset.fragment, part);
+  }
 
   function say(text, lost) {
     document.body.classList.toggle("lost", lost);
@@ -27,51 +28,73 @@
     }
   }
 
-  async function refresh(part) {
-    const answer = await fetch(part.dataset.fragment, {
-      cache: "no-store",
-      signal: AbortSignal.timeout(TIMEOUT_MS),
-    });
-    // A part that cannot be read says so itself, in its own words.
-    if (!answer.ok && answer.status !== 503) {
-      throw new Error(`status ${answer.status}`);
-    }
-    const html = await answer.text();
-    // Untouched if nothing is new: a selection survives.
-    if (shown.get(part) !== html) {
-      shown.set(part, html);
-      replace(part, html);
-    }
-  }
-
-  async function refreshAll() {
-    try {
-      await Promise.all(parts.map(refresh));
-      say("live", false);
-    } catch {
-      say("dashboard is not answering, retrying", true);
-    }
-  }
-
+  let source = null;
   let timer;
 
-  async function tick() {
+  function heard() {
     clearTimeout(timer);
-    await refreshAll();
-    // Nobody looks: nothing is asked for.
-    if (!document.hidden) {
-      timer = setTimeout(tick, EVERY_MS);
+    timer = setTimeout(lose, SILENCE_MS);
+    say("live", false);
+  }
+
+  function lose() {
+    say("dashboard is not answering, retrying", true);
+  }
+
+  async function refused() {
+    // A stream that is refused does not say why: a part of the page does.
+    source.close();
+    source = null;
+    lose();
+    try {
+      const answer = await fetch(parts.keys().next().value, { cache: "no-store" });
+      if (answer.status === 401) {
+        location.reload();
+        return;
+      }
+    } catch {
+      // Not there at all: it will be.
     }
+    setTimeout(open, 2000);
+  }
+
+  function open() {
+    // Nobody looks: nothing is asked for.
+    if (source !== null || document.hidden) {
+      return;
+    }
+    const query = new URLSearchParams();
+    for (const address of parts.keys()) {
+      query.append("part", address);
+    }
+    source = new EventSource(`/live?${query}`);
+    source.onopen = heard;
+    source.addEventListener("quiet", heard);
+    source.onmessage = (event) => {
+      heard();
+      const { part, html } = JSON.parse(event.data);
+      replace(parts.get(part), html);
+    };
+    source.onerror = () => {
+      lose();
+      if (source.readyState === EventSource.CLOSED) {
+        refused();
+      }
+    };
   }
 
   document.addEventListener("visibilitychange", () => {
-    if (!document.hidden) {
-      tick();
+    if (document.hidden) {
+      source?.close();
+      source = null;
+      clearTimeout(timer);
+    } else {
+      open();
     }
   });
 
-  if (parts.length) {
+  if (parts.size) {
     say("live", false);
-    timer = setTimeout(tick, EVERY_MS);
+    open();
   }
 })();

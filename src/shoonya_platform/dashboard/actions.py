@@ -1,0 +1,101 @@
+"""The one thing that can be changed here: whether orders go out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, RedirectResponse, Response
+from starlette.routing import Route
+
+from shoonya_platform.dashboard.forms import read_form
+from shoonya_platform.dashboard.login import client_of
+from shoonya_platform.dashboard.queries import BadRequest
+from shoonya_platform.dashboard.rendering import Renderer
+from shoonya_platform.dashboard.sessions import USER
+from shoonya_platform.dashboard.sources import Sources
+from shoonya_platform.domain.trading import TradingState
+from shoonya_platform.errors import NotFound
+from shoonya_platform.logging import get_component_logger
+
+MAX_REASON_LENGTH = 200
+
+_STATES = {
+    "halt": TradingState.HALTED,
+    "reduce": TradingState.REDUCING,
+    "resume": TradingState.ACTIVE,
+}
+
+
+class Actions:
+    """
+    Asks, and then does it.
+
+    Args:
+        ring: Rings the named services' doorbells.
+    """
+
+    def __init__(
+        self, sources: Sources, render: Renderer, ring: Callable[..., None]
+    ) -> None:
+        self._sources = sources
+        self._render = render
+        self._ring = ring
+        self._logger = get_component_logger("dashboard")
+
+    def routes(self) -> list[Route]:
+        return [
+            Route("/trading/{deed}", self.ask, methods=["GET"]),
+            Route("/trading/{deed}", self.act, methods=["POST"]),
+        ]
+
+    async def ask(self, request: Request) -> Response:
+        _check_session(request)
+        deed, state = _deed(request)
+        html = self._render.page(
+            request,
+            "confirm.html",
+            deed=deed,
+            state=state,
+            trading=await self._sources.trading(),
+            max_length=MAX_REASON_LENGTH,
+        )
+        return HTMLResponse(html)
+
+    async def act(self, request: Request) -> Response:
+        _check_session(request)
+        deed, state = _deed(request)
+        form = await read_form(request)
+        reason = " ".join(form.get("reason", "").split())[:MAX_REASON_LENGTH]
+        reason = reason or f"{deed} on the dashboard"
+        if await self._sources.set_trading(state, reason=reason, by=USER):
+            self._ring("execution_guard", "command_service", "risk_manager")
+            self._logger.warning(
+                "%s set trading to %s: %s",
+                USER,
+                state,
+                reason,
+                extra={
+                    "event": "trading_set",
+                    "user": USER,
+                    "client": client_of(request),
+                    "state": state,
+                },
+            )
+        return RedirectResponse("/", status_code=303)
+
+
+def _check_session(request: Request) -> None:
+    if request.scope["session"] is None:
+        raise BadRequest(
+            "PASSWORD_NEEDED",
+            "nothing can be changed here until there is a password: "
+            "shoonyactl dashboard password",
+        )
+
+
+def _deed(request: Request) -> tuple[str, TradingState]:
+    deed = request.path_params["deed"]
+    if deed not in _STATES:
+        raise NotFound(f"there is no '{deed[:40]}', only {', '.join(_STATES)}")
+    return deed, _STATES[deed]

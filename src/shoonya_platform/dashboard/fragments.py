@@ -1,0 +1,125 @@
+"""
+The parts that pages are made of, each at an address of its own.
+
+A page is put together from the same parts that are sent to it later, so it is whole
+without its script.  A part that cannot be read says so in its place; the others go on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from urllib.parse import parse_qsl, urlsplit
+
+from shoonya_platform.dashboard import queries
+from shoonya_platform.dashboard.rendering import Renderer
+from shoonya_platform.dashboard.sources import Sources
+from shoonya_platform.errors import NotFound, StoreError
+from shoonya_platform.services.units import ServiceView
+
+PREFIX = "/fragments/"
+
+#: The way of an order, not the order of starting.
+_WAY = (
+    "execution_service",
+    "trading_bot",
+    "risk_manager",
+    "execution_guard",
+    "command_service",
+    "order_watcher",
+    "recovery_service",
+    "dashboard",
+)
+
+_Query = Mapping[str, str]
+_Render = Callable[[_Query], Awaitable[str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Fragment:
+    """A part as it is now."""
+
+    html: str
+    is_readable: bool
+
+
+class Fragments:
+    """
+    Renders parts by their address.
+
+    Args:
+        can_act: Whether whoever sees a page may change something.
+    """
+
+    def __init__(self, sources: Sources, render: Renderer, *, can_act: bool) -> None:
+        self._sources = sources
+        self._render = render
+        self._can_act = can_act
+        self._parts: dict[str, _Render] = {
+            "trading": self._trading,
+            "services": self._services,
+            "positions": self._positions,
+            "denials": self._denials,
+            "orders": self._orders,
+            "alerts": self._alerts,
+        }
+
+    async def get(self, address: str) -> Fragment:
+        """
+        Render the part at an address such as `/fragments/orders?status=open`.
+
+        Raises:
+            NotFound: There is no such part, or nothing for it to show.
+            BadRequest: Its query is not understood.
+        """
+        parts = urlsplit(address)
+        query = dict(parse_qsl(parts.query, keep_blank_values=True))
+        name, _, rest = parts.path.removeprefix(PREFIX).partition("/")
+        if name == "orders" and rest:
+            return await self._order(rest, query)
+        if not parts.path.startswith(PREFIX) or name not in self._parts or rest:
+            raise NotFound(f"no part '{parts.path[:60]}'")
+        try:
+            return Fragment(await self._parts[name](query), is_readable=True)
+        except StoreError as e:
+            html = self._render("parts/unreadable.html", part=name, error=e)
+            return Fragment(html, is_readable=False)
+
+    async def _order(self, text: str, query: _Query) -> Fragment:
+        queries.no_query(query)
+        story = await self._sources.order(queries.order_id(text))
+        return Fragment(self._render("parts/order.html", story=story), is_readable=True)
+
+    async def _trading(self, query: _Query) -> str:
+        queries.no_query(query)
+        return self._render(
+            "parts/trading.html",
+            trading=await self._sources.trading(),
+            can_act=self._can_act,
+        )
+
+    async def _services(self, query: _Query) -> str:
+        queries.no_query(query)
+        views = sorted(await self._sources.services(), key=_place)
+        return self._render("parts/services.html", views=views)
+
+    async def _positions(self, query: _Query) -> str:
+        queries.no_query(query)
+        return self._render("parts/positions.html", book=await self._sources.book())
+
+    async def _denials(self, query: _Query) -> str:
+        queries.no_query(query)
+        return self._render("parts/denials.html", orders=await self._sources.denials())
+
+    async def _orders(self, query: _Query) -> str:
+        asked = queries.order_query(query)
+        page = await self._sources.orders(asked)
+        return self._render("parts/orders.html", page=page, asked=asked)
+
+    async def _alerts(self, query: _Query) -> str:
+        alerts = await self._sources.alerts(limit=queries.limit_query(query))
+        return self._render("parts/alerts.html", alerts=alerts)
+
+
+def _place(view: ServiceView) -> int:
+    return _WAY.index(view.service)
