@@ -21,6 +21,7 @@ VERBS = {
     "up": ("up", "Run all eight services in the foreground."),
     "status": ("status", "Show how the eight services are."),
     "why": ("why", "Tell how a service's last run ended, and what to do."),
+    "doctor": ("doctor", "Look for what is wrong with this machine."),
     "start": ("start", "Start services and wait until they are ready."),
     "stop": ("stop", "Stop services in order."),
     "restart": ("restart", "Restart services and wait until they are ready."),

@@ -1,0 +1,1 @@
+"""What `shoonyactl doctor` looks at: one small function a finding."""

@@ -1,0 +1,75 @@
+"""All checks, and what they find together."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from shoonya_platform.ctl.checks import (
+    clock,
+    disk,
+    journal,
+    ports,
+    privacy,
+    program,
+    store,
+    units,
+)
+from shoonya_platform.ctl.checks.world import Finding, Level, Unseen, Verdict, World
+
+Check = Callable[[World], Verdict]
+
+#: Apply wherever the services run.
+ANYWHERE: dict[str, Check] = {
+    "services": units.failed,
+    "webhook_port": ports.webhook,
+    "dashboard_port": ports.dashboard,
+    "store_integrity": store.integrity,
+    "store_schema": store.schema,
+    "disk_space": disk.space,
+    "log_budget": disk.log_budget,
+    "credentials": privacy.credentials,
+    "config_file": privacy.config,
+    "time_zone": clock.zone,
+    "python_version": program.python_version,
+}
+#: Where systemd is PID 1.
+SYSTEMD: dict[str, Check] = {
+    "clock": clock.synchronized,
+    "journal_storage": journal.storage,
+    "journal_size": journal.size,
+    "journal_access": journal.access,
+    "systemd_version": units.systemd_version,
+}
+#: Where our units run the services.
+UNITS: dict[str, Check] = {
+    "units": units.differ,
+    "obsolete_units": units.obsolete,
+    "units_reloaded": units.reloaded,
+    "started_at_boot": units.enabled,
+    "program": program.readable,
+    "private_files": privacy.orders,
+    "journal_dropped": journal.dropped,
+}
+
+
+def diagnose(world: World) -> Iterator[Finding]:
+    """Yield what each check that applies here has found."""
+    yield from (_found(name, check, world) for name, check in ANYWHERE.items())
+    if world.has_systemd:
+        yield from (_found(name, check, world) for name, check in SYSTEMD.items())
+    if world.with_units:
+        yield from (_found(name, check, world) for name, check in UNITS.items())
+
+
+def _found(name: str, check: Check, world: World) -> Finding:
+    try:
+        level, sentence, command = check(world)
+    except (Unseen, PermissionError) as e:
+        where = e.filename if isinstance(e, PermissionError) else e
+        return Finding(
+            check=name,
+            level=Level.NOTE,
+            sentence=f"not seen: {where}",
+            command="" if world.is_root else "sudo shoonyactl doctor",
+        )
+    return Finding(check=name, level=level, sentence=sentence, command=command)
