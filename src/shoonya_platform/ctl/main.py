@@ -36,6 +36,8 @@ VERBS = {
     "dashboard": ("dashboard", "Set the dashboard's password."),
     "simulate": ("simulate", "Run a broker's server on this machine, for trying."),
     "config": ("config", "Show, check or make the configuration."),
+    "backup": ("backup", "Copy orders and configuration, while all goes on."),
+    "restore": ("restore", "Put a backup's orders and configuration back."),
     "install-units": ("install_units", "Install the systemd units."),
     "uninstall-units": ("uninstall_units", "Remove the systemd units."),
     "completion": ("completion", "Print the completion script of a shell."),

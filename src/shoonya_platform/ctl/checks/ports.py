@@ -13,7 +13,8 @@ from shoonya_platform.ctl.checks.world import Level, Verdict, World, ok
 from shoonya_platform.services.child import ServiceStatus
 
 _LISTENING = "0A"
-_UNIT = re.compile(r"/(?P<unit>[^/]+\.service)(?:/|$)", re.MULTILINE)
+#: Of the system's own services: who is logged in runs below user.slice.
+_UNIT = re.compile(r":/system\.slice/(?:[^/\n]+\.slice/)*(?P<unit>[^/\n]+\.service)")
 
 
 @dataclass(frozen=True, slots=True)
