@@ -20,7 +20,6 @@ Check = Callable[[World], Verdict]
 
 #: Apply wherever the services run.
 ANYWHERE: dict[str, Check] = {
-    "services": units.failed,
     "webhook_port": ports.webhook,
     "dashboard_port": ports.dashboard,
     "store_integrity": store.integrity,
@@ -31,6 +30,7 @@ ANYWHERE: dict[str, Check] = {
     "config_file": privacy.config,
     "time_zone": clock.zone,
     "python_version": program.python_version,
+    "services": units.failed,
 }
 #: Where systemd is PID 1.
 SYSTEMD: dict[str, Check] = {
@@ -42,23 +42,29 @@ SYSTEMD: dict[str, Check] = {
 }
 #: Where our units run the services.
 UNITS: dict[str, Check] = {
+    "program": program.readable,
     "units": units.differ,
     "obsolete_units": units.obsolete,
     "units_reloaded": units.reloaded,
     "started_at_boot": units.enabled,
-    "program": program.readable,
     "private_files": privacy.orders,
     "journal_dropped": journal.dropped,
 }
 
 
 def diagnose(world: World) -> Iterator[Finding]:
-    """Yield what each check that applies here has found."""
-    yield from (_found(name, check, world) for name, check in ANYWHERE.items())
-    if world.has_systemd:
-        yield from (_found(name, check, world) for name, check in SYSTEMD.items())
-    if world.with_units:
-        yield from (_found(name, check, world) for name, check in UNITS.items())
+    """
+    Yield what each check that applies here has found.
+
+    Causes come before what follows from them: whoever mends from top to bottom does
+    not start a service before it can run.
+    """
+    wanted = {
+        **(UNITS if world.with_units else {}),
+        **(SYSTEMD if world.has_systemd else {}),
+        **ANYWHERE,
+    }
+    yield from (_found(name, check, world) for name, check in wanted.items())
 
 
 def _found(name: str, check: Check, world: World) -> Finding:
