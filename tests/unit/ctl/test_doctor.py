@@ -16,7 +16,7 @@ from shoonya_platform.config.settings import (
     Settings,
     Webhook,
 )
-from shoonya_platform.ctl import _units, doctor
+from shoonya_platform.ctl import _layout, _manifest, _units, doctor
 from shoonya_platform.ctl.checks import diagnose as checks
 from shoonya_platform.ctl.checks import journal
 from shoonya_platform.ctl.checks.world import (
@@ -94,7 +94,9 @@ def world(tmp_path, programs, clock) -> World:
     config = tmp_path / "etc" / "shoonya.toml"
     config.touch(mode=0o644)
     root = tmp_path / "root"
-    _units.apply(_units.plan(_units.shipped_files(), root))
+    layout = _layout.of_machine(root)
+    files = _units.shipped_files(layout=layout)
+    _units.apply(_units.plan(files, layout))
     for path, text in {
         "etc/machine-id": f"{MACHINE_ID}\n",
         f"var/log/journal/{MACHINE_ID}/system.journal": "",
@@ -297,7 +299,7 @@ def test_log_budget_beyond_the_disk_is_mended_by_its_command(world):
 
 
 def test_unit_that_differs_is_found(world):
-    path = world.root / _units.UNIT_DIR / "shoonya@.service"
+    path = world.root / _layout.UNIT_DIR / "shoonya@.service"
     path.write_text(path.read_text().replace("NoNewPrivileges=yes\n", ""))
 
     level, sentence, command = found(world, "units")
@@ -307,8 +309,19 @@ def test_unit_that_differs_is_found(world):
     assert "install-units" in command
 
 
+def test_interrupted_installation_is_found(world):
+    noted = _manifest.Manifest(version="1", systemd=252, complete=False)
+    _manifest.write(_layout.of_machine(world.root), noted)
+
+    level, sentence, command = found(world, "units")
+
+    assert level is Level.WARNING
+    assert "interrupted" in sentence
+    assert "install-units" in command
+
+
 def test_obsolete_unit_is_found(world):
-    old = world.root / _units.UNIT_DIR / "shoonya@dashboard.service.d" / "05-old.conf"
+    old = world.root / _layout.UNIT_DIR / "shoonya@dashboard.service.d" / "05-old.conf"
     old.write_text(f"{_units.MARK}\n[Service]\n")
 
     level, sentence, _ = found(world, "obsolete_units")
@@ -318,7 +331,7 @@ def test_obsolete_unit_is_found(world):
 
 
 def test_operators_own_drop_in_is_no_finding(world):
-    own = world.root / _units.UNIT_DIR / "shoonya@dashboard.service.d" / "own.conf"
+    own = world.root / _layout.UNIT_DIR / "shoonya@dashboard.service.d" / "own.conf"
     own.write_text("[Service]\nMemoryMax=512M\n")
 
     assert found(world, "obsolete_units")[0] is Level.OK
@@ -360,8 +373,8 @@ def test_service_that_does_not_run_is_found(world, state, level, command):
     ("said", "level"),
     [
         ("systemd 257 (257.13)", Level.OK),
-        ("systemd 249 (249.11)", Level.WARNING),
-        ("systemd 239 (239)", Level.ERROR),
+        ("systemd 252 (252.39)", Level.OK),
+        ("systemd 251 (251.4)", Level.ERROR),
     ],
 )
 def test_systemd_too_old_is_found(world, programs, said, level):

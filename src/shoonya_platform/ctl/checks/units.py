@@ -5,17 +5,22 @@ from __future__ import annotations
 import re
 
 from shoonya_platform.config.settings import COMPONENTS
-from shoonya_platform.ctl import _units
+from shoonya_platform.ctl import _layout, _manifest, _units
+from shoonya_platform.ctl._rendering import OLDEST_SYSTEMD
 from shoonya_platform.ctl._units import Change, Kind
 from shoonya_platform.ctl.checks.world import Level, Unseen, Verdict, World, ok
 from shoonya_platform.services.child import ServiceStatus
 
-#: The first that has LoadCredential=, and the one that all is tried on.
-OLDEST_SYSTEMD, TRIED_SYSTEMD = 247, 252
-
 
 def differ(world: World) -> Verdict:
     """An upgrade without its units has new programs in old sandboxes."""
+    noted = _manifest.read(_layout.of_machine(world.root))
+    if noted is not None and not noted.complete:
+        return (
+            Level.WARNING,
+            "the last installation of the units was interrupted",
+            _install(world),
+        )
     changed = [
         change.path.name
         for change in _plan(world)
@@ -117,25 +122,34 @@ def failed(world: World) -> Verdict:
 
 
 def systemd_version(world: World) -> Verdict:
-    """An older systemd ignores what it does not know, sandboxes among it."""
-    said = world.run(["systemctl", "--version"]) or ""
-    match = re.match(r"systemd (\d+)", said)
-    if match is None:
-        raise Unseen("systemd's version")
-    version = int(match[1])
-    if version >= TRIED_SYSTEMD:
+    """An older one ignores what it does not know, sandboxes among it."""
+    version = _version(world)
+    if version >= OLDEST_SYSTEMD:
         return ok(f"systemd {version}")
-    level = Level.ERROR if version < OLDEST_SYSTEMD else Level.WARNING
     return (
-        level,
-        f"systemd {version} is older than {TRIED_SYSTEMD}, with which all is tried: "
-        "use Debian 12, Ubuntu 24.04 or Amazon Linux 2023",
+        Level.ERROR,
+        f"systemd {version} is too old, the units need {OLDEST_SYSTEMD}: use Debian "
+        "12, Ubuntu 24.04 or Amazon Linux 2023",
         "",
     )
 
 
 def _plan(world: World) -> list[Change]:
-    return _units.plan(_units.shipped_files(python=world.python), world.root)
+    layout = _layout.of_machine(world.root)
+    noted = _manifest.read(layout)
+    wanted = _units.shipped_files(
+        python=world.python,
+        version=max(_version(world), OLDEST_SYSTEMD),
+        layout=layout,
+    )
+    return _units.plan(wanted, layout, noted.files if noted else ())
+
+
+def _version(world: World) -> int:
+    match = re.match(r"systemd (\d+)", world.run(["systemctl", "--version"]) or "")
+    if match is None:
+        raise Unseen("systemd's version")
+    return int(match[1])
 
 
 def _install(world: World) -> str:

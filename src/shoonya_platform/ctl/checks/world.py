@@ -19,7 +19,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from shoonya_platform.config.settings import Settings
-from shoonya_platform.ctl import _units
+from shoonya_platform.ctl import _layout, _units
 from shoonya_platform.services.units import (
     BOOTED,
     ServiceView,
@@ -181,7 +181,7 @@ def this_machine(settings: Settings, config_path: Path | None) -> World:
     asked_by = os.environ.get("SUDO_USER") if os.geteuid() == 0 else None
     me = pwd.getpwuid(os.geteuid()).pw_name
     service_user = User.named(SERVICE_USER)
-    template = root / _units.UNIT_DIR / "shoonya@.service"
+    template = root / _layout.UNIT_DIR / "shoonya@.service"
     installed = _installed_python(template)
     state_dir = settings.paths.state_dir
     if installed is None and state_dir.exists():
