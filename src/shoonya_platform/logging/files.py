@@ -88,7 +88,7 @@ class LogFile:
         # Reentrant: a signal handler may log while we are in here.
         self._lock = threading.RLock()
         self._backlog = Backlog(self._backlog_bytes)
-        self._failing = self._recovering = False
+        self._failing = self._draining = self._recovering = False
         self._next_try_at = 0.0
 
     def write(self, data: bytes) -> bool:
@@ -153,10 +153,12 @@ class LogFile:
         return len(self._backlog)
 
     def _begin_trouble(self, data: bytes, error: OSError) -> None:
-        self._failing = True
         self._next_try_at = time.monotonic() + _RETRY_SECONDS
+        # In this order: a signal handler that logs in between may end the trouble.
         self._backlog.add(data)
-        self.notices.append(notice_of("file_failed", self.path, error))
+        if not self._failing:
+            self._failing = True
+            self.notices.append(notice_of("file_failed", self.path, error))
         # Should no record come any more: at the end of an interpreter, or of all
         # threads there may be, the next record or close() has to do it.
         if not self._recovering:
@@ -181,20 +183,31 @@ class LogFile:
             report()
 
     def _drain(self, *, seconds: float = _DRAIN_SECONDS) -> None:
-        deadline = time.monotonic() + seconds
+        if self._draining:
+            # A signal handler that logs in the middle of it: its record comes last.
+            return
+        self._draining = True
+        try:
+            self._failing = not self._drained(time.monotonic() + seconds)
+            while not self._failing and len(self._backlog):
+                # One that came after the last look, and thought it had to wait.
+                self._failing = True
+                self._failing = not self._drained(time.monotonic() + seconds)
+        finally:
+            self._draining = False
+        if not self._failing and (refused := self._backlog.take_refused()):
+            self.notices.append(Notice(event="file_gap", path=self.path, count=refused))
+
+    def _drained(self, deadline: float) -> bool:
+        """Write what waits; say whether that is all of it."""
         while len(self._backlog):
-            # Taken out first: a signal handler that logs comes here too.
             record = self._backlog.take()
             try:
                 self._live.append(record)
             except OSError:
                 self._backlog.put_back(record)
-                self._failing = True
                 self._next_try_at = time.monotonic() + _RETRY_SECONDS
-                return
+                return False
             if time.monotonic() >= deadline:
-                return
-        self._failing = False
-        refused = self._backlog.take_refused()
-        if refused:
-            self.notices.append(Notice(event="file_gap", path=self.path, count=refused))
+                return not len(self._backlog)
+        return True

@@ -150,22 +150,21 @@ class LiveFile:
             raise
         found = os.fstat(fd)
         mending_fd = open_to_mend(fd) if stat.S_ISREG(found.st_mode) else -1
-        # First in place, then closed: a signal handler may log in between.
-        old_fds = (self._fd, self._mending_fd)
-        self._fd, self._mending_fd = fd, mending_fd
+        # First in place, then closed: a signal handler may log in between, but not
+        # within one statement that calls nothing.
+        old, self._fd, self._mending_fd = (self._fd, self._mending_fd), fd, mending_fd
         self._identity = (found.st_ino, found.st_dev)
         self._regular = stat.S_ISREG(found.st_mode)
         self._end = -1
         self._torn = ends_within_a_line(mending_fd, found.st_size)
         self._forget_fragment()
         self.limit = self._room.first_limit(found)
-        _close(*old_fds)
+        _close(*old)
         return found.st_size
 
     def close(self) -> None:
         """Close the descriptor; the next record opens the path again."""
-        fds = (self._fd, self._mending_fd)
-        self._fd = self._mending_fd = -1
+        fds, self._fd, self._mending_fd = (self._fd, self._mending_fd), -1, -1
         _close(*fds)
 
     def _after_a_fragment(self, record: bytes) -> bytes:
