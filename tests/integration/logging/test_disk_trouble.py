@@ -1,5 +1,6 @@
 """A disk that is full, gone, read-only or in somebody else's hands."""
 
+import errno
 import os
 import shutil
 import subprocess
@@ -7,8 +8,12 @@ import time
 
 import pytest
 
+from shoonya_platform.logging import (
+    get_component_logger,
+    setup_application_logging,
+)
 from shoonya_platform.logging.files import LogFile
-from tests.unit.logging.support import backups, eventually
+from tests.unit.logging.support import backups, eventually, lines
 
 LINE = b"%06d " + b"x" * 92 + b"\n"
 
@@ -177,6 +182,27 @@ def test_calls_stay_short_while_the_disk_is_full(disk, make):
     assert time.monotonic() - began < 1
 
 
+@pytest.mark.parametrize("code", [errno.EIO, errno.EDQUOT, errno.ESTALE])
+def test_any_other_error_is_waited_for_too(tmp_path, make, monkeypatch, code):
+    path = tmp_path / "x.log"
+    file = make(path)
+    file.write(LINE % 0)
+    with monkeypatch.context() as patches:
+
+        def fail(*_):
+            raise OSError(code, os.strerror(code))
+
+        patches.setattr(os, "write", fail)
+        written = [file.write(LINE % number) for number in range(1, 100)]
+    eventually(lambda: not file.waiting)
+
+    assert written == [False] * 99
+    assert numbers(path) == ([*range(100)], 0)
+    assert [(n.event, n.why) for n in file.notices] == [
+        ("file_failed", os.strerror(code))
+    ]
+
+
 def test_directory_that_cannot_be_made_again_is_waited_for(tmp_path, make):
     place = tmp_path / "logs"
     place.mkdir()
@@ -232,3 +258,69 @@ def test_rename_and_create_by_others_is_followed(tmp_path, make):
         return path.stat().st_size
 
     eventually(followed)
+
+
+@pytest.fixture
+def service(disk, journald):
+    """A service that logs to that disk, and a journal that takes all of it."""
+    entries = []
+
+    def log(count, *, pad=0):
+        logger = get_component_logger("dashboard")
+        for _ in range(count):
+            logger.info("x", pad="y" * pad)
+            entries.extend(journald.entries())
+
+    setup_application_logging(
+        disk,
+        component="dashboard",
+        journal=str(journald.path),
+        console=False,
+        budget=None,
+    )
+    return log, entries
+
+
+def events_in(records):
+    return [record.fields["event"] for record in records if record.fields.get("event")]
+
+
+def test_service_on_a_disk_that_is_freed_in_time_has_both_copies_whole(disk, service):
+    log, entries = service
+    log(500)
+    fill(disk)
+    log(2000)
+    (disk / "ballast").unlink()
+    path = disk / "dashboard.log"
+    size = path.stat().st_size
+    # By itself: no record is logged meanwhile.
+    eventually(lambda: path.stat().st_size > size)
+    log(500)
+
+    records = lines(path)
+    assert [record.seq for record in records] == [*range(1, 3002)]
+    assert [int(entry["SHOONYA_SEQ"]) for entry in entries] == [*range(1, 3002)]
+    assert events_in(records) == ["file_failed"]
+
+
+def test_service_on_a_disk_that_stays_full_counts_its_one_gap(disk, service):
+    log, entries = service
+    log(10)
+    fill(disk)
+    # More than the 4 MB that may wait.
+    log(600, pad=10_000)
+    subprocess.run(["mount", "-o", "remount,size=16m", disk], check=True)
+    path = disk / "dashboard.log"
+    eventually(lambda: path.stat().st_size > 4_000_000)
+    log(10)
+
+    records = lines(path)
+    numbers = [record.seq for record in records]
+    (gap,) = [r for r in records if r.fields.get("event") == "file_gap"]
+    last = numbers[-1]
+    missing = sorted({*range(1, last + 1)} - {*numbers})
+    assert numbers == sorted({*numbers})
+    assert missing == [*range(missing[0], missing[0] + int(gap.fields["lost"]))]
+    assert len(missing) > 150
+    assert [int(entry["SHOONYA_SEQ"]) for entry in entries] == [*range(1, last + 1)]
+    assert events_in(records) == ["file_failed", "file_gap"]
