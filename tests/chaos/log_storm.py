@@ -15,6 +15,7 @@ import struct
 import time
 import traceback
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -54,6 +55,8 @@ class Plan:
         long_records: One record in so many takes several pages.
 
         long_bytes: How long such a record is.
+
+        disturb: Done ten times a second by somebody who is none of the writers.
     """
 
     directory: Path
@@ -67,6 +70,7 @@ class Plan:
     budget: str | None = None
     long_records: int
     long_bytes: tuple[int, int] = (3000, 9000)
+    disturb: Callable[[], None] | None = None
 
 
 @dataclass
@@ -112,6 +116,7 @@ class Storm:
         self._outcome = Outcome()
         self._memory = mmap.mmap(-1, _SLOT.size * (plan.kills + len(plan.components)))
         self._used = 0
+        self._disturbed_at = time.monotonic()
         # Whether the next archiver is to be killed when it has begun.
         self._hunting = False
 
@@ -132,6 +137,9 @@ class Storm:
                     self._look_after(writer, now)
                 if self._hunting and list(plan.directory.glob(".*.tmp")):
                     self._hunting = not self._kill_archivers()
+                if plan.disturb is not None and now >= self._disturbed_at + 0.1:
+                    self._disturbed_at = now
+                    plan.disturb()
                 time.sleep(0.0005)
         finally:
             for writer in writers:

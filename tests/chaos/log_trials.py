@@ -1,5 +1,6 @@
 """The storms: small ones are tests, large ones `scripts/bench/log-kills`."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -116,6 +117,27 @@ def torn(place: Path, seed: int, kills: int) -> Trial:
             backup_count=100,
             long_records=3,
             long_bytes=(100_000, 900_000),
+        ),
+    )
+
+
+def disturbed(
+    place: Path, seed: int, records: int, what: str, disturb: Callable[[], None]
+) -> Trial:
+    """Two processes whose file somebody else takes away, moves or cuts off."""
+    return Trial(
+        f"two writers of {records} records, {what}",
+        Plan(
+            directory=place,
+            seed=seed,
+            components=("order_watcher",) * 2,
+            records=records,
+            kills=0,
+            lifetime_seconds=(0.0, 0.0),
+            max_bytes=0,
+            backup_count=0,
+            long_records=100,
+            disturb=disturb,
         ),
     )
 

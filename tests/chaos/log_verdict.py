@@ -78,7 +78,7 @@ def judge_directory(directory: Path, sight: Sight, verdict: Verdict) -> None:
     originals = {text for text in sight.texts.values() if text}
     lives = {
         path.name.removesuffix(".lock").removeprefix(".")
-        for path in directory.glob(".*.log.lock")
+        for path in (*directory.glob(".*.log.lock"), *directory.glob("*.log"))
     }
     expected = {".archive.lock", *(f".{name}.lock" for name in lives), *lives}
     for name in lives:
