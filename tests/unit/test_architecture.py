@@ -64,6 +64,15 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
         "clock",
         "logging",
     ),
+    # Tells, asks and halts; of the rest it knows the store.
+    "notify": (
+        "domain",
+        "risk.limits",
+        "store.base",
+        "errors",
+        "clock",
+        "logging",
+    ),
     "dashboard": (
         "domain",
         "store.base",

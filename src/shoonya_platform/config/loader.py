@@ -335,6 +335,10 @@ def _check(settings: Settings, sources: Mapping[str, str]) -> None:
             raise refuse(
                 f"shoonya.{name}", "https, or wss for the websocket", f"'{url}'"
             )
+    if not _is_safe(settings.notify.telegram_url):
+        raise refuse(
+            "notify.telegram_url", "https", f"'{settings.notify.telegram_url}'"
+        )
     for name, price in settings.paper.prices.items():
         if not (price.is_finite() and price > 0):
             raise refuse(f'paper.prices."{name}"', "rupees above 0", price)

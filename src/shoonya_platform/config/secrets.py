@@ -20,6 +20,8 @@ SECRETS = {
     "broker_totp_secret": "the base32 secret of Shoonya's TOTP, for quickauth",
     "dashboard_password_hash": "by 'shoonyactl dashboard password'",
     "broker_access_token": "of the day's OAuth login, by 'shoonyactl broker login'",
+    "notify_urls": "where notifications go: addresses for apprise, one a line",
+    "telegram_token": "of the Telegram bot that answers and obeys you",
 }
 
 MINIMUM_LENGTH = 8
@@ -117,15 +119,16 @@ class Secrets:
 
     def known_values(self) -> list[str]:
         """Return every secret that can be read here, for the log's redaction."""
-        values = []
+        values: list[str] = []
         for name in SECRETS:
             try:
                 found = self.find(name)
             except ConfigError:
                 continue
             if found is not None and found.value:
-                values.append(found.value)
-        return values
+                # An error may quote one line of a secret that has several.
+                values.extend(line.strip() for line in found.value.splitlines())
+        return [value for value in values if value]
 
 
 def variable(name: str) -> str:

@@ -218,6 +218,50 @@ class Failure(Section, frozen=True):
     command: list[str] = field(default_factory=list)
 
 
+class Notify(Section, frozen=True):
+    """What recovery_service tells people; whom, the secret notify_urls says."""
+
+    #: What is told: start, ready, alert, order (its end), denial, breach (each change
+    #: of the trading state too), difference (with the broker), failure, daily.
+    events: list[
+        Literal[
+            "start",
+            "ready",
+            "alert",
+            "order",
+            "denial",
+            "breach",
+            "difference",
+            "failure",
+            "daily",
+        ]
+    ] = field(
+        default_factory=lambda: [
+            "start",
+            "ready",
+            "order",
+            "denial",
+            "breach",
+            "difference",
+            "failure",
+            "daily",
+        ]
+    )
+    #: Seconds between two messages; what happens meanwhile goes into the next one.
+    interval_seconds: Seconds = 5.0
+    #: Lines in one message; what is beyond them is counted.
+    max_lines: Annotated[int, Meta(ge=1, le=100)] = 15
+    #: The same news within so many seconds is counted and not told again.
+    repeat_seconds: Annotated[float, Meta(ge=0, le=86_400)] = 300.0
+    #: When the day's report is due, in India.
+    daily_at: Annotated[str, Meta(pattern="^([01][0-9]|2[0-3]):[0-5][0-9]$")] = "15:45"
+    #: Telegram's numbers of the users who may ask, halt and resume; needs the secret
+    #: telegram_token.
+    telegram_users: list[int] = field(default_factory=list)
+    #: Where Telegram's Bot API is.
+    telegram_url: str = "https://api.telegram.org"
+
+
 class InstrumentLimits(Section, frozen=True):
     """Lot, tick and freeze quantity of one instrument or of one underlying."""
 
@@ -261,6 +305,7 @@ class Settings(Section, frozen=True):
     guard: Guard = Guard()
     recovery: Recovery = Recovery()
     failure: Failure = Failure()
+    notify: Notify = Notify()
     #: Limits that differ from the built-in ones, for example
     #: [instruments."NFO:FINNIFTY"].
     instruments: dict[str, InstrumentLimits] = field(default_factory=dict)

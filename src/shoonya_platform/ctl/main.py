@@ -31,6 +31,7 @@ VERBS = {
     "order": ("order", "List, show and cancel orders."),
     "risk": ("risk", "Show the risk figures; halt, reduce or resume trading."),
     "recovery": ("recovery", "Show the last comparison with the broker's books."),
+    "notify": ("notify", "Try whether notifications arrive."),
     "paper": ("paper", "Set prices and faults of the paper broker."),
     "broker": ("broker", "Log in at the broker, or see how the session is."),
     "dashboard": ("dashboard", "Set the dashboard's password."),

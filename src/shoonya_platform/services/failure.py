@@ -21,6 +21,7 @@ from shoonya_platform.clock import SystemClock
 from shoonya_platform.config.loader import load
 from shoonya_platform.config.settings import COMPONENTS, Settings
 from shoonya_platform.errors import ShoonyaError
+from shoonya_platform.notify.targets import open_targets
 from shoonya_platform.services.child import ServiceStatus
 from shoonya_platform.services.crashes import UNIT_STATE_DIR, CrashHistory
 from shoonya_platform.services.incidents import Incidents
@@ -35,6 +36,9 @@ COMMAND_SECONDS = 30.0
 
 #: Waited for systemd to make up its mind about what follows.
 SETTLE_SECONDS = 5.0
+
+#: Tells of every death itself (services/announcing.py), but for its own last one.
+TELLER = "recovery_service"
 
 _ERR, _CRIT = 3, 2
 
@@ -106,6 +110,8 @@ def report(
     (journal or _send)(_entry(found, line, invocation_id, incidents.folder))
     if settings.failure.command:
         _run(settings.failure.command, service, line, story)
+    if service == TELLER and found.state is ServiceStatus.FAILED:
+        _notify(line)
 
 
 def _settled(
@@ -153,6 +159,19 @@ def _send(fields: Mapping[str, object]) -> None:
     from systemd import journal
 
     journal.sendv(*(f"{key}={value}" for key, value in fields.items()))
+
+
+def _notify(line: str) -> None:
+    try:
+        config = load()
+        urls = config.secrets.find("notify_urls")
+        if urls is None or "failure" not in config.settings.notify.events:
+            return
+        for target in open_targets(urls.value):
+            if not target.send("Shoonya", line):
+                sys.stderr.write(f"shoonya-failure: {target.name} took no message\n")
+    except ShoonyaError as e:
+        sys.stderr.write(f"shoonya-failure: {e.sentence}\n")
 
 
 def _run(command: Sequence[str], service: str, line: str, story: str) -> None:

@@ -17,6 +17,7 @@ from shoonya_platform.domain.catalogue import Catalogue
 from shoonya_platform.domain.data import catalogue_defaults, market_calendar
 from shoonya_platform.domain.instruments import Exchange
 from shoonya_platform.errors import ConfigError
+from shoonya_platform.risk.limits import RiskLimits
 
 if TYPE_CHECKING:
     from shoonya_platform.brokers.shoonya import ShoonyaBroker
@@ -28,12 +29,30 @@ __all__ = [
     "open_broker",
     "open_paper",
     "open_shoonya",
+    "risk_limits",
     "shoonya_account",
 ]
 
 
 def catalogue(settings: Settings) -> Catalogue:
     return Catalogue(catalogue_defaults(), settings.instruments)
+
+
+def risk_limits(settings: Settings) -> RiskLimits:
+    """Return the limits that the configuration sets."""
+    risk = settings.risk
+    return RiskLimits(
+        max_daily_loss=risk.max_daily_loss,
+        max_exposure=risk.max_exposure,
+        max_open_positions=risk.max_open_positions,
+        max_order_value=risk.max_order_value,
+        max_symbol_exposure=risk.max_symbol_exposure,
+        max_strategy_exposure=risk.max_strategy_exposure,
+        max_orders_per_day=risk.max_orders_per_day,
+        trail_step=risk.trail_step,
+        warning_share=risk.warning_share,
+        loss_days=risk.loss_days,
+    )
 
 
 def open_broker(config: Config, clock: Clock, tell: Callable[[str], None]) -> Broker:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import sys
 
+from shoonya_platform.config.loader import Config
 from shoonya_platform.execution.outcomes import RecoveryRules
 from shoonya_platform.execution.recovery import RecoveryService
 from shoonya_platform.execution.recovery_report import ReportFolder
-from shoonya_platform.services.runtime import Parts, run_worker
+from shoonya_platform.services.announcing import Announcer
+from shoonya_platform.services.runtime import Parts, WorkerService, open_store
 
 
 def build(parts: Parts) -> RecoveryService:
@@ -29,8 +31,31 @@ def build(parts: Parts) -> RecoveryService:
     )
 
 
+class RecoveryProcess(WorkerService):
+    """The worker, and beside it the threads that tell people."""
+
+    def open(self, config: Config) -> None:
+        super().open(config)
+        self._announcer = Announcer(
+            config,
+            self.clock,
+            self.logger,
+            open_store=lambda: open_store(
+                config.settings, self.name, self.run_id, self.clock
+            ),
+            ring=self.doorbell.ring,
+        )
+        self._announcer.start()
+
+    def close(self) -> None:
+        announcer = self.__dict__.get("_announcer")
+        if announcer is not None:
+            announcer.stop()
+        super().close()
+
+
 def main() -> int:
-    return run_worker("recovery_service", build)
+    return RecoveryProcess("recovery_service", build).main()
 
 
 if __name__ == "__main__":

@@ -100,12 +100,7 @@ class StoreService(IsolatedService):
                 hint="set 'paths.runtime_dir' to a directory of the service's user",
             ) from e
         self.store = self._retrying(
-            lambda: SqliteOrderStore(
-                settings.store_path,
-                service=self.name,
-                run_id=self.run_id,
-                clock=self.clock,
-            )
+            lambda: open_store(settings, self.name, self.run_id, self.clock)
         )
         self._note_begin()
         self.parts = Parts(
@@ -219,6 +214,20 @@ class WorkerService(StoreService):
                 continue
             if not done:
                 self.doorbell.wait(self._settings.service.poll_seconds)
+
+
+def open_store(
+    settings: Settings, service: str, run_id: str, clock: Clock
+) -> SqliteOrderStore:
+    """
+    Open the configured store.
+
+    Raises:
+        StoreBusy, StoreDamaged: It cannot be opened.
+    """
+    return SqliteOrderStore(
+        settings.store_path, service=service, run_id=run_id, clock=clock
+    )
 
 
 def run_worker(name: str, build: Callable[[Parts], Worker]) -> int:

@@ -48,6 +48,7 @@ class ServiceBeat:
     started_at: datetime
     beat_at: datetime
     ended_at: datetime | None = None  #: in order; None after a crash
+    crashes: int = 0  #: runs that did not end in order
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -243,6 +244,18 @@ class OrderTable(Protocol):
         """Return the events of an alert with all its orders, or of one order."""
         ...
 
+    def events_after(self, event_id: int, *, limit: int) -> list[OrderEvent]:
+        """Return the events of all alerts and orders after one, oldest first."""
+        ...
+
+    def newest_event_id(self) -> int:
+        """Return the id of the last event, 0 if there is none."""
+        ...
+
+    def count_since(self, since: datetime) -> dict[OrderStatus, int]:
+        """Return how many of the orders made since then have each status."""
+        ...
+
     def request_cancel(self, order_id: OrderId, *, by: str) -> None:
         """Leave a request for command_service, unless one waits already."""
         ...
@@ -348,6 +361,10 @@ class RecoveryTable(Protocol):
 
     def is_awaited(self) -> bool:
         """Return whether no reconciliation of this start has succeeded yet."""
+        ...
+
+    def starts(self) -> int:
+        """Return the number of this start, 0 if there was none."""
         ...
 
     def record(self, *, succeeded: bool, summary: str, report: str) -> bool:

@@ -116,6 +116,14 @@ class SqliteOrders:
         )
         return {OrderStatus(row["status"]): row["number"] for row in rows}
 
+    def count_since(self, since: datetime) -> dict[OrderStatus, int]:
+        rows = self._session.query(
+            "SELECT status, COUNT(*) AS number FROM orders WHERE created_at >= ?"
+            " GROUP BY status",
+            (text_of(since),),
+        )
+        return {OrderStatus(row["status"]): row["number"] for row in rows}
+
     def passed_since(self, since: datetime) -> int:
         rows = self._session.query(
             "SELECT COUNT(*) AS number FROM orders WHERE created_at >= ?"
@@ -272,11 +280,22 @@ class SqliteOrders:
         column, value = (
             ("order_id", order_id) if alert_id is None else ("alert_id", alert_id)
         )
+        return self._events(f"WHERE {column} = ? ORDER BY event_id", (value,))
+
+    def events_after(self, event_id: int, *, limit: int) -> list[OrderEvent]:
+        return self._events(
+            "WHERE event_id > ? ORDER BY event_id LIMIT ?", (event_id, limit)
+        )
+
+    def newest_event_id(self) -> int:
+        rows = self._session.query("SELECT max(event_id) AS newest FROM events")
+        return int(rows[0]["newest"] or 0)
+
+    def _events(self, where: str, parameters: tuple[object, ...]) -> list[OrderEvent]:
         rows = self._session.query(
             "SELECT event_id, alert_id, order_id, trigger, order_status, service,"
-            f" run_id, occurred_at, text FROM events WHERE {column} = ?"
-            " ORDER BY event_id",
-            (value,),
+            f" run_id, occurred_at, text FROM events {where}",
+            parameters,
         )
         return [
             OrderEvent(

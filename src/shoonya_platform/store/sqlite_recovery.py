@@ -36,6 +36,10 @@ class SqliteRecovery:
             " AND start_id = (SELECT max(start_id) FROM starts)"
         )
 
+    def starts(self) -> int:
+        found = self._session.query("SELECT max(start_id) AS number FROM starts")
+        return int(found[0]["number"] or 0)
+
     def record(self, *, succeeded: bool, summary: str, report: str) -> bool:
         session = self._session
         was_awaited = self.is_awaited()
@@ -43,7 +47,13 @@ class SqliteRecovery:
             "INSERT OR REPLACE INTO reconciliations"
             " SELECT max(start_id), ?, ?, ?, ?, ? FROM starts"
             " HAVING max(start_id) IS NOT NULL",
-            (succeeded, session.run_id, session.now(), summary, report),
+            (
+                succeeded,
+                session.run_id,
+                session.now(),
+                summary,
+                report,
+            ),
         )
         return was_awaited and not self.is_awaited()
 

@@ -22,7 +22,8 @@ class SqliteServices:
             " VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (service) DO UPDATE SET"
             " run_id = excluded.run_id, pid = excluded.pid, status = excluded.status,"
             " started_at = excluded.started_at, beat_at = excluded.beat_at,"
-            " ended_at = NULL",
+            " ended_at = NULL, crashes = services.crashes + (services.ended_at IS NULL"
+            " AND services.run_id <> excluded.run_id)",
             (
                 session.service,
                 session.run_id,
@@ -42,8 +43,8 @@ class SqliteServices:
 
     def all(self) -> list[ServiceBeat]:
         rows = self._session.query(
-            "SELECT service, run_id, pid, status, started_at, beat_at, ended_at"
-            " FROM services ORDER BY service"
+            "SELECT service, run_id, pid, status, started_at, beat_at, ended_at,"
+            " crashes FROM services ORDER BY service"
         )
         return [
             ServiceBeat(
@@ -53,6 +54,7 @@ class SqliteServices:
                 status=row["status"],
                 started_at=datetime.fromisoformat(row["started_at"]),
                 beat_at=datetime.fromisoformat(row["beat_at"]),
+                crashes=row["crashes"],
                 ended_at=row["ended_at"] and datetime.fromisoformat(row["ended_at"]),
             )
             for row in rows

@@ -1,0 +1,1 @@
+"""Tells people what happens, and answers what they ask from afar."""

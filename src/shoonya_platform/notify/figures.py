@@ -1,0 +1,110 @@
+"""The state of things in a few plain lines, for a message."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from shoonya_platform.domain.days import day_begin, trading_day
+from shoonya_platform.domain.orders import OPEN, OrderStatus
+from shoonya_platform.domain.positions import ZERO
+from shoonya_platform.risk.limits import RiskBook, RiskLimits, money
+from shoonya_platform.store.base import OrderStore
+
+#: More lines than that are no message any more.
+MOST_POSITIONS = 20
+
+
+@dataclass(frozen=True, slots=True)
+class DailyReport:
+    text: str
+    orders: int  #: made that day
+
+
+def status(store: OrderStore, now: datetime) -> str:
+    """Return the trading state, the services and the open orders."""
+    trading = store.trading.status()
+    lines = [f"trading is {trading.state}: {trading.reason}"]
+    if store.recovery.is_awaited():
+        lines.append("waiting for the first reconciliation")
+    for beat in store.services.all():
+        seconds = (now - beat.beat_at).total_seconds()
+        state = "ended" if beat.ended_at else f"heard of {seconds:.0f} s ago"
+        lines.append(f"{beat.service}: {state}, {beat.status}")
+    counts = store.orders.count()
+    open_orders = sum(counts.get(each, 0) for each in OPEN)
+    lines.append(f"{open_orders} open orders")
+    return "\n".join(lines)
+
+
+def risk(store: OrderStore, limits: RiskLimits, now: datetime) -> str:
+    """Return each risk figure beside its limit."""
+    book = _book(store, now)
+    day = store.risk.day(trading_day(now))
+    best = ZERO if day is None else day.best_pnl
+    passed = store.orders.passed_since(day_begin(now))
+    trading = store.trading.status()
+    return "\n".join(
+        [
+            f"trading is {trading.state}: {trading.reason}",
+            f"P&L {money(book.daily_pnl)}, entries end at "
+            f"{money(limits.lowest_pnl(best))}",
+            f"exposure {money(book.exposure)} of {money(limits.max_exposure)}",
+            f"positions {len(book.instruments())} of {limits.max_open_positions}",
+            f"orders today {passed} of {limits.max_orders_per_day}",
+        ]
+    )
+
+
+def positions(store: OrderStore) -> str:
+    """Return what is held, a line each."""
+    held = store.positions.open()
+    lines = [
+        f"{each.quantity:+d} {each.exchange}:{each.tradingsymbol} {each.product} "
+        f"at {each.average_price:.2f}, P&L {money(each.unrealised_pnl)} "
+        f"({each.strategy})"
+        for each in held[:MOST_POSITIONS]
+    ]
+    if len(held) > MOST_POSITIONS:
+        lines.append(f"and {len(held) - MOST_POSITIONS} more")
+    return "\n".join(lines) or "flat: no open positions"
+
+
+def pnl(store: OrderStore, now: datetime) -> str:
+    """Return what the day has made."""
+    realised = store.positions.realised_since(day_begin(now))
+    book = _book(store, now)
+    return (
+        f"P&L today {money(book.daily_pnl)}: {money(realised)} realised, "
+        f"{money(book.daily_pnl - realised)} unrealised"
+    )
+
+
+def daily_report(store: OrderStore, now: datetime) -> DailyReport:
+    """Return the day in figures."""
+    since = day_begin(now)
+    counts = store.orders.count_since(since)
+    total = sum(counts.values())
+    words = ", ".join(
+        f"{count} {_word(each)}" for each, count in sorted(counts.items()) if count
+    )
+    held = len(store.positions.open())
+    lines = [
+        f"the day {trading_day(now)} in figures",
+        pnl(store, now),
+        f"{total} orders" + (f": {words}" if words else ""),
+        f"{held} open positions, trading is {store.trading.status().state}",
+    ]
+    return DailyReport("\n".join(lines), total)
+
+
+def _word(each: OrderStatus) -> str:
+    return each.replace("_", " ")
+
+
+def _book(store: OrderStore, now: datetime) -> RiskBook:
+    return RiskBook(
+        positions=store.positions.open(),
+        working=store.orders.in_status(*sorted(OPEN)),
+        realised_today=store.positions.realised_since(day_begin(now)),
+    )

@@ -1,0 +1,175 @@
+"""Messages arrive: batched, not too often, not twice; failures are counted."""
+
+import logging
+from dataclasses import replace
+
+import pytest
+
+from shoonya_platform.domain.orders import OrderStatus
+from shoonya_platform.notify.herald import MOST_CHARACTERS, RETRY_SECONDS
+from shoonya_platform.notify.news import Kind
+from shoonya_platform.notify.targets import open_targets
+from shoonya_platform.testing.orders import store_order
+from tests.unit.notify.conftest import RULES
+
+S = OrderStatus
+#: Only how orders end.
+ORDERS = replace(RULES, kinds=[Kind.ORDER, Kind.DENIAL])
+
+
+@pytest.fixture
+def herald(open_herald):
+    opened = open_herald(rules=ORDERS)
+    opened.step()
+    return opened
+
+
+@pytest.fixture
+def events(caplog):
+    caplog.set_level(logging.DEBUG, "RECOVERY_SERVICE")
+    return lambda: [getattr(record, "event", "") for record in caplog.records]
+
+
+def test_message_arrives_with_title_and_text(herald, store, receiver):
+    order = store_order(store, S.FILLED)
+
+    herald.step()
+
+    assert [each["title"] for each in receiver.received] == ["Shoonya"]
+    assert f"order {order.order_id} filled" in receiver.bodies[0]
+    assert herald.delivered == 1
+
+
+def test_what_happens_between_two_messages_goes_into_one(
+    herald, store, receiver, clock
+):
+    store_order(store, S.FILLED)
+    herald.step()
+    for _ in range(3):
+        store_order(store, S.FILLED)
+        clock.advance(1)
+        herald.step()
+    assert len(receiver.bodies) == 1
+
+    clock.advance(5)
+    herald.step()
+
+    assert len(receiver.bodies) == 2
+    assert receiver.bodies[1].count("filled") == 3
+
+
+def test_flood_is_counted_in_one_message_that_every_target_takes(
+    herald, store, receiver
+):
+    for number in range(100):
+        store_order(store, S.FILLED)
+        store_order(store, S.DENIED, tradingsymbol=f"SYMBOL{number}")
+
+    herald.step()
+
+    (body,) = receiver.bodies
+    assert len(body.splitlines()) <= ORDERS.most_lines + 1
+    assert len(body) <= MOST_CHARACTERS
+    assert body.splitlines()[-1].startswith("and ")
+    assert "more: " in body.splitlines()[-1]
+
+
+def test_kinds_that_nobody_wants_are_not_told(open_herald, store, receiver):
+    herald = open_herald(rules=replace(RULES, kinds=[Kind.DENIAL]))
+    herald.step()
+    store_order(store, S.FILLED)
+    store_order(store, S.DENIED)
+
+    herald.step()
+
+    (body,) = receiver.bodies
+    assert "denied" in body
+    assert "filled" not in body
+
+
+def test_same_denial_is_counted_and_told_again_after_a_while(
+    herald, store, receiver, clock
+):
+    for _ in range(4):
+        store_order(store, S.DENIED)
+        herald.step()
+        clock.advance(10)
+    assert len(receiver.bodies) == 1
+
+    clock.advance(ORDERS.repeat_seconds)
+    store_order(store, S.DENIED)
+    herald.step()
+
+    assert receiver.bodies[1].endswith("(and 3 more like it)")
+
+
+def test_restart_tells_nothing_twice_and_leaves_nothing_out(
+    herald, open_herald, store, receiver
+):
+    first = store_order(store, S.FILLED)
+    herald.step()
+    second = store_order(store, S.FILLED)
+
+    open_herald(rules=ORDERS).step()
+
+    assert f"order {first.order_id} " in receiver.bodies[0]
+    assert f"order {second.order_id} " in receiver.bodies[1]
+    assert f"order {first.order_id} " not in receiver.bodies[1]
+
+
+def test_damaged_cursor_begins_at_this_moment(herald, open_herald, tmp_path, receiver):
+    (tmp_path / "notify" / "cursor.json").write_bytes(b"{")
+
+    open_herald(rules=ORDERS).step()
+
+    assert receiver.bodies == []
+
+
+def test_delivery_that_fails_is_tried_again_then_dropped_and_told(
+    herald, store, receiver, events, clock
+):
+    receiver.status = 503
+    store_order(store, S.FILLED)
+    herald.step()
+    assert receiver.requests == 1 + len(RETRY_SECONDS)
+    assert (herald.delivered, herald.dropped) == (0, 1)
+    assert events().count("notify_dropped") == 1
+
+    receiver.status = 200
+    clock.advance(5)
+    order = store_order(store, S.FILLED)
+    herald.step()
+
+    (body,) = receiver.bodies
+    assert f"order {order.order_id} " in body
+
+
+def test_target_that_raises_keeps_the_message_from_nobody_else(
+    open_herald, store, receiver, events
+):
+    class Broken:
+        name = "broken"
+
+        def send(self, title, body):
+            raise RuntimeError("https://user:secret@host")
+
+    herald = open_herald(rules=ORDERS, targets=[Broken(), *open_targets(receiver.url)])
+    herald.step()
+    store_order(store, S.FILLED)
+
+    herald.step()
+
+    assert len(receiver.bodies) == 1
+    assert "notify_failed" in events()
+
+
+def test_address_is_in_no_log_line(herald, store, receiver, caplog):
+    caplog.set_level(logging.DEBUG)
+    receiver.status = 500
+    store_order(store, S.FILLED)
+
+    herald.step()
+
+    ours = [r.getMessage() for r in caplog.records if r.name == "RECOVERY_SERVICE"]
+    assert ours
+    assert not any("127.0.0.1" in line for line in ours)
