@@ -5,6 +5,7 @@ The tree of errors, sorted by what there is to do.
      ├─ ConfigError            fix the configuration; a service exits 78
      │   └─ SecretMissing
      ├─ AlertRefused           tell the sender; a 4xx, never sent again
+     ├─ Denied                 a rule of ours forbids it
      ├─ NotFound               no such order, alert, service
      ├─ NotAllowed             the order's state does not permit it
      ├─ NotRunning             nobody answers; start the services
@@ -84,6 +85,12 @@ class AlertRefused(ShoonyaError):
         super().__init__(message, hint=hint)
         self.code = code
         self.status = status
+
+
+class Denied(ShoonyaError):
+    """We refused it ourselves: a rule of risk_manager or execution_guard."""
+
+    exit_code = 31
 
 
 class NotFound(ShoonyaError):

@@ -8,7 +8,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any, Protocol
 
-from shoonya_platform.brokers.base import Broker, BrokerOrder, PlaceOrder
+from shoonya_platform.brokers.base import Broker, BrokerOrder, ModifyOrder, PlaceOrder
 from shoonya_platform.brokers.paper import FaultKind, PaperBroker, PaperSettings
 from shoonya_platform.domain.catalogue import Catalogue
 from shoonya_platform.domain.data import catalogue_defaults
@@ -222,6 +222,26 @@ def an_order(
 
 def a_limit_order(client_order_id="O-1", price="90", **others) -> PlaceOrder:
     return an_order(client_order_id, order_type=OrderType.LIMIT, price=price, **others)
+
+
+def a_change(
+    broker_order_id: BrokerOrderId,
+    *,
+    price="90",
+    quantity=LOT,
+    order_type=OrderType.LIMIT,
+    trigger_price=None,
+) -> ModifyOrder:
+    return ModifyOrder(
+        broker_order_id=broker_order_id,
+        exchange=Exchange.NFO,
+        tradingsymbol=SYMBOL,
+        order_type=order_type,
+        time_in_force=TimeInForce.DAY,
+        quantity=quantity,
+        price=Decimal(price),
+        trigger_price=None if trigger_price is None else Decimal(trigger_price),
+    )
 
 
 def in_book(broker: Broker, broker_order_id: BrokerOrderId) -> BrokerOrder:

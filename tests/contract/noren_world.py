@@ -89,7 +89,7 @@ def _ending_outages(name):
 
 
 for _name in (
-    *("place", "cancel", "order_book", "trade_book", "positions", "limits"),
+    *("place", "modify", "cancel", "order_book", "trade_book", "positions", "limits"),
     *("last_price", "instrument"),
 ):
     setattr(SettledBroker, _name, _ending_outages(_name))

@@ -8,6 +8,7 @@ around it and the faults that may befall it.
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -45,6 +46,7 @@ from tests.contract.broker_worlds import (
     SYMBOL,
     WORLDS,
     World,
+    a_change,
     a_limit_order,
     an_order,
     books_agree,
@@ -501,12 +503,149 @@ def test_b28_process_killed_while_placing_leaves_whole_orders_only(world):
         broker.close()
 
 
+# -- other terms ---------------------------------------------------------------
+
+
+def test_b30_resting_order_gets_a_price_and_fills_at_it(world, broker):
+    world.move_price("100")
+    placed = broker.place(a_limit_order(price="90"))
+    broker.reports()
+
+    broker.modify(a_change(placed, price="95"))
+
+    order = in_book(broker, placed)
+    assert (order.status, order.price, order.quantity) == (
+        OrderStatus.ACCEPTED,
+        Decimal(95),
+        LOT,
+    )
+    (report,) = broker.reports()
+    assert (report.order, report.fill) == (order, None)
+    assert broker.limits().margin_used == 95 * LOT
+    world.move_price("95")
+    assert in_book(broker, placed).average_price == Decimal(95)
+    books_agree(broker)
+
+
+def test_b31_price_that_crosses_trades_at_once(world, broker):
+    world.move_price("100")
+    placed = broker.place(a_limit_order(price="90"))
+
+    broker.modify(a_change(placed, price="105"))
+
+    order = in_book(broker, placed)
+    assert (order.status, order.average_price) == (OrderStatus.FILLED, Decimal(100))
+    books_agree(broker)
+
+
+def test_b32_quantity_is_the_total_with_what_is_filled(world):
+    world.limit_fills(LOT)
+    broker = world.open()
+    world.move_price("100")
+    placed = broker.place(a_limit_order(price="100", quantity=5 * LOT))
+    filled = in_book(broker, placed).filled_quantity
+    assert 0 < filled < 5 * LOT
+    world.move_price("110")
+
+    broker.modify(a_change(placed, price="100", quantity=filled + LOT))
+    assert in_book(broker, placed).quantity == filled + LOT
+    world.move_price("100")
+    for _ in range(3):
+        broker.order_book()
+
+    order = in_book(broker, placed)
+    assert (order.status, order.filled_quantity) == (OrderStatus.FILLED, filled + LOT)
+    books_agree(broker)
+
+
+def test_b33_stop_order_gets_another_trigger(world, broker):
+    world.move_price("100")
+    placed = broker.place(
+        an_order(
+            side=Side.SELL,
+            order_type=OrderType.STOP_LIMIT,
+            price="80",
+            trigger_price="90",
+        )
+    )
+
+    broker.modify(
+        a_change(
+            placed, order_type=OrderType.STOP_LIMIT, price="85", trigger_price="95"
+        )
+    )
+
+    assert in_book(broker, placed).trigger_price == Decimal(95)
+    world.move_price("95")
+    assert in_book(broker, placed).status is OrderStatus.FILLED
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        pytest.param({"quantity": LOT + 1}, id="not-in-lots"),
+        pytest.param({"quantity": 28 * LOT}, id="beyond-freeze"),
+        pytest.param({"quantity": 0}, id="no-quantity"),
+        pytest.param({"price": "95.03"}, id="off-tick"),
+        pytest.param({"price": "90000"}, id="margin-shortfall"),
+        pytest.param({"price": "-5"}, id="negative-price"),
+    ],
+)
+def test_b34_terms_the_exchange_would_not_take_are_refused_and_the_old_ones_hold(
+    world, broker, changes
+):
+    world.move_price("100")
+    placed = broker.place(a_limit_order(price="90"))
+    before = in_book(broker, placed)
+
+    with pytest.raises(BrokerRejected) as refusal:
+        broker.modify(a_change(placed, **changes))
+
+    assert refusal.value.message != ""
+    assert in_book(broker, placed) == before
+    books_agree(broker)
+
+
+def test_b35_order_that_is_unknown_or_at_its_end_gets_no_terms(broker):
+    filled = broker.place(an_order())
+
+    for broker_order_id in (filled, "26112500009999", "no number", ""):
+        with pytest.raises(BrokerRejected):
+            broker.modify(a_change(BrokerOrderId(broker_order_id)))
+
+
+def test_b36_terms_without_an_answer_stand_in_the_order_book_or_do_not(world, broker):
+    world.move_price("100")
+    placed = broker.place(a_limit_order(price="90"))
+
+    world.lose_request()
+    with pytest.raises(OutcomeUnknown):
+        broker.modify(a_change(placed, price="95"))
+    assert in_book(broker, placed).price == Decimal(90)
+
+    world.answer_too_late()
+    with pytest.raises(OutcomeUnknown):
+        broker.modify(a_change(placed, price="95"))
+    assert in_book(broker, placed).price == Decimal(95)
+
+
+def test_b37_broker_that_is_down_takes_no_terms(world, broker):
+    world.move_price("100")
+    placed = broker.place(a_limit_order(price="90"))
+    world.go_down()
+
+    with pytest.raises(BrokerUnavailable):
+        broker.modify(a_change(placed, price="95"))
+
+    assert in_book(broker, placed).price == Decimal(90)
+
+
 LIMITS = st.integers(min_value=1, max_value=60).map(lambda n: str(Decimal(n) * 5))
 IDS = st.integers(min_value=0, max_value=40)
 
 
 class AnyTrading(RuleBasedStateMachine):
-    """Places, cancels and moves the price at random."""
+    """Places, modifies, cancels and moves the price at random."""
 
     world_class: Callable[[Path], World]
 
@@ -517,6 +656,7 @@ class AnyTrading(RuleBasedStateMachine):
         self.world.limit_fills(2 * LOT)
         self.broker = self.world.open()
         self.placed: list[BrokerOrderId] = []
+        self.types: dict[BrokerOrderId, OrderType] = {}
 
     def teardown(self) -> None:
         self.world.close()
@@ -544,6 +684,7 @@ class AnyTrading(RuleBasedStateMachine):
                 )
             )
         )
+        self.types[self.placed[-1]] = order_type
 
     @precondition(lambda self: self.placed)
     @rule(which=IDS)
@@ -554,6 +695,21 @@ class AnyTrading(RuleBasedStateMachine):
         else:
             with pytest.raises(BrokerRejected):
                 self.broker.cancel(order.broker_order_id)
+
+    @precondition(lambda self: self.placed)
+    @rule(which=IDS, lots=st.integers(min_value=1, max_value=6), price=LIMITS)
+    def modify(self, which, lots, price):
+        order = in_book(self.broker, self.placed[which % len(self.placed)])
+        change = a_change(order.broker_order_id, price=price, quantity=lots * LOT)
+        kind = self.types[order.broker_order_id]
+        change = replace(change, order_type=kind, trigger_price=order.trigger_price)
+        try:
+            self.broker.modify(change)
+        except BrokerRejected:
+            assert in_book(self.broker, order.broker_order_id) == order
+        else:
+            assert order.status in WORKING
+            assert order.filled_quantity < lots * LOT
 
     @rule(price=LIMITS)
     def move_price(self, price):

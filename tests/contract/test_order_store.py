@@ -40,6 +40,7 @@ from shoonya_platform.domain.orders import (
     TradeId,
     next_status,
 )
+from shoonya_platform.domain.terms import ModifyStage, Terms
 from shoonya_platform.domain.trading import TradingState
 from shoonya_platform.errors import NotAllowed, StoreError
 from shoonya_platform.store.base import OrderStore
@@ -775,6 +776,95 @@ def test_s47_lost_part_is_replaced_by_a_later_attempt_of_the_same_part(store):
     assert store.orders.unreplaced(since=BEGIN - timedelta(1)) == []
 
 
+def terms(**changes) -> Terms:
+    return Terms(
+        **{"quantity": 130, "price": Decimal("101.5"), "trigger_price": None, **changes}
+    )
+
+
+def test_s48_request_for_other_terms_goes_through_its_stages_one_at_a_time(
+    world, store, other
+):
+    order = store_order(store, S.ACCEPTED)
+    with store.transaction(durable=False):
+        assert store.modifies.request(order.order_id, terms(), by="me")
+        assert not store.modifies.request(order.order_id, terms(quantity=1), by="you")
+
+    (request,) = other.modifies.waiting(ModifyStage.REQUESTED, limit=9)
+    assert (request.order_id, request.terms, request.requested_by) == (
+        order.order_id,
+        terms(),
+        "me",
+    )
+    assert (request.requested_at, request.result) == (world.clock.now(), None)
+    with store.transaction(durable=False):
+        store.modifies.pass_on(order, ModifyStage.RISK_PASSED, text="exposure 1 <= 2")
+        store.modifies.pass_on(order, ModifyStage.GUARD_PASSED)
+    assert other.modifies.waiting(ModifyStage.REQUESTED, limit=9) == []
+    assert len(other.modifies.waiting(*ModifyStage, limit=9)) == 1
+    with store.transaction(durable=False):
+        store.modifies.finish(order.order_id, result="replaced")
+        store.modifies.finish(order.order_id, result="said too late")
+    assert other.modifies.waiting(*ModifyStage, limit=9) == []
+    found = other.modifies.get(order.order_id)
+    assert found is not None
+    assert found.result == "replaced"
+    assert triggers(store.orders.events(order_id=order.order_id))[-2:] == [
+        "replace_risk_passed",
+        "replace_guard_passed",
+    ]
+    assert store.orders.get(order.order_id) == order
+
+
+def test_s49_terms_may_be_asked_for_anew_once_the_first_ones_are_settled(store):
+    order = store_order(store, S.ACCEPTED)
+    with store.transaction(durable=False):
+        store.modifies.request(order.order_id, terms(), by="me")
+        store.modifies.deny(order, "TRADING_HALTED")
+        assert store.modifies.request(order.order_id, terms(quantity=65), by="you")
+
+    (request,) = store.modifies.waiting(*ModifyStage, limit=9)
+    assert (request.terms.quantity, request.stage, request.result) == (
+        65,
+        ModifyStage.REQUESTED,
+        None,
+    )
+    assert store.orders.events(order_id=order.order_id)[-1].text == "TRADING_HALTED"
+
+
+def test_s54_replaced_order_has_its_terms_and_its_request_is_done(store, other):
+    order = store_order(store, S.PARTIALLY_FILLED, filled_quantity=25)
+    with store.transaction(durable=True):
+        store.modifies.request(order.order_id, terms(), by="me")
+        asked = store.orders.record(order, T.REPLACE_REQUESTED)
+        after = store.orders.replace(asked, terms())
+
+    assert other.orders.get(order.order_id) == after
+    assert (after.quantity, after.price, after.status) == (
+        130,
+        Decimal("101.5"),
+        S.PARTIALLY_FILLED,
+    )
+    assert store.modifies.waiting(*ModifyStage, limit=9) == []
+    assert replayed(store.orders.events(order_id=order.order_id)) is after.status
+
+
+def test_s55_terms_of_an_order_at_its_end_stay(store):
+    order = store_order(store, S.FILLED)
+
+    with pytest.raises(IllegalTransition), store.transaction(durable=True):
+        store.orders.replace(order, terms())
+
+    assert store.orders.get(order.order_id) == order
+
+
+def test_s56_only_what_moves_nothing_is_a_note(store):
+    order = store_order(store)
+
+    with pytest.raises(ValueError, match="record it"), store.transaction(durable=True):
+        store.orders.note(order, T.FILLED, "")
+
+
 def test_s43_cancel_of_an_order_that_does_not_exist_is_refused(store):
     with pytest.raises(StoreError), store.transaction(durable=False):
         store.orders.request_cancel(OrderId(999), by="somebody")
@@ -949,6 +1039,12 @@ steps = st.lists(
         st.sampled_from(sorted(set(OrderTrigger) - {T.FILLED, T.PARTIALLY_FILLED})),
         # A fill, by its trade's number: some come twice.
         st.tuples(st.integers(1, 6), st.integers(1, 40)),
+        st.builds(
+            Terms,
+            quantity=st.integers(1, 130),
+            price=st.just(Decimal("101.5")),
+            trigger_price=st.none(),
+        ),
     ),
     max_size=25,
 )
@@ -987,7 +1083,9 @@ def test_s70_any_sequence_of_steps_keeps_the_books(store, steps, prefix):
         before = order
         try:
             with store.transaction(durable=False):
-                if isinstance(step, OrderTrigger):
+                if isinstance(step, Terms):
+                    order = store.orders.replace(order, step)
+                elif isinstance(step, OrderTrigger):
                     order = store.orders.record(order, step)
                 else:
                     trade_id, quantity = TradeId(f"t{step[0]}"), step[1]

@@ -25,6 +25,7 @@ TABLES = {
     "cancel_requests",
     "starts",
     "reconciliations",
+    "modify_requests",
 }
 
 

@@ -44,6 +44,20 @@ class PlaceOrder:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ModifyOrder:
+    """Other terms for an order that works at the broker."""
+
+    broker_order_id: BrokerOrderId
+    exchange: Exchange
+    tradingsymbol: str
+    order_type: OrderType  #: as it is
+    time_in_force: TimeInForce  #: as it is
+    quantity: int  #: the new total in units, with what is filled already
+    price: Decimal | None  #: rupees, for LIMIT and STOP_LIMIT
+    trigger_price: Decimal | None  #: rupees, for STOP_LIMIT and STOP_MARKET
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class BrokerOrder:
     """
     What the broker claims about one order: an order book's row, or a report.
@@ -64,6 +78,9 @@ class BrokerOrder:
     average_price: Decimal | None
     reason: str  #: why rejected or canceled; empty otherwise
     updated_at: datetime
+    #: In rupees; None for an order without one, or where the broker does not say.
+    price: Decimal | None = None
+    trigger_price: Decimal | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,6 +98,9 @@ class ExecutionReport:
 
     order: BrokerOrder
     fill: Fill | None
+    #: The exchange refused other terms that the broker had taken; `order.reason`
+    #: may say why.
+    is_replace_refused: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,6 +151,17 @@ class Broker(Protocol):
         Raises:
             BrokerRejected: The broker refused it; nothing was placed.
             OutcomeUnknown: It may have been placed.
+        """
+        ...
+
+    def modify(self, change: ModifyOrder) -> None:
+        """
+        Ask for other terms of a working order; the report tells when they hold.
+
+        Raises:
+            BrokerRejected: The order is unknown or at an end, or cannot have these
+                terms; the old ones hold.
+            OutcomeUnknown: The request may have arrived: read the order book.
         """
         ...
 

@@ -14,6 +14,7 @@ import sqlite3
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -27,6 +28,7 @@ from shoonya_platform.brokers.base import (
     BrokerTrade,
     ExecutionReport,
     Limits,
+    ModifyOrder,
     PlaceOrder,
 )
 from shoonya_platform.brokers.paper_book import Book, prune
@@ -129,6 +131,18 @@ class PaperBroker:
         self._raise_if_down()
         with self._session.writing(request=True) as connection:
             return self._place(Book(connection, self._clock.now()), order, None)
+
+    def modify(self, change: ModifyOrder) -> None:
+        self._raise_if_down()
+        refused = None
+        with self._session.writing(request=True) as connection:
+            book = Book(connection, self._clock.now())
+            fault = faults.take(connection, faults.CANCELING, book.now)
+            if fault is None or fault.kind is not FaultKind.LOSE_REQUEST:
+                refused = self._modify(book, change)
+        self._answer(fault)
+        if refused is not None:
+            raise BrokerRejected(refused)
 
     def cancel(self, broker_order_id: BrokerOrderId) -> None:
         self._raise_if_down()
@@ -296,6 +310,69 @@ class PaperBroker:
             )
         book.settle()
         return placed.broker_order_id
+
+    def _modify(self, book: Book, change: ModifyOrder) -> str | None:
+        order = book.find(change.broker_order_id)
+        if (
+            order is None
+            or not order.is_working
+            or matching.is_overdue(order, book.now)
+        ):
+            return "Rejected : ORA:Order not found"
+        leaves = change.quantity - order.filled_quantity
+        if leaves <= 0:
+            return f"Rejected : RED:{order.filled_quantity} are filled already"
+        wanted = PlaceOrder(
+            client_order_id=order.client_order_id or ClientOrderId(""),
+            exchange=order.exchange,
+            tradingsymbol=order.tradingsymbol,
+            side=order.side,
+            quantity=change.quantity,
+            order_type=order.order_type,
+            price=change.price if order.order_type.needs_price else None,
+            trigger_price=(
+                change.trigger_price if order.order_type.needs_trigger else None
+            ),
+            product=order.product,
+            time_in_force=order.time_in_force,
+        )
+        instrument = self._catalogue.find(order.exchange, order.tradingsymbol)
+        refused = matching.refusal(wanted, instrument)
+        if refused is not None or instrument is None:
+            return f"Rejected : {refused}"
+        rejected = matching.rejection(wanted, instrument)
+        if rejected is not None:
+            return f"Rejected : {rejected}"
+        last = self._prices.last(book.connection, instrument, book.now)
+        margin = matching.margin_needed(
+            book,
+            replace(wanted, quantity=leaves),
+            wanted.price or wanted.trigger_price or last,
+            apart_from=order.number,
+        )
+        missing = margin - order.blocked
+        missing -= book.limits(self._settings.cash).available
+        if margin and missing > 0:
+            return f"Rejected : RED:Margin Shortfall:INR {missing:.2f}"
+        after = book.modify(
+            order,
+            replace(
+                order,
+                quantity=wanted.quantity,
+                price=wanted.price,
+                trigger_price=wanted.trigger_price,
+                margin=margin * wanted.quantity / leaves,
+            ),
+        )
+        matching.advance(
+            book,
+            after,
+            last,
+            is_arriving=True,
+            max_fill_quantity=self._settings.max_fill_quantity,
+        )
+        book.settle()
+        return None
 
     def _cancel(self, book: Book, broker_order_id: str) -> str | None:
         order = book.find(broker_order_id)

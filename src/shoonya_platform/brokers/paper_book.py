@@ -241,6 +241,23 @@ class Book:
         )
         return replace(order, is_triggered=True)
 
+    def modify(self, order: PaperOrder, after: PaperOrder) -> PaperOrder:
+        """Give an order the quantity, prices and margin of another."""
+        after = replace(after, updated_at=self.now)
+        self.connection.execute(
+            "UPDATE orders SET quantity = ?, price = ?, trigger_price = ?, margin = ?"
+            " WHERE number = ?",
+            (
+                after.quantity,
+                decimal_text(after.price),
+                decimal_text(after.trigger_price),
+                str(after.margin),
+                after.number,
+            ),
+        )
+        self._change(order, after, None)
+        return after
+
     def end(self, order: PaperOrder, status: OrderStatus, reason: str) -> PaperOrder:
         """Take an order out of the book."""
         after = replace(order, status=status, reason=reason, updated_at=self.now)

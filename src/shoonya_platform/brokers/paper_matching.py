@@ -66,11 +66,16 @@ def rejection(order: PlaceOrder, instrument: Instrument) -> str | None:
     return None
 
 
-def margin_needed(book: Book, order: PlaceOrder, price: Decimal) -> Decimal:
+def margin_needed(
+    book: Book, order: PlaceOrder, price: Decimal, *, apart_from: int = 0
+) -> Decimal:
     """
     Return what an order blocks: the full value of what does not close a position.
 
     Orders that are already working towards closing it have the first claim.
+
+    Args:
+        apart_from: The number of the order itself, if it is working already.
     """
     held = book.position(order.exchange, order.tradingsymbol, order.product).quantity
     closing = max(0, -held * order.side.sign)
@@ -78,7 +83,9 @@ def margin_needed(book: Book, order: PlaceOrder, price: Decimal) -> Decimal:
         closing -= sum(
             other.leaves_quantity
             for other in book.working(order.exchange, order.tradingsymbol)
-            if other.side is order.side and other.product is order.product
+            if other.side is order.side
+            and other.product is order.product
+            and other.number != apart_from
         )
     return max(0, order.quantity - max(0, closing)) * price
 

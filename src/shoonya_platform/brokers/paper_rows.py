@@ -93,6 +93,8 @@ class PaperOrder:
             ),
             reason=self.reason,
             updated_at=self.updated_at,
+            price=self.price,
+            trigger_price=self.trigger_price,
         )
 
 

@@ -20,6 +20,7 @@ from shoonya_platform.brokers.base import (
     BrokerTrade,
     ExecutionReport,
     Limits,
+    ModifyOrder,
     PlaceOrder,
 )
 from shoonya_platform.brokers.shoonya_account import ShoonyaAccount
@@ -133,6 +134,11 @@ class ShoonyaBroker:
         placed = BrokerOrderId(number)
         self._told.note_placed(placed)
         return placed
+
+    def modify(self, change: ModifyOrder) -> None:
+        user_id = self._account.user_id
+        fields = words.modify_fields(change, user_id, user_id)
+        self._change("ModifyOrder", fields, Kind.PLACE)
 
     def cancel(self, broker_order_id: BrokerOrderId) -> None:
         fields = {"uid": self._account.user_id, "norenordno": broker_order_id}
@@ -272,7 +278,10 @@ class ShoonyaBroker:
             # The books have it too, in full.
             self._feed.ask_reread()
             return None
-        return self._told.news(report)
+        if words.is_only_asked(frame):
+            return None
+        # It changes no claim: the order is as it was.
+        return report if report.is_replace_refused else self._told.news(report)
 
     def _read_orders(self) -> list[BrokerOrder]:
         now = self._clock.now()

@@ -150,5 +150,9 @@ def _is_later(order: BrokerOrder, known: BrokerOrder) -> bool:
     if order.filled_quantity != known.filled_quantity:
         return order.filled_quantity > known.filled_quantity
     if known.status in _WORKING:
-        return order.status is not known.status
+        return order.status is not known.status or _terms(order) != _terms(known)
     return False
+
+
+def _terms(order: BrokerOrder) -> tuple[object, ...]:
+    return (order.quantity, order.price, order.trigger_price)

@@ -19,6 +19,7 @@ from shoonya_platform.brokers.base import (
     BrokerTrade,
     ExecutionReport,
     Limits,
+    ModifyOrder,
     PlaceOrder,
 )
 from shoonya_platform.brokers.shoonya_http import encode_symbol
@@ -93,6 +94,25 @@ def place_fields(order: PlaceOrder, user_id: str, account_id: str) -> dict[str, 
     return fields
 
 
+def modify_fields(change: ModifyOrder, user_id: str, account_id: str) -> dict[str, str]:
+    """Return ModifyOrder's jData; `qty` is the total, with what is filled."""
+    fields = {
+        "uid": user_id,
+        "actid": account_id,
+        "norenordno": change.broker_order_id,
+        "exch": str(change.exchange),
+        "tsym": encode_symbol(change.tradingsymbol),
+        "qty": str(change.quantity),
+        "prc": _price(change.price if change.order_type.needs_price else None),
+        "prctyp": _TYPES[change.order_type],
+        "ret": str(change.time_in_force),
+    }
+    # A trigger of 0 for a plain limit order is refused.
+    if change.order_type.needs_trigger:
+        fields["trgprc"] = _price(change.trigger_price)
+    return fields
+
+
 def _price(price: Decimal | None) -> str:
     return "0" if price is None else format(price, "f")
 
@@ -124,6 +144,8 @@ def order_of(row: Row, *, now: datetime) -> BrokerOrder:
         average_price=average if filled else None,
         reason=_text(row, "rejreason"),
         updated_at=_time(row, "exch_tm", "fltm", "norentm") or now,
+        price=price_of(row, "prc"),
+        trigger_price=price_of(row, "trgprc"),
     )
 
 
@@ -133,7 +155,16 @@ def report_of(row: Row, *, now: datetime) -> ExecutionReport:
     fill = None
     if _text(row, "flid") and _whole(row, "flqty") > 0:
         fill = _fill(row, now)
-    return ExecutionReport(order=order, fill=fill)
+    return ExecutionReport(
+        order=order,
+        fill=fill,
+        is_replace_refused=_text(row, "reporttype").lower() == "replacerejected",
+    )
+
+
+def is_only_asked(row: Row) -> bool:
+    """Tell whether a message is about new terms that do not hold yet."""
+    return _text(row, "reporttype").lower() in ("modack", "pendingreplace")
 
 
 def trade_of(row: Row, *, now: datetime) -> BrokerTrade:

@@ -28,7 +28,7 @@ VERBS = {
     "logs": ("logs", "Show log lines; check, group and rotate them."),
     "trace": ("trace", "Tell the story of an order or an alert."),
     "alert": ("alert", "Send an alert to the webhook."),
-    "order": ("order", "List, show and cancel orders."),
+    "order": ("order", "List, show, modify and cancel orders."),
     "risk": ("risk", "Show the risk figures; halt, reduce or resume trading."),
     "recovery": ("recovery", "Show the last comparison with the broker's books."),
     "notify": ("notify", "Try whether notifications arrive."),

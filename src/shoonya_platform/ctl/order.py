@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import pwd
 import time
 
 import click
 
+from shoonya_platform.ctl.asking import confirm, user
 from shoonya_platform.ctl.context import Ctl
+from shoonya_platform.ctl.modify import modify
 from shoonya_platform.ctl.output import (
     ago,
     console,
@@ -25,7 +25,10 @@ _GROUPS = {"open": OPEN, "closed": CLOSED}
 
 @click.group()
 def cli() -> None:
-    """List, show and cancel orders."""
+    """List, show, modify and cancel orders."""
+
+
+cli.add_command(modify)
 
 
 @cli.command("list")
@@ -161,17 +164,3 @@ def _wait_for_end(ctl: Ctl, order: Order, timeout_seconds: float) -> Order:
 
 def price(order: Order) -> str:
     return "" if order.average_price is None else f"{order.average_price:.2f}"
-
-
-def confirm(question: str, *, yes: bool) -> None:
-    """Ask on a terminal; without one, refuse what was not said with --yes."""
-    if yes:
-        return
-    if not os.isatty(0):
-        raise click.UsageError("there is no terminal to ask on: say --yes")
-    click.confirm(question, abort=True, err=True)
-
-
-def user() -> str:
-    """Return who types, also behind sudo."""
-    return os.environ.get("SUDO_USER") or pwd.getpwuid(os.getuid()).pw_name

@@ -26,6 +26,7 @@ STYLES = {
     "backoff": "yellow",
     "REDUCING": "yellow",
     "outcome_unknown": "yellow",
+    "pending_replace": "yellow",
     "pending_cancel": "yellow",
     "denied": "red",
     "rejected": "red",

@@ -11,8 +11,8 @@ from pathlib import Path
 import click
 
 from shoonya_platform.ctl import _backups
+from shoonya_platform.ctl.asking import confirm, user
 from shoonya_platform.ctl.context import Ctl
-from shoonya_platform.ctl.order import confirm, user
 from shoonya_platform.ctl.output import console, json_option, print_json
 from shoonya_platform.domain.trading import TradingState
 from shoonya_platform.errors import NotAllowed

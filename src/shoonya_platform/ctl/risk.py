@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import click
 
+from shoonya_platform.ctl.asking import confirm, user
 from shoonya_platform.ctl.context import Ctl
-from shoonya_platform.ctl.order import confirm, user
 from shoonya_platform.ctl.output import (
     ago,
     console,

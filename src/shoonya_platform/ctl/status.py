@@ -28,6 +28,7 @@ _QUEUES = {
     "order_watcher": (
         OrderStatus.ACCEPTED,
         OrderStatus.PARTIALLY_FILLED,
+        OrderStatus.PENDING_REPLACE,
         OrderStatus.PENDING_CANCEL,
     ),
     "recovery_service": (OrderStatus.OUTCOME_UNKNOWN,),

@@ -50,6 +50,8 @@ class DenialCode(StrEnum):
     QUANTITY_NOT_IN_LOTS = "QUANTITY_NOT_IN_LOTS"
     #: The quantity exceeds what the exchange takes in one order.
     QUANTITY_EXCEEDS_FREEZE = "QUANTITY_EXCEEDS_FREEZE"
+    #: New terms ask for no more than what is filled: cancel the order instead.
+    QUANTITY_FILLED_ALREADY = "QUANTITY_FILLED_ALREADY"
     #: The price is not a multiple of the tick size.
     PRICE_NOT_ON_TICK = "PRICE_NOT_ON_TICK"
     #: The exchange's segment is closed at this moment.

@@ -4,8 +4,9 @@ An order and the one table that says how it may live.
     initialized → risk_passed → guard_passed → submitted → accepted → filled
          └────────────┴─→ denied                  │           │
                                                   ├→ rejected ├→ partially_filled
-                                 outcome_unknown ←┘           ├→ pending_cancel
-                                   └→ not_placed              └→ canceled, expired
+                                 outcome_unknown ←┘           ├→ pending_replace
+                                   └→ not_placed              ├→ pending_cancel
+                                                              └→ canceled, expired
 
 Denied is our refusal, rejected is theirs.  An order whose outcome is unknown is
 never sent again: it is found at the broker, or proven not to be there.
@@ -85,6 +86,7 @@ class OrderStatus(StrEnum):
     REJECTED = "rejected"  #: refused by the broker or the exchange
     PARTIALLY_FILLED = "partially_filled"
     FILLED = "filled"
+    PENDING_REPLACE = "pending_replace"  #: new terms may have reached the broker
     PENDING_CANCEL = "pending_cancel"  #: the cancel may have reached the broker
     CANCELED = "canceled"  #: what was not filled never will be
     EXPIRED = "expired"  #: the exchange's day ended first
@@ -95,7 +97,9 @@ S = OrderStatus
 #: Ours alone so far: the broker has not heard of it.
 BEFORE_BROKER = frozenset({S.INITIALIZED, S.RISK_PASSED, S.GUARD_PASSED})
 #: Sent, answer outstanding.
-IN_FLIGHT = frozenset({S.SUBMITTED, S.OUTCOME_UNKNOWN, S.PENDING_CANCEL})
+IN_FLIGHT = frozenset(
+    {S.SUBMITTED, S.OUTCOME_UNKNOWN, S.PENDING_REPLACE, S.PENDING_CANCEL}
+)
 #: The broker may still fill it.
 WORKING = IN_FLIGHT | {S.ACCEPTED, S.PARTIALLY_FILLED}
 #: Not at an end.
@@ -123,6 +127,12 @@ class OrderTrigger(StrEnum):
     NOT_PLACED = "not_placed"
     PARTIALLY_FILLED = "partially_filled"
     FILLED = "filled"
+    REPLACE_RISK_PASSED = "replace_risk_passed"  #: moves nothing
+    REPLACE_GUARD_PASSED = "replace_guard_passed"  #: moves nothing
+    REPLACE_DENIED = "replace_denied"  #: moves nothing: we refused the new terms
+    REPLACE_REQUESTED = "replace_requested"
+    REPLACED = "replaced"
+    REPLACE_REJECTED = "replace_rejected"
     CANCEL_REQUESTED = "cancel_requested"
     CANCEL_REJECTED = "cancel_rejected"
     CANCELED = "canceled"
@@ -132,7 +142,15 @@ class OrderTrigger(StrEnum):
 T = OrderTrigger
 
 #: Recorded of an order without moving it.
-NOTES = frozenset({T.REPRICED, T.SPLIT})
+NOTES = frozenset(
+    {
+        T.REPRICED,
+        T.SPLIT,
+        T.REPLACE_RISK_PASSED,
+        T.REPLACE_GUARD_PASSED,
+        T.REPLACE_DENIED,
+    }
+)
 
 
 def _table() -> dict[tuple[OrderStatus, OrderTrigger], OrderStatus]:
@@ -152,6 +170,18 @@ def _table() -> dict[tuple[OrderStatus, OrderTrigger], OrderStatus]:
         (S.ACCEPTED, T.CANCEL_REQUESTED): S.PENDING_CANCEL,
         (S.PARTIALLY_FILLED, T.CANCEL_REQUESTED): S.PENDING_CANCEL,
         (S.PENDING_CANCEL, T.CANCEL_REJECTED): S.ACCEPTED,
+        (S.ACCEPTED, T.REPLACE_REQUESTED): S.PENDING_REPLACE,
+        (S.PARTIALLY_FILLED, T.REPLACE_REQUESTED): S.PENDING_REPLACE,
+        (S.PENDING_REPLACE, T.REPLACED): S.ACCEPTED,
+        (S.PENDING_REPLACE, T.REPLACE_REJECTED): S.ACCEPTED,
+        # A cancel does not wait for new terms; whether they hold the broker tells.
+        (S.PENDING_REPLACE, T.CANCEL_REQUESTED): S.PENDING_CANCEL,
+        # A fill that crosses our replace; the replace is still outstanding.
+        (S.PENDING_REPLACE, T.PARTIALLY_FILLED): S.PENDING_REPLACE,
+        # Terms that came late, or were changed elsewhere.
+        (S.ACCEPTED, T.REPLACED): S.ACCEPTED,
+        (S.PARTIALLY_FILLED, T.REPLACED): S.PARTIALLY_FILLED,
+        (S.PENDING_CANCEL, T.REPLACED): S.PENDING_CANCEL,
         # A fill that crosses our cancel; the cancel is still outstanding.
         (S.PENDING_CANCEL, T.PARTIALLY_FILLED): S.PENDING_CANCEL,
         # The exchange filled what it had already confirmed as ended: a fill is

@@ -32,6 +32,7 @@ from shoonya_platform.errors import (
     OutcomeUnknown,
     StoreError,
 )
+from shoonya_platform.execution.modifying import Modifier
 from shoonya_platform.logging import get_component_logger
 from shoonya_platform.store.base import CancelRequest, OrderStore
 
@@ -42,6 +43,12 @@ BATCH = 8
 GATHER_SECONDS = 0.02
 
 Answer = BrokerOrderId | BrokerError
+
+_CANCELABLE = (
+    OrderStatus.ACCEPTED,
+    OrderStatus.PARTIALLY_FILLED,
+    OrderStatus.PENDING_REPLACE,
+)
 
 
 class CommandService:
@@ -62,6 +69,7 @@ class CommandService:
         self._broker = broker
         self._clock = clock
         self._ring = ring
+        self._modifier = Modifier(store, broker, ring)
         self._sent = 0
         #: Given by the broker, and not in the store yet.
         self._answers: list[tuple[Order, Answer]] = []
@@ -80,6 +88,7 @@ class CommandService:
                     OrderTrigger.OUTCOME_UNKNOWN,
                     reason="command_service ended before the broker's answer",
                 )
+            self._modifier.begin()
             for order in self._store.orders.in_status(OrderStatus.PENDING_CANCEL):
                 # Asking again to cancel is safe.
                 self._store.orders.request_cancel(order.order_id, by="command_service")
@@ -95,7 +104,7 @@ class CommandService:
     def step(self) -> int:
         # What the store did not take before: the rows still say `submitted`.
         self._write()
-        return self._cancel() + self._submit()
+        return self._cancel() + self._modifier.step() + self._submit()
 
     def _submit(self) -> int:
         if not self._store.orders.in_status(OrderStatus.GUARD_PASSED, limit=1):
@@ -266,7 +275,7 @@ class CommandService:
                     OrderTrigger.CANCELED,
                     reason=f"canceled by {request.requested_by} before it was sent",
                 )
-            elif order.status in (OrderStatus.ACCEPTED, OrderStatus.PARTIALLY_FILLED):
+            elif order.status in _CANCELABLE:
                 order = self._store.orders.record(
                     order,
                     OrderTrigger.CANCEL_REQUESTED,

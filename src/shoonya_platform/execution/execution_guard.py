@@ -9,17 +9,10 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable
-from dataclasses import dataclass
-from datetime import datetime, time
-from decimal import Decimal
-from typing import Protocol
 
 from shoonya_platform.clock import Clock
 from shoonya_platform.domain.book import Book
-from shoonya_platform.domain.calendar import MarketCalendar
-from shoonya_platform.domain.days import INDIA
 from shoonya_platform.domain.denials import Denial, DenialCode
-from shoonya_platform.domain.instruments import Exchange, Instrument, Product
 from shoonya_platform.domain.orders import (
     WORKING,
     Intent,
@@ -29,6 +22,12 @@ from shoonya_platform.domain.orders import (
 )
 from shoonya_platform.domain.positions import shrinks
 from shoonya_platform.domain.trading import TradingState
+from shoonya_platform.execution.exchange_rules import (
+    ExchangeRules,
+    GuardRules,
+    Instruments,
+)
+from shoonya_platform.execution.modify_guard import ModifyGuard
 from shoonya_platform.execution.protection import protect
 from shoonya_platform.logging import get_component_logger
 from shoonya_platform.store.base import OrderStore
@@ -40,33 +39,6 @@ BATCH = 200
 PATIENCE_SECONDS = 10.0
 
 _PASSED = WORKING | {OrderStatus.GUARD_PASSED}
-
-
-class Instruments(Protocol):
-    """Where lot, tick and freeze quantity come from."""
-
-    def find(self, exchange: Exchange, tradingsymbol: str) -> Instrument | None: ...
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class GuardRules:
-    """What the guard goes by."""
-
-    #: None trades round the clock, holidays too: for the paper broker.
-    calendar: MarketCalendar | None
-    max_alert_age_seconds: float
-    #: Whether market orders get a limit.
-    protects_market_orders: bool = True
-    #: Share of the last price that a limit may be worse than it.
-    max_price_deviation: Decimal = Decimal("0.2")
-    #: When the day is too late for MIS entries, in India; None never is.
-    mis_square_off: time | None = None
-    #: Whether entries wait until recovery_service has read the broker's books.
-    awaits_reconciliation: bool = False
-    #: Whether two strategies may hold an instrument in opposite directions.
-    allows_conflicts: bool = False
-    #: What exceeds the freeze quantity goes out in several orders.
-    splits: bool = True
 
 
 class ExecutionGuard:
@@ -88,6 +60,8 @@ class ExecutionGuard:
         self._store = store
         self._instruments = instruments
         self._rules = rules
+        self._exchange = ExchangeRules(store, instruments, rules, clock)
+        self._changes = ModifyGuard(store, self._exchange)
         self._clock = clock
         self._ring = ring
         self._passed = 0
@@ -114,8 +88,11 @@ class ExecutionGuard:
         if self._is_awaiting:
             # Once it is there it stays: a start outlives each of its services.
             self._is_awaiting = self._store.recovery.is_awaited()
+        changes = self._changes.step()
+        if changes:
+            self._ring("command_service")
         if not self._store.orders.in_status(OrderStatus.RISK_PASSED, limit=1):
-            return 0
+            return changes
         with self._store.transaction(durable=False):
             self._state = self._store.trading.status().state
             self._book = self._read_book()
@@ -129,7 +106,7 @@ class ExecutionGuard:
                     self._record(order, denial)
         if orders:
             self._ring("command_service", "trading_bot")
-        return len(orders)
+        return changes + len(orders)
 
     def _judge_together(self, legs: list[Order]) -> list[tuple[Order, Denial | None]]:
         """Judge an alert's legs: an entry goes out whole or not at all."""
@@ -151,9 +128,9 @@ class ExecutionGuard:
         return (
             self._trading_state(order)
             or self._reconciliation(order)
-            or self._market(order)
-            or self._exchange_limits(order)
-            or self._price_band(order)
+            or self._exchange.moment(order)
+            or self._exchange.limits(order, may_split=self._splits(order))
+            or self._exchange.price_band(order)
             or self._duplicate(order)
             or self._conflict(order)
         )
@@ -184,89 +161,6 @@ class ExecutionGuard:
         last = self._store.recovery.last()
         why = "not done yet" if last is None or last.succeeded else last.summary
         return Denial(DenialCode.AWAITING_RECONCILIATION, {"first": why})
-
-    def _market(self, order: Order) -> Denial | None:
-        now = self._clock.now()
-        age = (now - order.alerted_at).total_seconds()
-        if order.intent is not Intent.EXIT and age > self._rules.max_alert_age_seconds:
-            return Denial(
-                DenialCode.ALERT_STALE,
-                {
-                    "age_seconds": round(age, 1),
-                    "maximum": self._rules.max_alert_age_seconds,
-                },
-            )
-        too_late = self._square_off(order, now)
-        if too_late is not None:
-            return too_late
-        calendar = self._rules.calendar
-        if calendar is not None and not calendar.is_open(order.exchange, now):
-            return Denial(
-                DenialCode.MARKET_CLOSED,
-                {
-                    "exchange": order.exchange,
-                    "why": calendar.why_closed(order.exchange, now),
-                },
-            )
-        return None
-
-    def _square_off(self, order: Order, now: datetime) -> Denial | None:
-        limit = self._rules.mis_square_off
-        if limit is None or order.product is not Product.MIS:
-            return None
-        at = now.astimezone(INDIA).time()
-        if order.intent is Intent.EXIT or at < limit:
-            return None
-        return Denial(
-            DenialCode.MIS_SQUARE_OFF,
-            {"time": f"{at:%H:%M}", "limit": f"{limit:%H:%M}"},
-        )
-
-    def _price_band(self, order: Order) -> Denial | None:
-        """Deny a limit that would trade far worse than the last price."""
-        last = self._last_price(order)
-        if order.price is None or last is None:
-            return None
-        worse = (order.price - last) * order.side.sign / last
-        if worse <= self._rules.max_price_deviation:
-            return None
-        return Denial(
-            DenialCode.PRICE_OUTSIDE_BAND,
-            {
-                "price": order.price,
-                "last_price": last,
-                "maximum": self._rules.max_price_deviation,
-            },
-        )
-
-    def _last_price(self, order: Order) -> Decimal | None:
-        return self._store.positions.last_price(order.exchange, order.tradingsymbol)
-
-    def _exchange_limits(self, order: Order) -> Denial | None:
-        instrument = self._instruments.find(order.exchange, order.tradingsymbol)
-        if instrument is None:
-            return Denial(
-                DenialCode.INSTRUMENT_UNKNOWN,
-                {"tradingsymbol": f"{order.exchange}:{order.tradingsymbol}"},
-            )
-        if order.quantity % instrument.lot_size:
-            return Denial(
-                DenialCode.QUANTITY_NOT_IN_LOTS,
-                {"quantity": order.quantity, "lot_size": instrument.lot_size},
-            )
-        largest = instrument.largest_quantity
-        if largest is not None and order.quantity > largest and not self._splits(order):
-            return Denial(
-                DenialCode.QUANTITY_EXCEEDS_FREEZE,
-                {"quantity": order.quantity, "maximum": largest},
-            )
-        for price in (order.price, order.trigger_price):
-            if price is not None and price % instrument.tick_size:
-                return Denial(
-                    DenialCode.PRICE_NOT_ON_TICK,
-                    {"price": price, "tick_size": instrument.tick_size},
-                )
-        return None
 
     def _splits(self, order: Order) -> bool:
         # Parts have their quantity already, and what replaces one is no larger.
@@ -325,7 +219,7 @@ class ExecutionGuard:
         instrument = self._instruments.find(order.exchange, order.tradingsymbol)
         if instrument is None:
             return order
-        last = self._last_price(order) or order.reference_price
+        last = self._exchange.last_price(order) or order.reference_price
         protected = protect(order, last, instrument.tick_size)
         if protected is None:
             return order

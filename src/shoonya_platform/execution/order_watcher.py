@@ -8,8 +8,10 @@ out of order, the order book and the trade book are the truth.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 
-from shoonya_platform.brokers.base import Broker, BrokerOrder
+from shoonya_platform.brokers.base import Broker, BrokerOrder, ExecutionReport
 from shoonya_platform.clock import Clock
 from shoonya_platform.domain.orders import (
     WORKING,
@@ -20,7 +22,13 @@ from shoonya_platform.domain.orders import (
     OrderId,
     OrderStatus,
 )
-from shoonya_platform.execution.reports import bring_up_to, differs, fills_of, find
+from shoonya_platform.execution.reports import (
+    bring_up_to,
+    differs,
+    fills_of,
+    find,
+    refuse_replace,
+)
 from shoonya_platform.logging import get_component_logger
 from shoonya_platform.store.base import OrderStore
 
@@ -31,6 +39,27 @@ RECONCILE_SECONDS = 5.0
 LOOK_SECONDS = 1.0
 
 _WORKING = sorted(WORKING)
+
+#: A row that nobody has touched for this long before a reading agrees with it.
+LAG = timedelta(seconds=2)
+
+
+@dataclass(frozen=True, slots=True)
+class _News:
+    """A claim with its fills, and when the book it stands in was read."""
+
+    claim: BrokerOrder
+    fills: list[Fill]
+    read_at: datetime | None = None
+    is_replace_refused: bool = False
+
+    @classmethod
+    def of(cls, report: ExecutionReport) -> _News:
+        fills = [report.fill] if report.fill else []
+        return cls(report.order, fills, is_replace_refused=report.is_replace_refused)
+
+    def is_current(self, order: Order) -> bool:
+        return self.read_at is not None and order.updated_at < self.read_at - LAG
 
 
 class OrderWatcherEngine:
@@ -67,12 +96,7 @@ class OrderWatcherEngine:
     def step(self) -> int:
         reports = self._broker.reports()
         if reports:
-            self._apply(
-                [
-                    (report.order, [report.fill] if report.fill else [])
-                    for report in reports
-                ]
-            )
+            self._apply([_News.of(report) for report in reports])
         now = self._clock.monotonic()
         if now - self._looked_at >= LOOK_SECONDS:
             self._looked_at = now
@@ -83,6 +107,7 @@ class OrderWatcherEngine:
         return len(reports)
 
     def _reconcile(self) -> None:
+        began = self._clock.now()
         self._reconciled_at = self._clock.monotonic()
         claims = self._broker.order_book()
         behind = []
@@ -99,18 +124,29 @@ class OrderWatcherEngine:
                 self._settled.add(claim.broker_order_id)
         if behind:
             trades = self._broker.trade_book()
-            self._apply([(claim, fills_of(claim, trades)) for claim in behind])
+            self._apply(
+                [_News(claim, fills_of(claim, trades), began) for claim in behind]
+            )
 
-    def _apply(self, news: list[tuple[BrokerOrder, list[Fill]]]) -> None:
+    def _apply(self, news: list[_News]) -> None:
         changes: list[tuple[Order, Order]] = []
         with self._store.transaction(durable=True):
-            for claim, fills in news:
+            for item in news:
+                claim = item.claim
                 before = find(self._store, claim)
                 if before is None:
                     self._note_external(claim)
                     continue
                 try:
-                    after = bring_up_to(self._store, before, claim, fills)
+                    after = bring_up_to(
+                        self._store,
+                        before,
+                        claim,
+                        item.fills,
+                        is_current=item.is_current(before),
+                    )
+                    if item.is_replace_refused:
+                        after = refuse_replace(self._store, after, claim.reason)
                 except IllegalTransition as e:
                     # The steps before it stand; one odd claim stops no other.
                     self._tell_contradiction(before, claim, e)

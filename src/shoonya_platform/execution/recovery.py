@@ -34,6 +34,7 @@ from shoonya_platform.execution.recovery_report import (
     PositionNote,
     RecoveryReport,
 )
+from shoonya_platform.execution.replacements import ReplacementSearch
 from shoonya_platform.logging import get_component_logger
 from shoonya_platform.store.base import OrderStore
 
@@ -45,6 +46,7 @@ _OWNERS: Mapping[OrderStatus, str] = {
     OrderStatus.RISK_PASSED: "execution_guard",
     OrderStatus.GUARD_PASSED: "command_service",
     OrderStatus.SUBMITTED: "command_service",
+    OrderStatus.PENDING_REPLACE: "recovery_service",
     OrderStatus.PENDING_CANCEL: "command_service",
     OrderStatus.OUTCOME_UNKNOWN: "recovery_service",
 }
@@ -80,6 +82,14 @@ class RecoveryService:
         self._clock = clock
         self._ring = ring
         self._search = OutcomeSearch(store, broker, rules, clock, ring)
+        self._replacements = ReplacementSearch(
+            store,
+            broker,
+            clock,
+            ring,
+            reads=rules.absent_reads,
+            seconds=rules.absent_seconds,
+        )
         self._looked_at = float("-inf")
         self._told_stuck: set[tuple[OrderId, OrderStatus]] = set()
         self._run_id = run_id
@@ -105,6 +115,7 @@ class RecoveryService:
 
     def step(self) -> int:
         self._search.step()
+        self._replacements.step()
         now = self._clock.monotonic()
         if now - self._looked_at >= self._rules.interval_seconds:
             self._look()

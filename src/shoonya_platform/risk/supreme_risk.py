@@ -18,6 +18,7 @@ from shoonya_platform.domain.orders import (
     OrderTrigger,
 )
 from shoonya_platform.domain.positions import ZERO
+from shoonya_platform.domain.terms import ModifyStage, Terms, with_terms
 from shoonya_platform.logging import get_component_logger
 from shoonya_platform.risk.day_watch import BreachRules, DayWatch, losing_days
 from shoonya_platform.risk.limits import (
@@ -80,15 +81,16 @@ class SupremeRiskManager:
 
     def step(self) -> int:
         self._watch()
+        changes = self._judge_changes()
         if not self._store.orders.in_status(OrderStatus.INITIALIZED, limit=1):
-            return 0
+            return changes
         with self._store.transaction(durable=False):
             book = self._book()
             orders = self._store.orders.in_status(OrderStatus.INITIALIZED, limit=BATCH)
             for order in orders:
                 self._judge(order, book)
         self._ring("execution_guard", "trading_bot")
-        return len(orders)
+        return changes + len(orders)
 
     def _judge(self, order: Order, book: RiskBook) -> None:
         denial = judge(order, book, self._limits)
@@ -122,13 +124,50 @@ class SupremeRiskManager:
             extra={**order.log_context, "event": "risk_passed"},
         )
 
-    def _book(self) -> RiskBook:
+    def _judge_changes(self) -> int:
+        """Judge other terms for working orders: what they add, by the same rules."""
+        waiting = self._store.modifies.waiting
+        if not waiting(ModifyStage.REQUESTED, limit=1):
+            return 0
+        with self._store.transaction(durable=False):
+            requests = waiting(ModifyStage.REQUESTED, limit=BATCH)
+            for request in requests:
+                order = self._store.orders.get(request.order_id)
+                if order is not None:
+                    self._judge_change(order, request.terms)
+        self._ring("execution_guard")
+        return len(requests)
+
+    def _judge_change(self, order: Order, terms: Terms) -> None:
+        changed = with_terms(order, terms)
+        denial = None
+        if leaves_value(changed) > leaves_value(order):
+            # Without the order as it is, whose place the changed one takes.
+            denial = judge(changed, self._book(apart_from=order), self._limits)
+        if denial is None:
+            self._store.modifies.pass_on(
+                order, ModifyStage.RISK_PASSED, text=terms.text
+            )
+            return
+        self._store.modifies.deny(order, denial.text)
+        self._logger.warning(
+            "Order %d: new terms denied: %s",
+            order.order_id,
+            denial.text,
+            extra={**order.log_context, "event": "replace_denied", "code": denial.code},
+        )
+
+    def _book(self, apart_from: Order | None = None) -> RiskBook:
         begin = day_begin(self._clock.now())
         today = trading_day(self._clock.now())
         day = self._store.risk.day(today)
         return RiskBook(
             positions=self._store.positions.open(),
-            working=self._store.orders.in_status(*sorted(_PASSED)),
+            working=[
+                order
+                for order in self._store.orders.in_status(*sorted(_PASSED))
+                if apart_from is None or order.order_id != apart_from.order_id
+            ],
             realised_today=self._store.positions.realised_since(begin),
             best_pnl=ZERO if day is None else day.best_pnl,
             orders_today=self._store.orders.passed_since(begin),

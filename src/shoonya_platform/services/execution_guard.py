@@ -5,7 +5,8 @@ from __future__ import annotations
 import sys
 from datetime import time
 
-from shoonya_platform.execution.execution_guard import ExecutionGuard, GuardRules
+from shoonya_platform.execution.exchange_rules import GuardRules
+from shoonya_platform.execution.execution_guard import ExecutionGuard
 from shoonya_platform.services.parts import catalogue, market_calendar
 from shoonya_platform.services.runtime import Parts, run_worker
 

@@ -34,6 +34,7 @@ from shoonya_platform.domain.orders import (
     OrderType,
 )
 from shoonya_platform.domain.positions import Position
+from shoonya_platform.domain.terms import ModifyRequest, ModifyStage, Terms
 from shoonya_platform.domain.trading import TradingState, TradingStatus
 
 
@@ -215,6 +216,20 @@ class OrderTable(Protocol):
         """Give an order that was not sent yet another type and price, with an event."""
         ...
 
+    def replace(self, order: Order, terms: Terms, *, text: str = "") -> Order:
+        """
+        Record that other terms hold at the broker, and end the request for them.
+
+        Raises:
+            IllegalTransition: The order does not work at the broker.
+            NotAllowed: The order has moved since it was read.
+        """
+        ...
+
+    def note(self, order: Order, trigger: OrderTrigger, text: str) -> None:
+        """Write an event that moves nothing: one of `NOTES`."""
+        ...
+
     def split(self, order: Order, quantities: Sequence[int]) -> list[Order]:
         """
         Cut an order that was not sent yet into several of the same status.
@@ -266,6 +281,34 @@ class OrderTable(Protocol):
 
     def finish_cancel(self, order_id: OrderId, *, result: str) -> None:
         """Say what became of a cancel request."""
+        ...
+
+
+class ModifyTable(Protocol):
+    """Requests for other terms of orders, one for each order at a time."""
+
+    def request(self, order_id: OrderId, terms: Terms, *, by: str) -> bool:
+        """Leave a request for risk_manager; False if one is under way."""
+        ...
+
+    def get(self, order_id: OrderId) -> ModifyRequest | None:
+        """Return an order's newest request, finished or not."""
+        ...
+
+    def waiting(self, *stages: ModifyStage, limit: int) -> list[ModifyRequest]:
+        """Return the requests under way in one of the stages, oldest first."""
+        ...
+
+    def pass_on(self, order: Order, stage: ModifyStage, *, text: str = "") -> None:
+        """Move a request on; with an event if a check was passed."""
+        ...
+
+    def deny(self, order: Order, reason: str) -> None:
+        """End a request by our own refusal, with an event."""
+        ...
+
+    def finish(self, order_id: OrderId, *, result: str) -> None:
+        """Say what became of a request, unless that was said before."""
         ...
 
 
@@ -387,6 +430,8 @@ class OrderStore(Protocol):
     def alerts(self) -> AlertTable: ...
     @property
     def orders(self) -> OrderTable: ...
+    @property
+    def modifies(self) -> ModifyTable: ...
     @property
     def positions(self) -> PositionTable: ...
     @property

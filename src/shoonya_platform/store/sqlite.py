@@ -18,6 +18,7 @@ from shoonya_platform.clock import Clock
 from shoonya_platform.errors import StoreBusy, StoreDamaged
 from shoonya_platform.store._session import Session, translate
 from shoonya_platform.store.sqlite_alerts import SqliteAlerts
+from shoonya_platform.store.sqlite_modifies import SqliteModifies
 from shoonya_platform.store.sqlite_orders import SqliteOrders
 from shoonya_platform.store.sqlite_positions import SqlitePositions
 from shoonya_platform.store.sqlite_recovery import SqliteRecovery
@@ -100,6 +101,7 @@ class SqliteOrderStore:
         session = Session(connection, path, service, run_id, clock)
         self.alerts = SqliteAlerts(session)
         self.orders = SqliteOrders(session)
+        self.modifies = SqliteModifies(session, self.orders)
         self.positions = SqlitePositions(session)
         self.services = SqliteServices(session)
         self.trading = SqliteTrading(session)

@@ -11,6 +11,7 @@ from decimal import Decimal
 from shoonya_platform.domain.alerts import client_order_id
 from shoonya_platform.domain.instruments import Exchange, Product
 from shoonya_platform.domain.orders import (
+    NOTES,
     AlertId,
     BrokerOrderId,
     ClientOrderId,
@@ -27,6 +28,7 @@ from shoonya_platform.domain.orders import (
     TimeInForce,
     next_status,
 )
+from shoonya_platform.domain.terms import Terms, with_terms
 from shoonya_platform.errors import NotAllowed
 from shoonya_platform.store._session import Session, decimal_of, decimal_text, text_of
 from shoonya_platform.store.base import CancelRequest
@@ -210,6 +212,33 @@ class SqliteOrders:
         repriced = replace(order, order_type=order_type, price=price)
         self._event(repriced, OrderTrigger.REPRICED, text, self._session.now())
         return repriced
+
+    def replace(self, order: Order, terms: Terms, *, text: str = "") -> Order:
+        status = next_status(
+            order.status, OrderTrigger.REPLACED, filled_quantity=order.filled_quantity
+        )
+        moved = replace(with_terms(order, terms), status=status)
+        self._session.execute(
+            "UPDATE orders SET quantity = ?, price = ?, trigger_price = ?"
+            " WHERE order_id = ?",
+            (
+                terms.quantity,
+                decimal_text(terms.price),
+                decimal_text(terms.trigger_price),
+                order.order_id,
+            ),
+        )
+        self._session.execute(
+            "UPDATE modify_requests SET result = 'replaced'"
+            " WHERE order_id = ? AND result IS NULL",
+            (order.order_id,),
+        )
+        return self._move(order, moved, OrderTrigger.REPLACED, text or terms.text)
+
+    def note(self, order: Order, trigger: OrderTrigger, text: str) -> None:
+        if trigger not in NOTES:
+            raise ValueError(f"'{trigger}' moves an order: record it")
+        self._event(order, trigger, text, self._session.now())
 
     def split(self, order: Order, quantities: Sequence[int]) -> list[Order]:
         first, *others = quantities

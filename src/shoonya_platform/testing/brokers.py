@@ -13,6 +13,7 @@ from shoonya_platform.brokers.base import (
     BrokerTrade,
     ExecutionReport,
     Limits,
+    ModifyOrder,
     PlaceOrder,
 )
 from shoonya_platform.clock import Clock
@@ -46,6 +47,7 @@ class RecordingBroker:
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self.placed: list[PlaceOrder] = []
+        self.modified: list[ModifyOrder] = []
         self.canceled: list[BrokerOrderId] = []
         self.news: list[ExecutionReport] = []
         self.book: dict[BrokerOrderId, BrokerOrder] = {}
@@ -58,7 +60,9 @@ class RecordingBroker:
         self.readings: dict[str, int] = {}
         #: Called before an order is answered; for what happens meanwhile.
         self.on_place: Callable[[PlaceOrder], None] | None = None
+        self.on_modify: Callable[[ModifyOrder], None] | None = None
         self._place_answers: deque[_Answer] = deque()
+        self._modify_answers: deque[_Answer] = deque()
         self._cancel_answers: deque[_Answer] = deque()
         self._trades_made = 0
 
@@ -83,6 +87,12 @@ class RecordingBroker:
         """Say how the next cancel is answered; see `answer_place`."""
         self._cancel_answers.append(_Answer(error, arrives))
 
+    def answer_modify(
+        self, error: Exception | None = None, *, arrives: bool = False
+    ) -> None:
+        """Say how the next modify is answered; see `answer_place`."""
+        self._modify_answers.append(_Answer(error, arrives))
+
     def accept(
         self, order: PlaceOrder, number: BrokerOrderId | None = None
     ) -> BrokerOrder:
@@ -102,6 +112,8 @@ class RecordingBroker:
                 average_price=None,
                 reason="",
                 updated_at=self._clock.now(),
+                price=order.price,
+                trigger_price=order.trigger_price,
             )
         )
 
@@ -197,6 +209,35 @@ class RecordingBroker:
             ):
                 raise BrokerRejected("no such open order")
             self.end(broker_order_id, OrderStatus.CANCELED)
+        if answer.error is not None:
+            raise answer.error
+
+    def modify(self, change: ModifyOrder) -> None:
+        self._raise_if_down()
+        self.modified.append(change)
+        if self.on_modify is not None:
+            self.on_modify(change)
+        answer = (
+            self._modify_answers.popleft()
+            if self._modify_answers
+            else _Answer(None, arrives=True)
+        )
+        if answer.error is None or answer.arrives:
+            claim = self.book.get(change.broker_order_id)
+            if claim is None or claim.status not in (
+                OrderStatus.ACCEPTED,
+                OrderStatus.PARTIALLY_FILLED,
+            ):
+                raise BrokerRejected("no such open order")
+            self.add(
+                replace(
+                    claim,
+                    quantity=change.quantity,
+                    price=change.price,
+                    trigger_price=change.trigger_price,
+                    updated_at=self._clock.now(),
+                )
+            )
         if answer.error is not None:
             raise answer.error
 

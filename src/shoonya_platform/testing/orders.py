@@ -144,7 +144,7 @@ def store_order(
             if trigger in (OrderTrigger.PARTIALLY_FILLED, OrderTrigger.FILLED):
                 order = _filled(store, order, status, filled_quantity)
                 continue
-            if trigger is OrderTrigger.CANCEL_REQUESTED and filled_quantity:
+            if trigger in _PENDING and filled_quantity:
                 order = _filled(store, order, status, filled_quantity)
             number = None
             if trigger is OrderTrigger.ACCEPTED:
@@ -154,6 +154,10 @@ def store_order(
             ended = AlertStatus.COMPLETED if order.is_closed else AlertStatus.PLANNED
             store.alerts.record(own_alert_id, ended, outcome="", text="")
     return order
+
+
+#: What may have been filled in part before.
+_PENDING = (OrderTrigger.CANCEL_REQUESTED, OrderTrigger.REPLACE_REQUESTED)
 
 
 def _filled(
@@ -191,6 +195,7 @@ def _paths() -> dict[OrderStatus, tuple[OrderTrigger, ...]]:
         OrderStatus.FILLED: OrderTrigger.FILLED,
         OrderStatus.CANCELED: OrderTrigger.CANCELED,
         OrderStatus.EXPIRED: OrderTrigger.EXPIRED,
+        OrderStatus.PENDING_REPLACE: OrderTrigger.REPLACE_REQUESTED,
         OrderStatus.PENDING_CANCEL: OrderTrigger.CANCEL_REQUESTED,
     }
     return found | {status: (*accepted, trigger) for status, trigger in ends.items()}

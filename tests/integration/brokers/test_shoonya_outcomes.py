@@ -13,7 +13,13 @@ from shoonya_platform.errors import (
     OutcomeUnknown,
 )
 from shoonya_platform.testing.waiting import eventually
-from tests.contract.broker_worlds import a_limit_order, an_order, in_book, named
+from tests.contract.broker_worlds import (
+    a_change,
+    a_limit_order,
+    an_order,
+    in_book,
+    named,
+)
 from tests.integration.brokers.conftest import only_oauth, only_quickauth
 
 
@@ -393,3 +399,61 @@ def test_quote_has_the_band_of_the_day(broker):
         90,
         110,
     )
+
+
+# -- other terms -----------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("fault", "holds"),
+    [
+        ("accept_then_timeout", True),
+        ("lose_request", False),
+        ("broken_reply", True),
+        ("disconnect", False),
+        ("bad_gateway", False),
+        ("bad_gateway_after", True),
+        ("server_timeout", True),
+    ],
+)
+def test_terms_without_a_readable_answer_are_an_unknown_outcome_and_sent_once(
+    simulator, broker, fault, holds
+):
+    placed = broker.place(a_limit_order(price="90"))
+    simulator.add_fault(fault)
+
+    with pytest.raises(OutcomeUnknown):
+        broker.modify(a_change(placed, price="95"))
+
+    assert in_book(broker, placed).price == (95 if holds else 90)
+    assert simulator.app.asked["ModifyOrder"] == 1
+
+
+def test_terms_that_the_exchange_refuses_afterwards_are_told_as_refused(
+    simulator, broker
+):
+    broker.order_book()
+    placed = broker.place(a_limit_order(price="90"))
+    eventually(lambda: broker.reports(), message="the order's own reports")
+    simulator.add_fault("reject_replace")
+
+    broker.modify(a_change(placed, price="95"))
+
+    def refused():
+        return [report for report in broker.reports() if report.is_replace_refused]
+
+    (report,) = eventually(refused, message="the refusal")
+    assert report.order.reason == "RED:new terms refused on demand"
+    assert in_book(broker, placed).price == 90
+
+
+@only_quickauth
+def test_session_that_ends_with_new_terms_is_renewed_and_they_are_sent(
+    simulator, broker
+):
+    placed = broker.place(a_limit_order(price="90"))
+    simulator.expire_session()
+
+    broker.modify(a_change(placed, price="95"))
+
+    assert in_book(broker, placed).price == 95

@@ -29,6 +29,7 @@ EXIT_CODES = {
     "BrokerRejected": 22,
     "OutcomeUnknown": 23,
     "AlertRefused": 30,
+    "Denied": 31,
     "WaitedTooLong": 124,
 }
 DOCUMENTED = {

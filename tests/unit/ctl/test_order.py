@@ -4,10 +4,11 @@ import os
 import pty
 import subprocess
 import sys
+from decimal import Decimal
 
 import pytest
 
-from shoonya_platform.ctl.order import user
+from shoonya_platform.ctl.asking import user
 from shoonya_platform.domain.orders import (
     CLOSED,
     OPEN,
@@ -254,3 +255,126 @@ def test_on_a_terminal_the_deed_is_shown_and_asked_for(home, store, answer, code
     assert out == ""
     assert f"cancel order {order.order_id}, {order.summary}, accepted?" in err
     assert bool(store.orders.cancel_requests(limit=9)) == (answer == "y")
+
+
+# -- modify --------------------------------------------------------------------
+
+
+def a_limit(store, status=S.ACCEPTED, **changes):
+    fields = {"order_type": OrderType.LIMIT, "price": Decimal(100), **changes}
+    return store_order(store, status, **fields)
+
+
+def request_of(store, order):
+    return store.modifies.get(order.order_id)
+
+
+def test_modify_leaves_the_request_rings_and_says_if_it_waited_too_long(
+    ctl, home, store
+):
+    order = a_limit(store)
+    bell = Doorbell(home / "run", "risk_manager")
+
+    result = ctl(
+        *("order", "modify", str(order.order_id), "--price", "101.50"),
+        *("--yes", "--timeout", "0.1"),
+    )
+
+    assert result.code == 124
+    assert "still requested" in result.err
+    asked = request_of(store, order)
+    assert (asked.terms.price, asked.terms.quantity) == (Decimal("101.50"), 65)
+    assert asked.requested_by == user()
+    assert bell.wait(0)
+    bell.close()
+    again = ctl("order", "modify", str(order.order_id), "--price", "102", "--yes")
+    assert again.code == 1
+    assert "being modified already" in again.err
+
+
+@pytest.mark.parametrize(
+    ("settle", "code", "shown"),
+    [
+        pytest.param(
+            'store.modifies.deny(order, "TRADING_HALTED")',
+            31,
+            "denied: TRADING_HALTED",
+            id="denied",
+        ),
+        pytest.param(
+            'store.modifies.finish(order.order_id, result="rejected: RED:no")',
+            22,
+            "rejected: RED:no",
+            id="rejected",
+        ),
+        pytest.param(
+            "order = store.orders.record(order, 'replace_requested');"
+            "store.orders.replace(order, request.terms)",
+            0,
+            ": replaced, it is accepted, BUY 130 NFO:",
+            id="replaced",
+        ),
+    ],
+)
+def test_modify_says_how_it_ended(ctl, home, store, settle, code, shown):
+    order = a_limit(store)
+    end = f"""
+import time
+from pathlib import Path
+from shoonya_platform.clock import SystemClock
+from shoonya_platform.store.sqlite import SqliteOrderStore
+store = SqliteOrderStore(
+    Path({str(home / "state" / "orders.db")!r}), service="other",
+    run_id="other", clock=SystemClock(),
+)
+while not (request := store.modifies.get({order.order_id})):
+    time.sleep(0.01)
+order = store.orders.get({order.order_id})
+with store.transaction(durable=False):
+    {settle}
+"""
+    with subprocess.Popen([sys.executable, "-c", end]):
+        result = ctl(
+            *("order", "modify", str(order.order_id), "--quantity", "130", "--yes")
+        )
+
+    assert result.code == code
+    assert shown in result.out + result.err
+
+
+@pytest.mark.parametrize(
+    ("status", "changes", "options", "code", "words"),
+    [
+        (S.ACCEPTED, {}, (), 2, "nothing to change"),
+        (S.ACCEPTED, {}, ("--price", "none"), 2, "a price in rupees"),
+        (S.ACCEPTED, {}, ("--price", "100"), 1, "has these terms"),
+        (S.ACCEPTED, {}, ("--trigger-price", "9"), 1, "has no trigger price"),
+        (
+            S.ACCEPTED,
+            {"order_type": OrderType.MARKET, "price": None},
+            ("--price", "9"),
+            1,
+            "has no price",
+        ),
+        (S.FILLED, {}, ("--price", "9"), 1, "is filled: only one that works"),
+        (S.GUARD_PASSED, {}, ("--price", "9"), 1, "is guard_passed: only one"),
+        (S.PENDING_CANCEL, {}, ("--price", "9"), 1, "is pending_cancel: only one"),
+    ],
+)
+def test_modify_refuses_what_cannot_be(
+    ctl, store, status, changes, options, code, words
+):
+    order = a_limit(store, status, **changes)
+
+    result = ctl("order", "modify", str(order.order_id), *options, "--yes")
+
+    assert (result.code, result.out) == (code, "")
+    assert words in result.err
+    assert request_of(store, order) is None
+
+
+def test_modify_without_a_terminal_is_refused_without_yes(ctl, store):
+    order = a_limit(store)
+
+    assert ctl("order", "modify", str(order.order_id), "--price", "99").code == 2
+    assert request_of(store, order) is None

@@ -38,7 +38,7 @@ def test_status_counts_what_waits_for_each_service(ctl, store):
         "risk_manager": 1,
         "execution_guard": 1,
         "command_service": 2,
-        "order_watcher": 3,
+        "order_watcher": 4,
         "recovery_service": 1,
         "dashboard": 0,
     }

@@ -10,6 +10,7 @@ from shoonya_platform.domain.orders import (
     BEFORE_BROKER,
     CLOSED,
     IN_FLIGHT,
+    NOTES,
     OPEN,
     TRANSITIONS,
     WORKING,
@@ -137,3 +138,23 @@ def test_no_sequence_of_triggers_leaves_an_end_but_by_the_exceptions(triggers):
         if status in CLOSED and after is not status:
             assert (status, trigger) in WAYS_OUT_OF_AN_END
         status = after
+
+
+def test_replace_returns_an_order_to_where_it_was():
+    for trigger in (T.REPLACED, T.REPLACE_REJECTED):
+        assert next_status(S.PENDING_REPLACE, trigger) is S.ACCEPTED
+        assert (
+            next_status(S.PENDING_REPLACE, trigger, filled_quantity=1)
+            is S.PARTIALLY_FILLED
+        )
+
+
+def test_cancel_does_not_wait_for_a_replace_nor_a_replace_for_a_cancel():
+    assert next_status(S.PENDING_REPLACE, T.CANCEL_REQUESTED) is S.PENDING_CANCEL
+    with pytest.raises(IllegalTransition):
+        next_status(S.PENDING_CANCEL, T.REPLACE_REQUESTED)
+
+
+@pytest.mark.parametrize("note", sorted(NOTES))
+def test_note_is_no_step(note):
+    assert not any(trigger is note for _, trigger in TRANSITIONS)

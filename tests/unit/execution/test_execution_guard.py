@@ -21,11 +21,11 @@ from shoonya_platform.domain.orders import (
     Side,
 )
 from shoonya_platform.domain.trading import TradingState
+from shoonya_platform.execution.exchange_rules import GuardRules
 from shoonya_platform.execution.execution_guard import (
     BATCH,
     PATIENCE_SECONDS,
     ExecutionGuard,
-    GuardRules,
     parts,
 )
 from shoonya_platform.testing.clock import BEGIN

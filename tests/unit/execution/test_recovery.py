@@ -352,6 +352,7 @@ def test_row_that_nobody_moves_is_told_once_and_its_owner_rung_each_time(
     owner = {
         S.INITIALIZED: "risk_manager",
         S.RISK_PASSED: "execution_guard",
+        S.PENDING_REPLACE: "recovery_service",
     }.get(status, "command_service")
     clock.advance(STUCK_SECONDS)
 

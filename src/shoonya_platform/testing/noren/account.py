@@ -14,7 +14,12 @@ from datetime import datetime, timedelta
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
 
-from shoonya_platform.brokers.base import BrokerOrder, ExecutionReport, PlaceOrder
+from shoonya_platform.brokers.base import (
+    BrokerOrder,
+    ExecutionReport,
+    ModifyOrder,
+    PlaceOrder,
+)
 from shoonya_platform.brokers.paper import FaultKind as PaperFault
 from shoonya_platform.brokers.paper import PaperBroker, PaperSettings
 from shoonya_platform.brokers.paper_rows import PaperOrder, first_number
@@ -138,6 +143,54 @@ class Account:
             self._publish()
             return number
 
+    def modify(self, asked: Mapping[str, str]) -> None:
+        """
+        Give an order other terms.
+
+        Raises:
+            Refusal: There is no such order, or it cannot have them.
+        """
+        with self._lock:
+            self._note_rate()
+            number = asked.get("norenordno", "")
+            try:
+                change = ModifyOrder(
+                    broker_order_id=BrokerOrderId(number),
+                    exchange=Exchange(asked["exch"]),
+                    tradingsymbol=asked["tsym"].replace("%26", "&"),
+                    order_type=rows.TYPES[asked["prctyp"]],
+                    time_in_force=TimeInForce(asked["ret"]),
+                    quantity=int(asked["qty"]),
+                    price=Decimal(asked["prc"]),
+                    trigger_price=_trigger(asked),
+                )
+            except (KeyError, ValueError, InvalidOperation) as e:
+                raise Refusal('Error Occurred : 2 "invalid input"') from e
+            if self._faults.take((FaultKind.REJECT_REPLACE,)) is not None:
+                self._refuse_replace(number)
+                return
+            before = self._asked.get(number)
+            if before is None:
+                raise Refusal("Rejected : ORA:Order not found")
+            kept = {key: asked[key] for key in ("qty", "prc", "trgprc") if key in asked}
+            # Before the market moves: its reports show the new terms.
+            self._asked[number] = {**before, **kept}
+            try:
+                self._market.modify(change)
+            except BrokerRejected as e:
+                self._asked[number] = before
+                raise Refusal(e.message) from e
+            self._publish()
+
+    def _refuse_replace(self, number: str) -> None:
+        row = self._rows().get(number)
+        if row is None:
+            raise Refusal("Rejected : ORA:Order not found")
+        word = row["status"]
+        self._tell(rows.order_message(row, "PendingReplace", word, None))
+        frame = rows.order_message(row, "ReplaceRejected", word, None)
+        self._tell({**frame, "rejreason": "RED:new terms refused on demand"})
+
     def cancel(self, number: str) -> None:
         """
         Cancel an order.
@@ -225,7 +278,6 @@ class Account:
             raise Refusal(f"Invalid Input : Missing {' or '.join(missing)}.")
         if asked["prc"] == "":
             raise Refusal(_EMPTY_PRICE)
-        trigger = asked.get("trgprc")
         try:
             return PlaceOrder(
                 client_order_id=ClientOrderId(asked.get("remarks") or ""),
@@ -235,9 +287,7 @@ class Account:
                 quantity=int(asked["qty"]),
                 order_type=rows.TYPES[asked["prctyp"]],
                 price=Decimal(asked["prc"]),
-                trigger_price=(
-                    None if trigger in (None, "", "None") else Decimal(trigger)
-                ),
+                trigger_price=_trigger(asked),
                 product=rows.PRODUCTS[asked["prd"]],
                 time_in_force=TimeInForce(asked["ret"]),
             )
@@ -332,6 +382,8 @@ class Account:
             steps.append(("Rejected", status))
         elif status == "CANCELED":
             steps += [("PendingCancel", "OPEN"), ("Canceled", status)]
+        elif known:
+            steps += [("PendingReplace", status), ("Replaced", status)]
         else:
             steps += [("PendingNew", "PENDING"), ("New", status)]
         history = self._history.setdefault(order.broker_order_id, [])
@@ -344,3 +396,8 @@ class Account:
             if word != "REJECTED":
                 frame["rejreason"] = row["rejreason"] if word == "CANCELED" else " "
             self._tell(frame)
+
+
+def _trigger(asked: Mapping[str, str]) -> Decimal | None:
+    trigger = asked.get("trgprc")
+    return None if trigger in (None, "", "None") else Decimal(trigger)

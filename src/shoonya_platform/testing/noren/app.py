@@ -75,6 +75,7 @@ class NorenApp:
         self.asked: dict[str, int] = {}
         self._changing: dict[str, Callable[[Row], Answer]] = {
             "PlaceOrder": self._place,
+            "ModifyOrder": self._modify,
             "CancelOrder": self._cancel,
         }
         self._reading: dict[str, Callable[[Row], Answer]] = {
@@ -230,6 +231,10 @@ class NorenApp:
 
     def _place(self, asked: Row) -> Answer:
         return self._ok({"norenordno": self.account.place(asked)})
+
+    def _modify(self, asked: Row) -> Answer:
+        self.account.modify(asked)
+        return self._ok({"result": asked.get("norenordno", "")})
 
     def _cancel(self, asked: Row) -> Answer:
         number = asked.get("norenordno", "")

@@ -30,6 +30,8 @@ class FaultKind(StrEnum):
     REFUSE = "refuse"
     #: The order is accepted, and rejected by the RMS afterwards.
     REJECT = "reject"
+    #: New terms are taken, and refused by the exchange afterwards.
+    REJECT_REPLACE = "reject_replace"
     #: The order is accepted, and filled only after `seconds`, or when all faults go.
     HOLD_ORDERS = "hold_orders"
     #: The session ends: this request is answered with "Session Expired".

@@ -1,0 +1,96 @@
+"""The guard's second look: other terms for an order are judged as orders are."""
+
+from __future__ import annotations
+
+from shoonya_platform.domain.book import Book
+from shoonya_platform.domain.denials import Denial, DenialCode
+from shoonya_platform.domain.orders import CLOSED, WORKING, Order
+from shoonya_platform.domain.positions import shrinks
+from shoonya_platform.domain.terms import (
+    ModifyRequest,
+    ModifyStage,
+    asks_for_more,
+    with_terms,
+)
+from shoonya_platform.domain.trading import TradingState
+from shoonya_platform.execution.exchange_rules import ExchangeRules
+from shoonya_platform.logging import get_component_logger
+from shoonya_platform.store.base import OrderStore
+
+BATCH = 50
+
+
+class ModifyGuard:
+    """The part of `execution_guard` that judges new terms."""
+
+    def __init__(self, store: OrderStore, exchange: ExchangeRules) -> None:
+        self._store = store
+        self._exchange = exchange
+        self._logger = get_component_logger("execution_guard")
+
+    def step(self) -> int:
+        waiting = self._store.modifies.waiting
+        if not waiting(ModifyStage.RISK_PASSED, limit=1):
+            return 0
+        with self._store.transaction(durable=False):
+            requests = waiting(ModifyStage.RISK_PASSED, limit=BATCH)
+            for request in requests:
+                self._judge(request)
+        return len(requests)
+
+    def _judge(self, request: ModifyRequest) -> None:
+        order = self._store.orders.get(request.order_id)
+        if order is None or order.status in CLOSED:
+            ended = "gone" if order is None else order.status
+            self._store.modifies.finish(
+                request.order_id, result=f"the order is {ended}"
+            )
+            return
+        denial = self._denial(order, with_terms(order, request.terms))
+        if denial is None:
+            self._store.modifies.pass_on(
+                order, ModifyStage.GUARD_PASSED, text=request.terms.text
+            )
+            self._logger.info(
+                "Order %d: new terms passed: %s",
+                order.order_id,
+                request.terms.text,
+                extra={**order.log_context, "event": "replace_guard_passed"},
+            )
+            return
+        self._store.modifies.deny(order, denial.text)
+        self._logger.warning(
+            "Order %d: new terms denied: %s",
+            order.order_id,
+            denial.text,
+            extra={**order.log_context, "event": "replace_denied", "code": denial.code},
+        )
+
+    def _denial(self, order: Order, changed: Order) -> Denial | None:
+        if changed.quantity <= order.filled_quantity:
+            return Denial(
+                DenialCode.QUANTITY_FILLED_ALREADY,
+                {"quantity": changed.quantity, "filled": order.filled_quantity},
+            )
+        grows = changed.quantity > order.quantity
+        return (
+            self._trading_state(order, changed)
+            or (self._exchange.square_off(changed) if grows else None)
+            or self._exchange.hours(changed)
+            or self._exchange.limits(changed)
+            or self._exchange.price_band(changed)
+        )
+
+    def _trading_state(self, order: Order, changed: Order) -> Denial | None:
+        state = self._store.trading.status().state
+        if state is TradingState.HALTED:
+            return Denial(DenialCode.TRADING_HALTED)
+        if state is TradingState.ACTIVE or not asks_for_more(order, changed):
+            return None
+        book = Book(
+            self._store.positions.open(),
+            self._store.orders.in_status(*sorted(WORKING)),
+        )
+        if shrinks(changed, book.positions(changed), book.working(changed)):
+            return None
+        return Denial(DenialCode.TRADING_REDUCING)
