@@ -110,13 +110,19 @@ def prepare(record: logging.LogRecord, redactor: Redactor) -> Entry:
         # None is how a caller says that there is no such value.
         if value is None:
             continue
-        shown = value if type(value) is str else value_text(value)
+        kind = type(value)
+        if kind is str:
+            shown: str = value  # type: ignore[assignment]
+        elif kind is int:
+            shown = str(value)
+        else:
+            shown = value_text(value)
         if name == "message_id":
             message_id = message_id_text(value)
             if message_id:
                 continue
         fields[name] = shown
-        in_line = shown if shown.isalnum() else quoted(shown)
+        in_line = quoted(shown)
         text += f" {name}={in_line}"
         if in_line is not shown:
             # Quotes and escapes could hide a secret from the search.

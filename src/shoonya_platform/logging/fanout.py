@@ -159,7 +159,11 @@ class FanOutHandler(logging.Handler):
         self._console_level = _NEVER if console_level is None else console_level
         self._channels: dict[str, _Channel] = {}
         self._stamp = Stamp()
+        # Whether the file says already that the journal gets nothing.
+        self._dropping = False
         self._reporting = False
+        if journal is not None:
+            journal.transport.on_drops = self._tell_of_drops
         _register(self)
 
     def handle(self, record: logging.LogRecord) -> bool:
@@ -215,10 +219,8 @@ class FanOutHandler(logging.Handler):
             file.reinitialize_after_fork()
         if self._archiver is not None:
             self._archiver.reinitialize_after_fork()
-        if self.journal is not None:
-            self.journal.transport.reinitialize()
         self.run = self.run.fork()
-        self._reporting = False
+        self._reporting = self._dropping = False
         self._channels = {
             name: _Channel(name, channel.file, self.run)
             for name, channel in self._channels.items()
@@ -261,9 +263,7 @@ class FanOutHandler(logging.Handler):
         if file is not None and file.notices:
             self.report(file.notices, component)
         if journal is not None and journal.transport.dropped:
-            dropped = journal.transport.take_dropped()
-            if dropped:
-                self._report_journal_gap(dropped)
+            self._tell_of_drops()
 
     def _open_channel(self, component: str) -> _Channel:
         file = self._open_file(component)
@@ -285,6 +285,24 @@ class FanOutHandler(logging.Handler):
                 dataclasses.asdict(notice),
                 notice.count if notice.event == "file_gap" else 0,
                 level,
+            )
+
+    def _tell_of_drops(self) -> None:
+        assert self.journal is not None  # noqa: S101 - for the type checker
+        lost = self.journal.transport.take_dropped()
+        if lost:
+            self._dropping = False
+            self._report_journal_gap(lost)
+        elif not self._dropping:
+            # At once, for the file's reader: the number comes when it is known.
+            self._dropping = True
+            self._report(
+                self._component,
+                "journal_dropping",
+                "the journal takes no records and the memory for them is full, "
+                "the files go on",
+                (),
+                0,
             )
 
     def _report_journal_gap(self, lost: int) -> None:
@@ -313,7 +331,7 @@ class FanOutHandler(logging.Handler):
                 __file__,
                 0,
                 message,
-                (arguments,),
+                (arguments,) if arguments else (),
                 None,
                 "_report",
             )

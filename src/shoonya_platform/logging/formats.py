@@ -19,6 +19,8 @@ from dataclasses import dataclass
 CONTINUATION = "    | "
 
 _LEVEL_WIDTH = 8
+# Formatting a number costs more than looking its text up.
+_MILLISECONDS = [f".{number:03d}" for number in range(1000)]
 _NAME_WIDTH = 20
 # Values that need no quotes.
 _BARE = re.compile(r"[\w.,:;/+@%#~<>()\[\]{}!?*&^$'-]+")
@@ -62,6 +64,8 @@ def _escape(character: str) -> str:
 
 def quoted(value: str) -> str:
     """Return *value* as it stands behind `name=`: bare if that is unambiguous."""
+    if value.isalnum() or value.isidentifier():
+        return value
     if _BARE.fullmatch(value):
         return value if value.isprintable() else f'"{escaped(value)}"'
     value = value.replace("\\", "\\\\").replace('"', '\\"')
@@ -72,7 +76,7 @@ def fields_text(fields: Mapping[str, str]) -> str:
     """Return ` name=value` for each field, "" for none."""
     text = ""
     for name, value in fields.items():
-        text += f" {name}={value if value.isalnum() else quoted(value)}"
+        text += f" {name}={quoted(value)}"
     return text
 
 
@@ -110,7 +114,7 @@ class Stamp:
         if known != second:
             text = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(second))
             self._second = (second, text)
-        return f"{text}.{int((created - second) * 1000):03d}"
+        return text + _MILLISECONDS[int((created - second) * 1000)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

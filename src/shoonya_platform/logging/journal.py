@@ -10,15 +10,19 @@ import logging
 
 from systemd.journal import JournalHandler
 
+from shoonya_platform.logging.datagrams import encoded_field
 from shoonya_platform.logging.entries import Entry, prepare
 from shoonya_platform.logging.redaction import Redactor
-from shoonya_platform.logging.transport import JournalTransport, encoded_field
+from shoonya_platform.logging.transport import JournalTransport
 
 IDENTIFIER = "shoonya"
 #: How long an exiting process waits for journald; SIGTERM must be obeyed.
 EXIT_FLUSH_SECONDS = 0.2
 
 _CALL_SITES_KEPT = 2000
+_KEYS_KEPT = 1000
+# A field's name in a line to its name in the journal.
+_keys: dict[str, str] = {}
 
 
 class ServiceJournalHandler(JournalHandler):
@@ -100,21 +104,21 @@ class ServiceJournalHandler(JournalHandler):
         if entry.detail:
             message = f"{message}\n{entry.detail}"
         if "\n" in message:
-            payload = constant + encoded_field("MESSAGE", message)
+            constant += encoded_field("MESSAGE", message)
             text = ""
         else:
-            payload = constant
             text = f"MESSAGE={message}\n"
         if run:
             text += f"SHOONYA_SEQ={seq}\n"
         if entry.message_id:
             text += f"MESSAGE_ID={entry.message_id}\n"
         for name, value in entry.fields.items():
+            key = _keys.get(name) or _key(name)
             if "\n" in value:
-                payload += encoded_field(f"SHOONYA_{name.upper()}", value)
+                constant += encoded_field(key, value)
             else:
-                text += f"SHOONYA_{name.upper()}={value}\n"
-        self.send(payload + text.encode("utf-8", "backslashreplace"))
+                text += f"{key}={value}\n"
+        self.send(constant + text.encode("utf-8", "backslashreplace"))
 
     def flush(self) -> None:
         """Give journald a last chance to take what waits; bounded in time."""
@@ -125,6 +129,14 @@ class ServiceJournalHandler(JournalHandler):
         """Let go of the socket."""
         self.transport.close()
         super().close()
+
+
+def _key(name: str) -> str:
+    key = f"SHOONYA_{name.upper()}"
+    # Names made from data must not fill the memory.
+    if len(_keys) < _KEYS_KEPT:
+        _keys[name] = key
+    return key
 
 
 def _constant_fields(record: logging.LogRecord, component: str, run: str) -> bytes:

@@ -7,10 +7,11 @@ import logging
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
+from shoonya_platform.logging.datagrams import JOURNAL_SOCKET
 from shoonya_platform.logging.errors import JournalMissingError
 from shoonya_platform.logging.fanout import stderr_is_journal
 from shoonya_platform.logging.redaction import Redactor
-from shoonya_platform.logging.transport import JOURNAL_SOCKET, JournalTransport
+from shoonya_platform.logging.transport import JournalTransport
 
 if TYPE_CHECKING:
     from shoonya_platform.logging.journal import ServiceJournalHandler

@@ -22,6 +22,7 @@ _paths: dict[str, tuple[str, str]] = {}
 _STARTED = time.time()
 # Newer than the oldest Python that we run on.
 _HAS_TASK_NAME = "taskName" in vars(logging.makeLogRecord({}))
+_pid = os.getpid()
 _NOWHERE = ("(unknown file)", 0, "(unknown function)")
 
 
@@ -92,7 +93,7 @@ def make_record(
         "thread": threading.get_ident(),
         "threadName": threading.current_thread().name,
         "processName": _process_name(),
-        "process": os.getpid(),
+        "process": _pid,
     }
     if _HAS_TASK_NAME:
         record.__dict__["taskName"] = None
@@ -106,6 +107,14 @@ def _process_name() -> str:
         return "MainProcess"
     name: str = multiprocessing.current_process().name
     return name
+
+
+def _remember_pid() -> None:
+    global _pid
+    _pid = os.getpid()
+
+
+os.register_at_fork(after_in_child=_remember_pid)
 
 
 def _in_event_loop() -> bool:

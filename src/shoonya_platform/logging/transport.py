@@ -1,71 +1,46 @@
 """
-The way to journald that never waits: a datagram socket, a bounded ring, a count.
+The way to journald that never waits: a bounded ring, a count, a sender.
 
 The stock way holds the interpreter's lock in a blocking send; when journald
-hangs, every thread of the process stands still.  Here a datagram is sent or, if
-the kernel would have to wait, kept in a ring and sent before the next one.  What
-the ring has no room for is dropped, the oldest first, and counted.
-
-The format is https://systemd.io/JOURNAL_NATIVE_PROTOCOL.
+hangs, every thread of the process stands still.  Here an entry that comes after a
+quiet moment is sent by the caller, if the kernel takes it without waiting.  What
+comes closer together gathers in the ring for some milliseconds, and a thread that
+lives only as long as there is something to do sends it with one system call.
+What the ring has no room for is dropped, the oldest first, and counted.
 """
 
 from __future__ import annotations
 
-import array
+import _thread
 import collections
 import contextlib
-import errno
-import fcntl
 import os
-import select
-import socket
 import threading
 import time
+import weakref
+from collections.abc import Callable
 
-JOURNAL_SOCKET = "/run/systemd/journal/socket"
-
-_RING_RECORDS = 1000
-_RING_BYTES = 1 << 20
-# The queue's length is the kernel's business, its bytes ours: with the usual
-# 208 kB a burst of 100 records fills it.
-_SEND_BUFFER_BYTES = 8 << 20
-# From here on a datagram may not fit into the socket's buffer on any kernel.
-_LARGE_BYTES = 160 << 10
-# What one call may spend on old records, so that the way back is not a stall.
-_DRAIN_RECORDS = 64
-_DRAIN_SECONDS = 0.001
-_RECONNECT_SECONDS = 0.05
-_MISSING_SECONDS = 1.0
-
-_FLAGS = socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL
-_GONE = frozenset(
-    {
-        errno.ECONNREFUSED,
-        errno.ECONNRESET,
-        errno.ENOTCONN,
-        errno.EDESTADDRREQ,
-        errno.EPIPE,
-        errno.ENOENT,
-        errno.EBADF,
-    }
+from shoonya_platform.logging.datagrams import (
+    BATCH_RECORDS,
+    JOURNAL_SOCKET,
+    JournalSocket,
 )
-_LATER = frozenset({errno.EAGAIN, errno.ENOBUFS, errno.ETOOMANYREFS})
-_ABSENT = frozenset({errno.ENOENT, errno.ENOTDIR})
 
-
-def encoded_field(name: str, value: str) -> bytes:
-    """
-    Return one field in journald's native form.
-
-    Args:
-        name: Upper case, digits and underscores.
-
-        value: Any text.  With a line break in it the long form is used.
-    """
-    data = value.encode("utf-8", "backslashreplace")
-    if b"\n" not in data:
-        return b"%s=%s\n" % (name.encode(), data)
-    return b"%s\n%s%s\n" % (name.encode(), len(data).to_bytes(8, "little"), data)
+_RING_RECORDS = 4000
+_RING_BYTES = 2 << 20
+# How long a burst gathers: long enough that the thread wakes seldom, so short that
+# nobody who reads along sees it, and that a SIGKILL takes little away.
+_GATHER_SECONDS = 0.02
+# journald stamps an entry with the time of its arrival; from here on we say when
+# it was made.
+_LATE_NS = 100_000_000
+# While journald takes nothing: how soon to try again if the kernel says nothing.
+_RETRY_SECONDS = 0.05
+_LONGEST_RETRY_SECONDS = 1.0
+# So that a slow journald gets more than one entry at a time.
+_PAUSE_SECONDS = 0.001
+# Without anything to do the sender ends.
+_IDLE_SECONDS = 1.0
 
 
 class JournalTransport:
@@ -90,34 +65,45 @@ class JournalTransport:
         ring_records: int = _RING_RECORDS,
         ring_bytes: int = _RING_BYTES,
     ) -> None:
-        self.path = path
         self._ring_records = ring_records
         self._ring_bytes = ring_bytes
-        self._seen = False
-        self._socket: socket.socket | None = None
+        self._socket = JournalSocket(path)
+        #: Called by the sender when all is sent and there are drops to report.
+        self.on_drops: Callable[[], None] | None = None
+        # Bursts gather only where an exit is sure to be noticed: a forked child
+        # may end without any of our code being asked.
+        self._gathers = True
         self._forget()
+        _register(self)
 
     def reinitialize(self) -> None:
         """Begin anew in the child after a fork: what waits is the parent's."""
-        sock, self._socket = self._socket, None
-        if sock is not None:
-            sock.close()
+        self._socket.close()
+        self._gathers = False
         self._forget()
 
     def _forget(self) -> None:
-        # Reentrant: a signal handler may log while we are in here.
+        # Reentrant: a signal handler may log while we are in here.  Held only for
+        # moments, and over no system call but the caller's own send.
         self._lock = threading.RLock()
-        self._pid = os.getpid()
-        self._ring: collections.deque[bytes] = collections.deque()
+        # Each with the time it was handed in, in nanoseconds since the epoch.
+        self._ring: collections.deque[tuple[bytes, int]] = collections.deque()
         self._waiting_bytes = 0
-        self._next_connect_at = 0.0
+        # What somebody is sending right now; nobody else may send meanwhile.
+        self._in_flight = 0
+        # Whether journald did not take all of what it was last offered.
+        self._refused = False
+        self._gather_until = 0.0
+        self._has_sender = self._sender_sleeps = self._closed = False
+        self._wake = _thread.allocate_lock()
+        self._wake.acquire()
         #: Records dropped and not yet reported.
         self.dropped = 0
 
     @property
     def waiting(self) -> int:
         """How many records are kept for later."""
-        return len(self._ring)
+        return len(self._ring) + self._in_flight
 
     def send(self, payload: bytes) -> None:
         """
@@ -127,13 +113,27 @@ class JournalTransport:
             payload: The entry's fields in the native form.
         """
         with self._lock:
-            if self._pid != os.getpid():
-                self.reinitialize()
-            if self._ring:
-                self._keep(payload)
-                self._drain(_DRAIN_RECORDS, time.monotonic() + _DRAIN_SECONDS)
-            elif not self._sent(payload):
-                self._keep(payload)
+            if not self._ring and not self._in_flight:
+                now = time.monotonic()
+                if now >= self._gather_until:
+                    if self._gathers:
+                        self._gather_until = now + _GATHER_SECONDS
+                    if self._socket.send(payload):
+                        return
+                    self._refused = True
+            if not self._socket.seen:
+                return
+            self._keep(payload)
+            if (
+                2 * len(self._ring) <= self._ring_records
+                and 2 * self._waiting_bytes <= self._ring_bytes
+            ):
+                return
+            self._trim()
+            if self._refused:
+                return
+        # It would overflow before the sender wakes.
+        self._send_batch()
 
     def flush(self, timeout_seconds: float) -> int:
         """
@@ -147,25 +147,22 @@ class JournalTransport:
         """
         deadline = time.monotonic() + timeout_seconds
         while True:
-            with self._lock:
-                self._drain(len(self._ring), deadline)
-                left = len(self._ring)
-                sock = self._socket
+            progress = self._send_batch()
             remaining = deadline - time.monotonic()
-            if not left or remaining <= 0:
-                return left
-            if sock is None:
-                # journald may be restarting.
-                time.sleep(min(remaining, _RECONNECT_SECONDS))
-                continue
-            # Another thread may close it meanwhile.
-            with contextlib.suppress(OSError, ValueError):
-                poll = select.poll()
-                poll.register(sock, select.POLLOUT)
-                poll.poll(remaining * 1000)
+            if not self.waiting or remaining <= 0:
+                return self.waiting
+            if progress is None:
+                # The sender is at it.
+                time.sleep(min(remaining, 0.001))
+            elif not progress:
+                self._socket.wait(min(remaining, _RETRY_SECONDS))
 
     def abandon(self) -> int:
         """Give up what waits; return how many records were never sent."""
+        deadline = time.monotonic() + _RETRY_SECONDS
+        while self._in_flight and time.monotonic() < deadline:
+            # What the sender is not given a chance to put back is not counted.
+            time.sleep(0.001)
         with self._lock:
             lost = len(self._ring) + self.dropped
             self._ring.clear()
@@ -174,123 +171,134 @@ class JournalTransport:
             return lost
 
     def close(self) -> None:
-        """Let go of the socket; a later send opens another one."""
+        """Let go of socket and sender; a later send has others."""
         with self._lock:
-            sock, self._socket = self._socket, None
-            if sock is not None:
-                sock.close()
+            self._closed = True
+            if not self._in_flight:
+                self._socket.close()
+            self._rouse_sender()
 
     def take_dropped(self) -> int:
         """Return the number of drops not yet reported, if it is time to do so."""
         with self._lock:
-            if self._ring:
+            if self._refused or len(self._ring) >= BATCH_RECORDS:
                 return 0
             dropped, self.dropped = self.dropped, 0
             return dropped
 
     def _keep(self, payload: bytes) -> None:
-        if not self._seen:
-            return
-        # It will be stamped with the time of its arrival: say when it was.
-        payload += b"SHOONYA_LOGGED_AT_USEC=%d\n" % (time.time_ns() // 1000)
-        ring = self._ring
-        ring.append(payload)
+        self._ring.append((payload, time.time_ns()))
         self._waiting_bytes += len(payload)
-        while len(ring) > self._ring_records or self._waiting_bytes > self._ring_bytes:
-            self._waiting_bytes -= len(ring.popleft())
-            self.dropped += 1
-
-    def _drain(self, records: int, deadline: float) -> None:
-        ring = self._ring
-        for _ in range(records):
-            if not ring:
-                return
-            # Taken out first: a signal handler that logs comes here too, and
-            # must neither send the same record nor take away the next.
-            payload = ring.popleft()
-            if not self._sent(payload):
-                ring.appendleft(payload)
-                return
-            self._waiting_bytes -= len(payload)
-            if time.monotonic() >= deadline:
-                return
-
-    def _sent(self, payload: bytes) -> bool:
-        """Try once; say whether *payload* is done with."""
-        for _ in range(2):
-            sock = self._socket or self._connected()
-            if sock is None:
-                return False
+        self._closed = False
+        if not self._has_sender:
+            self._has_sender = True
             try:
-                if len(payload) < _LARGE_BYTES:
-                    try:
-                        sock.send(payload, _FLAGS)
-                        return True
-                    except OSError as e:
-                        if e.errno != errno.EMSGSIZE:
-                            raise
-                return self._sent_as_file(sock, payload)
-            except OSError as e:
-                if e.errno not in _GONE:
-                    return False
-                # journald was started anew: once more on a new socket.
-                self.close()
-        return False
+                # Not threading's: it waits for the thread to start, and takes a
+                # lock that a signal handler may find taken by whom it interrupted.
+                _thread.start_new_thread(self._send_what_comes, (self._wake,))
+            except RuntimeError:
+                # No threads any more: the next record or flush() has to do it.
+                self._has_sender = self._gathers = False
+        elif self._sender_sleeps:
+            self._rouse_sender()
 
-    def _sent_as_file(self, sock: socket.socket, payload: bytes) -> bool:
-        try:
-            _send_as_file(sock, payload)
-        except OSError as e:
-            if e.errno in _GONE or e.errno in _LATER:
-                raise
-            # No descriptor, no memory: it must not block those behind it.
+    def _rouse_sender(self) -> None:
+        if self._sender_sleeps:
+            self._sender_sleeps = False
+            # A signal handler that logs may have been here in between.
+            with contextlib.suppress(RuntimeError):
+                self._wake.release()
+
+    def _trim(self) -> None:
+        ring = self._ring
+        while len(ring) > self._ring_records or self._waiting_bytes > self._ring_bytes:
+            if not ring:
+                self._waiting_bytes = 0
+                return
+            self._waiting_bytes -= len(ring.popleft()[0])
             self.dropped += 1
-        return True
 
-    def _connected(self) -> socket.socket | None:
-        now = time.monotonic()
-        if now < self._next_connect_at:
-            return None
-        sock = None
+    def _send_batch(self) -> int | None:
+        """Send what one call takes; return how many, None if another is at it."""
+        with self._lock:
+            ring = self._ring
+            if self._in_flight:
+                return None
+            if not ring:
+                return 0
+            batch = [ring.popleft() for _ in range(min(len(ring), BATCH_RECORDS))]
+            self._in_flight = len(batch)
+        done = 0
         try:
-            sock = socket.socket(
-                socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC
-            )
-            sock.setblocking(False)
-            with contextlib.suppress(OSError):
-                sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BUFFER_BYTES)
-            # Connected, so that a record does not cost a look-up of the path.
-            sock.connect(self.path)
-        except OSError as e:
-            if sock is not None:
-                sock.close()
-            if e.errno not in _ABSENT:
-                self._seen = True
-            pause = _RECONNECT_SECONDS if self._seen else _MISSING_SECONDS
-            self._next_connect_at = now + pause
-            return None
-        self._seen = True
-        self._socket = sock
-        return sock
+            done = self._socket.send_many(_payloads(batch))
+        finally:
+            with self._lock:
+                ring.extendleft(reversed(batch[done:]))
+                self._waiting_bytes -= sum(len(payload) for payload, _ in batch[:done])
+                self._in_flight = 0
+                self._refused = done < len(batch)
+                self._gather_until = time.monotonic() + _GATHER_SECONDS
+                self.dropped += self._socket.refused
+                self._socket.refused = 0
+                if ring:
+                    self._trim()
+                else:
+                    self._waiting_bytes = 0
+        return done
+
+    def _send_what_comes(self, wake: _thread.LockType) -> None:
+        """Run in a thread of its own until nothing has come for a while."""
+        patience = _RETRY_SECONDS
+        while True:
+            time.sleep(_PAUSE_SECONDS if self._refused else _GATHER_SECONDS)
+            while len(self._ring) >= BATCH_RECORDS and self._send_batch():
+                pass
+            if self._send_batch():
+                patience = _RETRY_SECONDS
+            elif self._ring and not self._closed:
+                self._socket.wait(patience)
+                patience = min(2 * patience, _LONGEST_RETRY_SECONDS)
+            if self._ring and not self._closed:
+                continue
+            report = self.on_drops
+            if self.dropped and report is not None and not self._closed:
+                report()
+            with self._lock:
+                if not self._closed:
+                    if self._ring:
+                        continue
+                    self._sender_sleeps = True
+            if self._sender_sleeps and wake.acquire(timeout=_IDLE_SECONDS):
+                continue
+            with self._lock:
+                if self._sender_sleeps or self._closed:
+                    self._has_sender = self._sender_sleeps = False
+                    return
+                # Woken at the last moment: the signal is on its way.
 
 
-def _send_as_file(sock: socket.socket, payload: bytes) -> None:
-    """Send an entry as a sealed file in memory: it may be of any size."""
-    fd = os.memfd_create("shoonya-log-entry", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
-    try:
-        view = memoryview(payload)
-        while view:
-            view = view[os.write(fd, view) :]
-        # journald takes the file only if nobody can change it any more.
-        fcntl.fcntl(
-            fd,
-            fcntl.F_ADD_SEALS,
-            fcntl.F_SEAL_SHRINK
-            | fcntl.F_SEAL_GROW
-            | fcntl.F_SEAL_WRITE
-            | fcntl.F_SEAL_SEAL,
-        )
-        rights = (socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [fd]))
-        sock.sendmsg([], [rights], _FLAGS)
-    finally:
-        os.close(fd)
+def _payloads(batch: list[tuple[bytes, int]]) -> list[bytes]:
+    late = time.time_ns() - _LATE_NS
+    return [
+        payload
+        if made_at > late
+        else payload + b"SHOONYA_LOGGED_AT_USEC=%d\n" % (made_at // 1000)
+        for payload, made_at in batch
+    ]
+
+
+_live: weakref.WeakSet[JournalTransport] = weakref.WeakSet()
+_hooked = False
+
+
+def _register(transport: JournalTransport) -> None:
+    global _hooked
+    _live.add(transport)
+    if not _hooked:
+        _hooked = True
+        os.register_at_fork(after_in_child=_reinitialize_after_fork)
+
+
+def _reinitialize_after_fork() -> None:
+    for transport in list(_live):
+        transport.reinitialize()

@@ -186,7 +186,7 @@ def test_child_has_a_run_of_its_own(tmp_path, journald):
     in_file = [(r.run, r.seq) for r in lines(tmp_path / "dashboard.log")]
     in_journal = [
         (entry["SHOONYA_RUN"], int(entry["SHOONYA_SEQ"]))
-        for entry in journald.entries()
+        for entry in journald.entries(4)
     ]
     assert in_file == in_journal
     assert [seq for _, seq in in_file] == [1, 1, 2, 2]

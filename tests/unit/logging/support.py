@@ -107,9 +107,21 @@ class FakeJournald:
         with os.fdopen(fd, "rb") as file:
             return os.pread(file.fileno(), os.fstat(fd).st_size, 0)
 
-    def entries(self) -> list[dict[str, str]]:
-        """Return the entries that have come; a field twice in one is an error."""
-        return [entry_of(datagram) for datagram in self.datagrams()]
+    def entries(self, expected: int = 0) -> list[dict[str, str]]:
+        """
+        Return the entries that have come; a field twice in one is an error.
+
+        Args:
+            expected: Wait until there are so many: a burst comes a little later.
+        """
+        found: list[bytes] = []
+
+        def all_there() -> bool:
+            found.extend(self.datagrams())
+            return len(found) >= expected
+
+        eventually(all_there)
+        return [entry_of(datagram) for datagram in found]
 
 
 def entry_of(datagram: bytes) -> dict[str, str]:

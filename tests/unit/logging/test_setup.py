@@ -428,7 +428,7 @@ def test_failed_rotation_is_told_once(quiet, tmp_path, journald):
 def test_gap_in_the_journal_is_told_in_both_copies(quiet, tmp_path, journald):
     quiet(component="dashboard", journal=str(journald.path))
     log = get_component_logger("dashboard")
-    for _ in range(3000):
+    for _ in range(6000):
         log.info("x")
 
     seen = []
@@ -439,11 +439,13 @@ def test_gap_in_the_journal_is_told_in_both_copies(quiet, tmp_path, journald):
         return [e for e in seen if e.get("SHOONYA_EVENT") == "journal_gap"]
 
     (report,) = eventually(told)
-    (in_file,) = (
+    first, in_file = (
         line
         for line in lines(tmp_path / "dashboard.log")
-        if line.fields.get("event") == "journal_gap"
+        if line.fields.get("event", "").startswith("journal_")
     )
+    assert first.fields["event"] == "journal_dropping"
+    assert first.seq < 6000, "at once, not when it is over"
     assert report["SHOONYA_LOST"] == in_file.fields["lost"]
     numbers = {int(entry["SHOONYA_SEQ"]) for entry in seen}
     last = int(report["SHOONYA_SEQ"])
@@ -453,15 +455,15 @@ def test_gap_in_the_journal_is_told_in_both_copies(quiet, tmp_path, journald):
 def test_what_the_journal_never_took_is_told_in_the_file(quiet, tmp_path, journald):
     quiet(component="dashboard", journal=str(journald.path))
     log = get_component_logger("dashboard")
-    for _ in range(3000):
+    for _ in range(6000):
         log.info("x")
 
     shutdown_logging()
 
-    last = lines(tmp_path / "dashboard.log")[-1]
+    records = lines(tmp_path / "dashboard.log")
     taken = len(journald.entries())
-    assert last.fields["event"] == "journal_gap"
-    assert int(last.fields["lost"]) == 3000 - taken
+    assert records[-1].fields["event"] == "journal_gap"
+    assert int(records[-1].fields["lost"]) == len(records) - 1 - taken
 
 
 def test_rotation_by_hand_touches_files_with_something_in_them(quiet, tmp_path):
