@@ -118,7 +118,7 @@ def cli(
     ('systemctl edit') are left alone; a service that you have masked or disabled
     stays so; files that this version ships no longer are removed.
 
-    With --now, a configuration and a webhook secret are made where there are none.
+    A configuration and a webhook secret are made where there are none.
 
     Examples:
 
@@ -148,10 +148,10 @@ def cli(
         print_json(done.as_dict())
     else:
         show(done)
-    if dry_run:
+    if dry_run or not layout.is_here:
         return
     try:
-        made = _first_use.provide(layout) if is_to_start or user else []
+        made = _first_use.provide(layout)
     except OSError as e:
         raise ShoonyaError(f"cannot write {e.filename}: {e.strerror}") from e
     for path in made:

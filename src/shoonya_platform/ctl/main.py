@@ -40,6 +40,7 @@ VERBS = {
     "backup": ("backup", "Copy orders and configuration, while all goes on."),
     "restore": ("restore", "Put a backup's orders and configuration back."),
     "install-units": ("install_units", "Install the systemd units."),
+    "upgrade": ("upgrade", "Upgrade to another version, or go back."),
     "uninstall-units": ("uninstall_units", "Remove the systemd units."),
     "completion": ("completion", "Print the completion script of a shell."),
 }
