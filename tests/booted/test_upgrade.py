@@ -1,19 +1,17 @@
 """Another version, taken and given back while alerts come in."""
 
-import json
 import re
 import time
-from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from shoonya_platform.config.settings import COMPONENTS
 from shoonya_platform.store.sqlite import migrations
+from tests.booted.load import Ended, sending, stored
 from tests.booted.platform import OFFLINE, Platform
-from tests.booted.test_webhooks import SENDER, STORED, python
 
 VENV = "/opt/shoonya/venv"
-SECRET = "/etc/shoonya/credentials/webhook_secret"
+RATE = 25.0
 #: A later migration: a table, a column, and an index on it.
 MIGRATION = """
 CREATE TABLE later (name TEXT PRIMARY KEY) STRICT;
@@ -57,20 +55,9 @@ def upgrade(platform: Platform, *words: str, check: bool = True):
     )
 
 
-def load(platform: Platform, seconds: float) -> dict[str, str]:
-    body = platform.machine.run(
-        "cat", "/srv/shoonya/src/shoonya_platform/ctl/samples/two_legs.json"
-    ).stdout
-    ended: dict[str, str] = json.loads(
-        python(platform, SENDER, body, SECRET, str(seconds))
-    )
-    return ended
-
-
-def assert_nothing_is_lost(platform: Platform, ended: dict[str, str]) -> None:
-    others = {how for how in ended.values() if not how.startswith("A")}
-    assert others == set()
-    assert set(ended.values()) <= set(json.loads(python(platform, STORED)))
+def assert_nothing_is_lost(platform: Platform, ended: list[Ended]) -> None:
+    assert [each.how for each in ended if not each.is_accepted] == []
+    assert {each.how for each in ended} <= stored(platform)
 
 
 def versions_of_the_running(platform: Platform) -> set[str]:
@@ -88,7 +75,7 @@ def schema(platform: Platform) -> int:
         "import sqlite3; print(sqlite3.connect('/var/lib/shoonya/orders.db')"
         ".execute('PRAGMA user_version').fetchone()[0])"
     )
-    return int(python(platform, script))
+    return int(platform.machine.run(f"{VENV}/bin/python", "-c", script).stdout)
 
 
 def test_upgrade_under_load_that_is_killed_and_said_again_and_taken_back(platform):
@@ -98,15 +85,14 @@ def test_upgrade_under_load_that_is_killed_and_said_again_and_taken_back(platfor
     assert (release(platform), platform.pids()) == (before, pids)
     newer = re.findall(r"to (9\.9\.1-\w+)", built.stderr)[-1]
 
-    with ThreadPoolExecutor(1) as executor:
-        sending = executor.submit(load, platform, 16.0)
+    with sending(platform, count=350, rate=RATE) as result:
         time.sleep(0.5)
         killed = platform.machine.run(
             "timeout", "-s", "KILL", "4", "shoonyactl", "upgrade", newer, check=False
         )
-        assert killed.returncode == -9 or killed.returncode == 137
+        assert killed.returncode in (-9, 137)
         done = upgrade(platform)
-        ended = sending.result(timeout=120)
+        ended = result.result(timeout=120)
 
     assert "was interrupted" in done.stderr
     assert "on 9.9.1" in done.stdout
@@ -135,10 +121,9 @@ def test_version_that_does_not_work_gives_way_to_the_old_one_with_all_orders(pla
     built = upgrade(platform, folder, "--dry-run")
     assert "+Nice=1" in built.stdout
     broken = re.findall(r"to (9\.9\.2-\w+)", built.stderr)[-1]
-    with ThreadPoolExecutor(1) as executor:
-        sending = executor.submit(load, platform, 12.0)
+    with sending(platform, count=250, rate=RATE) as result:
         done = upgrade(platform, broken, check=False)
-        ended = sending.result(timeout=120)
+        ended = result.result(timeout=120)
 
     assert done.returncode == 1
     assert "migrating the order store" in done.stderr
