@@ -15,6 +15,7 @@ from shoonya_platform.config.settings import COMPONENTS
 from shoonya_platform.domain.orders import OrderTrigger
 from shoonya_platform.domain.trading import TradingState
 from tests.browser.conftest import Dashboard
+from tests.unit.dashboard.test_log import write
 
 pytestmark = pytest.mark.browser
 
@@ -215,7 +216,7 @@ def test_page_is_whole_without_its_script(dashboard, ledger, open_page):
 def test_nothing_is_wider_than_the_window(dashboard, ledger, open_page, width):
     every_state(ledger)
 
-    for path in ("/", "/orders/1", "/orders/3", "/orders/99"):
+    for path in ("/", "/orders/1", "/orders/3", "/orders/99", "/log", "/alerts"):
         page = open_page(
             dashboard.url + path,
             may_complain=path == "/orders/99",
@@ -352,7 +353,29 @@ def test_session_that_ended_leads_to_the_login(locked, open_page):
     expect(page.get_by_label("Password")).to_be_visible(timeout=15_000)
 
 
-@pytest.mark.parametrize("path", ["/", "/orders", "/orders/3", "/alerts"])
+def test_log_is_live_and_leads_from_an_id_to_its_story(dashboard, ledger, open_page):
+    order = ledger.filled(ledger.order(), "100")
+    page = open_page(dashboard.url)
+    page.get_by_role("navigation", name="Views").get_by_text("Log").click()
+    lines = page.get_by_role("listitem")
+    write(dashboard.home / "log", "risk_manager", 1, "nobody asked")
+    write(
+        dashboard.home / "log",
+        "risk_manager",
+        2,
+        "order passed",
+        fields=f" order_id={order.order_id}",
+    )
+    expect(lines.first).to_contain_text("order passed")
+    page.get_by_label("Text").fill("passed")
+    page.get_by_role("button", name="Show").click()
+    expect(lines).to_have_count(1)
+
+    lines.first.get_by_role("link").click()
+    expect(page.get_by_role("heading", level=1)).to_contain_text("SBIN-EQ")
+
+
+@pytest.mark.parametrize("path", ["/", "/orders", "/orders/3", "/alerts", "/log"])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_axe_finds_nothing_serious(dashboard, ledger, open_page, path, scheme):
     every_state(ledger)

@@ -43,7 +43,7 @@ from shoonya_platform.domain.orders import (
 from shoonya_platform.domain.terms import ModifyStage, Terms
 from shoonya_platform.domain.trading import TradingState
 from shoonya_platform.errors import NotAllowed, StoreError
-from shoonya_platform.store.base import OrderStore
+from shoonya_platform.store.base import OrderStore, PnlSample
 from shoonya_platform.testing.clock import BEGIN
 from shoonya_platform.testing.orders import (
     SYMBOL,
@@ -1012,6 +1012,29 @@ def test_s67_reconciliation_is_awaited_until_one_succeeds_in_this_start(world):
     last = store.recovery.last()
     assert last is not None
     assert (last.summary, last.report, last.run_id) == ("a sentence", "{}", "run-1")
+
+
+def test_s68_profit_and_loss_of_a_minute_is_noted_once(world):
+    store = world.open(service="risk_manager")
+    begin = world.clock.now().replace(second=0, microsecond=0)
+    samples = [
+        PnlSample(
+            at=begin + timedelta(minutes=minute),
+            realised=Decimal(minute),
+            unrealised=Decimal("-0.05"),
+        )
+        for minute in (0, 1, 1, 2)
+    ]
+    with store.transaction(durable=False):
+        for sample in samples:
+            store.risk.note_pnl(sample)
+
+    assert store.risk.pnl_since(begin + timedelta(minutes=1)) == samples[2:]
+    assert [sample.total for sample in store.risk.pnl_since(begin)] == [
+        Decimal("-0.05"),
+        Decimal("0.95"),
+        Decimal("1.95"),
+    ]
 
 
 def test_s61_trading_is_active_until_somebody_says_otherwise(store):

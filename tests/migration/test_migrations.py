@@ -26,6 +26,7 @@ TABLES = {
     "starts",
     "reconciliations",
     "modify_requests",
+    "pnl",
 }
 
 

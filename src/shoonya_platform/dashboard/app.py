@@ -72,7 +72,7 @@ def create_app(
             *Login(door, render).routes(),
             *Actions(sources, render, ring).routes(),
             *live.routes(),
-            *Pages(fragments, render, assets).routes(),
+            *Pages(sources, fragments, render, assets).routes(),
         ],
         middleware=[
             Middleware(TrustedHosts, host=host, names=names),

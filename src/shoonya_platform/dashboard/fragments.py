@@ -14,6 +14,7 @@ from urllib.parse import parse_qsl, urlsplit
 from shoonya_platform.dashboard import queries
 from shoonya_platform.dashboard.rendering import Renderer
 from shoonya_platform.dashboard.sources import Sources
+from shoonya_platform.domain.orders import AlertId
 from shoonya_platform.errors import NotFound, StoreError
 from shoonya_platform.services.units import ServiceView
 
@@ -62,6 +63,7 @@ class Fragments:
             "denials": self._denials,
             "orders": self._orders,
             "alerts": self._alerts,
+            "log": self._log,
         }
 
     async def get(self, address: str) -> Fragment:
@@ -77,6 +79,8 @@ class Fragments:
         name, _, rest = parts.path.removeprefix(PREFIX).partition("/")
         if name == "orders" and rest:
             return await self._order(rest, query)
+        if name == "alerts" and rest:
+            return await self._alert(rest, query)
         if not parts.path.startswith(PREFIX) or name not in self._parts or rest:
             raise NotFound(f"no part '{parts.path[:60]}'")
         try:
@@ -89,6 +93,11 @@ class Fragments:
         queries.no_query(query)
         story = await self._sources.order(queries.order_id(text))
         return Fragment(self._render("parts/order.html", story=story), is_readable=True)
+
+    async def _alert(self, text: str, query: _Query) -> Fragment:
+        queries.no_query(query)
+        story = await self._sources.alert(AlertId(text))
+        return Fragment(self._render("parts/alert.html", story=story), is_readable=True)
 
     async def _trading(self, query: _Query) -> str:
         queries.no_query(query)
@@ -119,6 +128,11 @@ class Fragments:
     async def _alerts(self, query: _Query) -> str:
         alerts = await self._sources.alerts(limit=queries.limit_query(query))
         return self._render("parts/alerts.html", alerts=alerts)
+
+    async def _log(self, query: _Query) -> str:
+        asked = queries.log_query(query)
+        items = await self._sources.log(asked)
+        return self._render("parts/log.html", items=items, asked=asked)
 
 
 def _place(view: ServiceView) -> int:

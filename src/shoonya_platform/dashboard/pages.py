@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from urllib.parse import quote
+
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, Response
+from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import Route
 
+from shoonya_platform.config.settings import COMPONENTS
 from shoonya_platform.dashboard import queries
 from shoonya_platform.dashboard.fragments import PREFIX, Fragments
 from shoonya_platform.dashboard.rendering import Asset, Renderer
 from shoonya_platform.dashboard.results import OrderQuery
+from shoonya_platform.dashboard.sources import Sources
 from shoonya_platform.errors import NotFound
+from shoonya_platform.logging.reading.records import LEVELS
 
 #: How many orders and alerts the first page shows.
 ORDERS = 20
@@ -21,8 +26,13 @@ class Pages:
     """The handlers of what a browser shows."""
 
     def __init__(
-        self, fragments: Fragments, render: Renderer, assets: dict[str, Asset]
+        self,
+        sources: Sources,
+        fragments: Fragments,
+        render: Renderer,
+        assets: dict[str, Asset],
     ) -> None:
+        self._sources = sources
         self._fragments = fragments
         self._render = render
         self._assets = assets
@@ -33,6 +43,9 @@ class Pages:
             Route("/orders", self.orders),
             Route("/orders/{order_id}", self.order),
             Route("/alerts", self.alerts),
+            Route("/alerts/{alert_id}", self.alert),
+            Route("/log", self.log),
+            Route("/trace", self.trace),
             Route(PREFIX + "{rest:path}", self.fragment),
             Route("/static/{name}", self.static),
         ]
@@ -74,6 +87,30 @@ class Pages:
         return await self._page(
             request, "alerts.html", {"alerts": _address("alerts", request)}
         )
+
+    async def alert(self, request: Request) -> Response:
+        queries.no_query(request.query_params)
+        alert_id = request.path_params["alert_id"]
+        address = f"{PREFIX}alerts/{quote(alert_id, safe='')}"
+        return await self._page(
+            request, "alert.html", {"alert": address}, alert_id=alert_id
+        )
+
+    async def log(self, request: Request) -> Response:
+        return await self._page(
+            request,
+            "log.html",
+            {"log": _address("log", request)},
+            asked=queries.log_query(request.query_params),
+            components=sorted(COMPONENTS),
+            levels=LEVELS,
+        )
+
+    async def trace(self, request: Request) -> Response:
+        """Lead from any id to the page of what has it."""
+        found = await self._sources.find(queries.id_query(request.query_params))
+        kind = "orders" if isinstance(found, int) else "alerts"
+        return RedirectResponse(f"/{kind}/{quote(str(found), safe='')}", 303)
 
     async def fragment(self, request: Request) -> Response:
         part = await self._fragments.get(_address(request.path_params["rest"], request))

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
+from shoonya_platform.config.settings import COMPONENTS
+from shoonya_platform.dashboard.logview import LogQuery
 from shoonya_platform.dashboard.results import DEFAULT_LIMIT, OrderQuery
 from shoonya_platform.domain.orders import CLOSED, OPEN, OrderId, OrderStatus
 from shoonya_platform.errors import ShoonyaError
+from shoonya_platform.logging.reading.records import LEVELS
 
 MAX_LIMIT = 500
 
@@ -54,9 +57,29 @@ def order_query(parameters: Mapping[str, str]) -> OrderQuery:
     )
 
 
+def log_query(parameters: Mapping[str, str]) -> LogQuery:
+    given = {name: value for name, value in parameters.items() if value}
+    _check_names(given, ("component", "level", "text"))
+    return LogQuery(
+        component=_one_of(given, "component", COMPONENTS),
+        level=_one_of(given, "level", LEVELS),
+        text=given.get("text", "")[:_MAX_WORD],
+    )
+
+
 def limit_query(parameters: Mapping[str, str]) -> int:
     _check_names(parameters, ("limit",))
     return _limit(parameters)
+
+
+def id_query(parameters: Mapping[str, str]) -> str:
+    _check_names(parameters, ("id",))
+    found = parameters.get("id", "").strip()
+    if not found:
+        raise BadRequest(
+            "PARAMETER_INVALID", "id: expected an order's or an alert's, of any kind"
+        )
+    return found
 
 
 def no_query(parameters: Mapping[str, str]) -> None:
@@ -75,12 +98,18 @@ def order_id(text: str) -> OrderId:
 def _statuses(word: str | None) -> frozenset[OrderStatus]:
     if word is None:
         return frozenset()
-    if word not in STATUS_WORDS:
+    return STATUS_WORDS[_one_of({"status": word}, "status", STATUS_WORDS)]
+
+
+def _one_of(parameters: Mapping[str, str], name: str, words: Collection[str]) -> str:
+    """Return the parameter, "" if it is not given."""
+    word = parameters.get(name, "")
+    if word and word not in words:
         raise BadRequest(
             "PARAMETER_INVALID",
-            f"status: expected one of {', '.join(STATUS_WORDS)}, was {word[:40]!r}",
+            f"{name}: expected one of {', '.join(words)}, was {word[:40]!r}",
         )
-    return STATUS_WORDS[word]
+    return word
 
 
 def _limit(parameters: Mapping[str, str]) -> int:

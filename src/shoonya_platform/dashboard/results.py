@@ -10,6 +10,7 @@ from datetime import datetime
 from decimal import Decimal
 from urllib.parse import urlencode
 
+from shoonya_platform.dashboard.curve import Curve
 from shoonya_platform.domain.alerts import StoredAlert
 from shoonya_platform.domain.orders import Order, OrderStatus
 from shoonya_platform.domain.positions import ZERO, Position
@@ -72,6 +73,7 @@ class Book:
 
     positions: Sequence[Position]
     realised_today: Decimal  #: by fills since midnight in India
+    curve: Curve | None = None  #: of the day's profit and loss
 
     @property
     def open_positions(self) -> int:
@@ -101,6 +103,20 @@ class OrderStory:
     order: Order
     alert: StoredAlert | None
     siblings: Sequence[Order]  #: the other orders of its alert
+    hops: Sequence[Hop]
+
+    @property
+    def total_ms(self) -> float:
+        """From the first event to the last."""
+        return self.hops[-1].begin_ms if self.hops else 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AlertStory:
+    """An alert, its orders, and their common way through the services."""
+
+    alert: StoredAlert
+    orders: Sequence[Order]
     hops: Sequence[Hop]
 
     @property

@@ -10,10 +10,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
+from pathlib import Path
 from typing import TypeVar
 
 from shoonya_platform.clock import Clock
+from shoonya_platform.dashboard.curve import curve
+from shoonya_platform.dashboard.logview import LogQuery, RecentLog
 from shoonya_platform.dashboard.results import (
+    AlertStory,
     Book,
     OrderPage,
     OrderQuery,
@@ -22,10 +26,19 @@ from shoonya_platform.dashboard.results import (
 )
 from shoonya_platform.domain.alerts import StoredAlert
 from shoonya_platform.domain.days import day_begin
-from shoonya_platform.domain.orders import REFUSED, Order, OrderId
+from shoonya_platform.domain.orders import (
+    REFUSED,
+    AlertId,
+    BrokerOrderId,
+    ClientOrderId,
+    Order,
+    OrderId,
+)
+from shoonya_platform.domain.positions import ZERO
 from shoonya_platform.domain.story import hops
 from shoonya_platform.domain.trading import TradingState
 from shoonya_platform.errors import NotFound, StoreError
+from shoonya_platform.logging.reading.streams import Item
 from shoonya_platform.services.units import ServiceView
 from shoonya_platform.store.base import OrderStore, ServiceBeat
 
@@ -48,6 +61,8 @@ class Sources:
 
         executor: The store's thread.
 
+        log_dir: Where the services' log files are.
+
         broker: The configured broker's name.
 
         market_hours: `round_the_clock` or `exchange`.
@@ -62,6 +77,7 @@ class Sources:
         clock: Clock,
         *,
         executor: Executor,
+        log_dir: Path,
         broker: str,
         market_hours: str,
         entries_wait: bool,
@@ -71,6 +87,8 @@ class Sources:
         self._clock = clock
         self._executor = executor
         self._units_executor = ThreadPoolExecutor(1, "units")
+        self._log_executor = ThreadPoolExecutor(1, "log")
+        self._log = RecentLog(log_dir)
         self._broker = broker
         self._market_hours = market_hours
         self._entries_wait = entries_wait
@@ -160,6 +178,55 @@ class Sources:
 
         return await self._in_store(read)
 
+    async def log(self, asked: LogQuery) -> Sequence[Item]:
+        """Return the newest log records and gaps, newest first."""
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._log_executor, self._log.newest, asked)
+
+    async def find(self, name: str) -> OrderId | AlertId:
+        """
+        Return the order or the alert that has an id, whichever kind of id it is.
+
+        Raises:
+            NotFound: Nothing has it.
+        """
+
+        def read() -> OrderId | AlertId:
+            orders = self._store.orders
+            stored = self._store.alerts.get(AlertId(name))
+            if stored is not None:
+                return stored.alert_id
+            order = orders.by_client_order_id(
+                ClientOrderId(name)
+            ) or orders.by_broker_order_id(BrokerOrderId(name))
+            if order is None and name.isascii() and name.isdigit() and len(name) < 19:
+                order = orders.get(OrderId(int(name)))
+            if order is None:
+                raise NotFound(f"no alert and no order has the id '{name[:80]}'")
+            return order.order_id
+
+        return await self._in_store(read)
+
+    async def alert(self, alert_id: AlertId) -> AlertStory:
+        """
+        Return one alert's story.
+
+        Raises:
+            NotFound: There is no such alert.
+        """
+
+        def read() -> AlertStory:
+            stored = self._store.alerts.get(alert_id)
+            if stored is None:
+                raise NotFound(f"there is no alert '{alert_id[:80]}'")
+            return AlertStory(
+                alert=stored,
+                orders=self._store.orders.of_alert(alert_id),
+                hops=hops(self._store.orders.events(alert_id=alert_id)),
+            )
+
+        return await self._in_store(read)
+
     async def alerts(self, *, limit: int) -> list[StoredAlert]:
         return await self._in_store(lambda: self._store.alerts.recent(limit=limit))
 
@@ -168,10 +235,15 @@ class Sources:
             positions = sorted(
                 self._store.positions.all(), key=lambda position: not position.quantity
             )
-            since = day_begin(self._clock.now())
+            now = self._clock.now()
+            since = day_begin(now)
+            realised = self._store.positions.realised_since(since)
+            unrealised = sum((p.unrealised_pnl for p in positions), ZERO)
+            samples = self._store.risk.pnl_since(since)
             return Book(
                 positions=positions,
-                realised_today=self._store.positions.realised_since(since),
+                realised_today=realised,
+                curve=curve(samples, now, realised + unrealised),
             )
 
         return await self._in_store(read)

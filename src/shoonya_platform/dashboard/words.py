@@ -122,6 +122,10 @@ _TONES: dict[str, str] = {
     "ACTIVE": "good",
     "REDUCING": "warn",
     "HALTED": "bad",
+    # Log levels.
+    "WARNING": "warn",
+    "ERROR": "bad",
+    "CRITICAL": "bad",
     # Alerts.
     "received": "busy",
     "planned": "busy",

@@ -11,7 +11,7 @@ import secrets
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from datetime import date
+from datetime import date, datetime
 from decimal import Decimal
 from typing import Literal
 
@@ -24,7 +24,7 @@ from shoonya_platform.domain.positions import ZERO, Position
 from shoonya_platform.domain.trading import TradingState
 from shoonya_platform.logging import get_component_logger
 from shoonya_platform.risk.limits import RiskBook, RiskLimits, money
-from shoonya_platform.store.base import OrderStore, RiskDay
+from shoonya_platform.store.base import OrderStore, PnlSample, RiskDay
 
 _SERVICE = "risk_manager"
 
@@ -61,10 +61,13 @@ class DayWatch:
         self._clock = clock
         self._ring = ring
         self._logger = get_component_logger(_SERVICE)
+        self._noted_at: datetime | None = None
+        self._noted = (ZERO, ZERO)
 
     def look(self, book: RiskBook) -> Decimal:
         """Take in the P&L as it is now, do what follows from it, and return it."""
         pnl = book.daily_pnl
+        self._note(book)
         today = trading_day(self._clock.now())
         known = self._store.risk.day(today) or RiskDay(
             day=today, best_pnl=ZERO, last_pnl=ZERO, warned=False, breached=False
@@ -83,6 +86,18 @@ class DayWatch:
                     self._store.risk.save(day)
             self._follow(day)
         return pnl
+
+    def _note(self, book: RiskBook) -> None:
+        """Leave the day's curve for the dashboard, a point a minute."""
+        now = self._clock.now()
+        figures = (book.realised_today, book.daily_pnl - book.realised_today)
+        minute = now.replace(second=0, microsecond=0)
+        if minute == self._noted_at or figures == self._noted:
+            return
+        self._noted_at, self._noted = minute, figures
+        sample = PnlSample(at=minute, realised=figures[0], unrealised=figures[1])
+        with self._store.transaction(durable=False):
+            self._store.risk.note_pnl(sample)
 
     def _warn(self, pnl: Decimal, lowest: Decimal) -> None:
         self._logger.warning(

@@ -31,6 +31,7 @@ def build(parts: Parts, executor: ThreadPoolExecutor) -> Site:
         units.read,
         parts.clock,
         executor=executor,
+        log_dir=settings.paths.log_dir,
         broker=settings.broker.name,
         market_hours=settings.guard.market_hours,
         entries_wait=settings.recovery.entries_wait,

@@ -373,6 +373,19 @@ class RiskDay:
     breached: bool  #: the loss limit was reached
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PnlSample:
+    """The day's profit and loss in a minute, in rupees."""
+
+    at: datetime  #: the minute's begin
+    realised: Decimal
+    unrealised: Decimal
+
+    @property
+    def total(self) -> Decimal:
+        return self.realised + self.unrealised
+
+
 class RiskTable(Protocol):
     def day(self, day: date) -> RiskDay | None: ...
 
@@ -382,6 +395,14 @@ class RiskTable(Protocol):
 
     def save(self, day: RiskDay) -> None:
         """Remember a day as it is now."""
+        ...
+
+    def note_pnl(self, sample: PnlSample) -> None:
+        """Remember the profit and loss of a minute, instead of what it had before."""
+        ...
+
+    def pnl_since(self, since: datetime) -> list[PnlSample]:
+        """Return what was noted since then, oldest first."""
         ...
 
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import sqlite3
-from datetime import date
+from datetime import date, datetime
 from decimal import Decimal
 
-from shoonya_platform.store._session import Session
-from shoonya_platform.store.base import RiskDay
+from shoonya_platform.store._session import Session, text_of
+from shoonya_platform.store.base import PnlSample, RiskDay
 
 _SELECT = "SELECT day, best_pnl, last_pnl, warned, breached FROM risk_days "
 
@@ -43,6 +43,26 @@ class SqliteRisk:
                 day.breached,
             ),
         )
+
+    def note_pnl(self, sample: PnlSample) -> None:
+        self._session.execute(
+            "INSERT OR REPLACE INTO pnl (at, realised, unrealised) VALUES (?, ?, ?)",
+            (text_of(sample.at), str(sample.realised), str(sample.unrealised)),
+        )
+
+    def pnl_since(self, since: datetime) -> list[PnlSample]:
+        rows = self._session.query(
+            "SELECT at, realised, unrealised FROM pnl WHERE at >= ? ORDER BY at",
+            (text_of(since),),
+        )
+        return [
+            PnlSample(
+                at=datetime.fromisoformat(row["at"]),
+                realised=Decimal(row["realised"]),
+                unrealised=Decimal(row["unrealised"]),
+            )
+            for row in rows
+        ]
 
 
 def _risk_day(row: sqlite3.Row) -> RiskDay:

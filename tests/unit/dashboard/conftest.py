@@ -69,6 +69,7 @@ def rung() -> list[str]:
 
 @pytest.fixture
 def open_client(
+    tmp_path: Path,
     store: SqliteOrderStore,
     clock: StandingClock,
     views: list[ServiceView],
@@ -94,6 +95,7 @@ def open_client(
                 read_services,
                 clock,
                 executor=executor,
+                log_dir=tmp_path,
                 broker=broker,
                 market_hours=market_hours,
                 entries_wait=entries_wait,

@@ -209,3 +209,16 @@ def test_only_days_before_are_asked_for_newest_first(store, clock):
     found = store.risk.days_before(today, limit=2)
 
     assert [day.last_pnl for day in found] == [-1, -2]
+
+
+def test_curve_of_the_day_gets_a_point_a_minute_in_which_it_changes(store, clock, rung):
+    day_watch = watch(store, clock, rung)
+    begin = clock.now().replace(second=0, microsecond=0)
+
+    for seconds, pnl in ((0, 0), (1, 10), (2, 20), (60, 20), (60, 30), (60, 30)):
+        clock.advance(seconds)
+        look(day_watch, store, pnl)
+
+    noted = store.risk.pnl_since(begin)
+    assert [sample.total for sample in noted] == [10, 20, 30]
+    assert noted[0].at == begin
