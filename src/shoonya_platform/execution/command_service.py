@@ -92,12 +92,12 @@ class CommandService:
             for order in self._store.orders.in_status(OrderStatus.PENDING_CANCEL):
                 # Asking again to cancel is safe.
                 self._store.orders.request_cancel(order.order_id, by="command_service")
-        for order in left_behind:
-            self._logger.warning(
-                "Order %d: outcome unknown, an earlier run ended while sending it",
-                order.order_id,
-                extra={**order.log_context, "event": "outcome_unknown"},
-            )
+            for order in left_behind:
+                self._logger.warning(
+                    "Order %d: outcome unknown, an earlier run ended while sending it",
+                    order.order_id,
+                    extra={**order.log_context, "event": "outcome_unknown"},
+                )
         if left_behind:
             self._ring("recovery_service")
 
@@ -197,12 +197,12 @@ class CommandService:
         with self._store.transaction(durable=True):
             for order, answer in answers:
                 self._record(order, answer)
+                # Before the commit, so that no death leaves an answer untold.
+                self._tell(order, answer)
         self._answers = []
         self._sent += sum(
             not isinstance(answer, BrokerUnavailable) for _, answer in answers
         )
-        for order, answer in answers:
-            self._tell(order, answer)
         self._ring("order_watcher", "execution_guard", "trading_bot")
         if any(_is_unknown(answer) for _, answer in answers):
             self._ring("recovery_service")
@@ -285,13 +285,13 @@ class CommandService:
                 self._store.orders.finish_cancel(
                     order.order_id, result=f"the order is {order.status}"
                 )
+                self._logger.info(
+                    "Order %d needs no cancel at the broker, it is %s",
+                    order.order_id,
+                    order.status,
+                    extra={**order.log_context, "event": "cancel_done"},
+                )
         if order.status in CLOSED:
-            self._logger.info(
-                "Order %d needs no cancel at the broker, it is %s",
-                order.order_id,
-                order.status,
-                extra={**order.log_context, "event": "cancel_done"},
-            )
             self._ring("trading_bot")
             return 1
         if order.status is not OrderStatus.PENDING_CANCEL:
@@ -333,13 +333,13 @@ class CommandService:
                     order, OrderTrigger.CANCEL_REJECTED, text=error.message
                 )
             self._store.orders.finish_cancel(order_id, result=error.message)
-        if order is not None:
-            self._logger.warning(
-                "Order %d: cancel rejected: %s",
-                order_id,
-                error.sentence,
-                extra={**order.log_context, "event": "cancel_rejected"},
-            )
+            if order is not None:
+                self._logger.warning(
+                    "Order %d: cancel rejected: %s",
+                    order_id,
+                    error.sentence,
+                    extra={**order.log_context, "event": "cancel_rejected"},
+                )
 
 
 def _is_unknown(answer: Answer) -> bool:

@@ -39,6 +39,7 @@ RECONCILE_SECONDS = 5.0
 LOOK_SECONDS = 1.0
 
 _WORKING = sorted(WORKING)
+_TRADED = (OrderStatus.PARTIALLY_FILLED, OrderStatus.FILLED)
 
 #: A row that nobody has touched for this long before a reading agrees with it.
 LAG = timedelta(seconds=2)
@@ -153,8 +154,10 @@ class OrderWatcherEngine:
                     after = self._store.orders.get(before.order_id) or before
                 if after != before:
                     changes.append((before, after))
-        for before, after in changes:
-            self._tell(before, after)
+            # Before the commit: killed in between, this run tells what the next one
+            # tells again; after it, nobody ever would.
+            for before, after in changes:
+                self._tell(before, after)
         if any(after.is_closed for _, after in changes):
             self._ring("trading_bot")
 
@@ -170,11 +173,7 @@ class OrderWatcherEngine:
                 after.average_price,
                 extra={**after.log_context, "event": "order_filled"},
             )
-        if (
-            after.status is not before.status
-            and after.is_closed
-            and after.status is not OrderStatus.FILLED
-        ):
+        if after.status is not before.status and after.status not in _TRADED:
             self._logger.info(
                 "Order %d is %s%s",
                 after.order_id,

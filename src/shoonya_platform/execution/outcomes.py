@@ -93,14 +93,15 @@ class OutcomeSearch:
                 after = bring_up_to(
                     self._store, current, claim, fills_of(claim, trades)
                 )
+                # Before the commit, so that no death leaves it untold.
+                self._logger.warning(
+                    "Order %d found at the broker as %s: it is %s",
+                    order.order_id,
+                    claim.broker_order_id,
+                    after.status,
+                    extra={**after.log_context, "event": "outcome_found"},
+                )
             self.settled += 1
-            self._logger.warning(
-                "Order %d found at the broker as %s: it is %s",
-                order.order_id,
-                claim.broker_order_id,
-                after.status,
-                extra={**after.log_context, "event": "outcome_found"},
-            )
             self._ring("order_watcher", "trading_bot")
 
     def _not_found(self, order: Order, read_at: float) -> None:
@@ -121,11 +122,11 @@ class OutcomeSearch:
                 reason=f"absent from {search.reads} readings of the order book "
                 f"over {read_at - search.first_at:.0f} s",
             )
+            self._logger.warning(
+                "Order %d was never placed: %d readings of the order book lack it",
+                order.order_id,
+                search.reads,
+                extra={**order.log_context, "event": "not_placed"},
+            )
         self.settled += 1
-        self._logger.warning(
-            "Order %d was never placed: %d readings of the order book lack it",
-            order.order_id,
-            search.reads,
-            extra={**order.log_context, "event": "not_placed"},
-        )
         self._ring("trading_bot")

@@ -7,7 +7,7 @@ What the broker claims of our orders is recorded; everything else is only told.
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -67,15 +67,25 @@ class Reconciler:
     Args:
         absent_reads: Readings that must all lack an order of an earlier day before
             it counts as expired.
+
+        tell: Gets an order before and after it was brought to the books, while that
+            may still be undone: so no death leaves it untold.
     """
 
     def __init__(
-        self, store: OrderStore, broker: Broker, clock: Clock, *, absent_reads: int
+        self,
+        store: OrderStore,
+        broker: Broker,
+        clock: Clock,
+        *,
+        absent_reads: int,
+        tell: Callable[[Order, Order], None],
     ) -> None:
         self._store = store
         self._broker = broker
         self._clock = clock
         self._absent_reads = absent_reads
+        self._tell = tell
         self._absences: Counter[OrderId] = Counter()
         #: What agreed at its end, and how much had traded then.
         self._settled: dict[BrokerOrderId, int] = {}
@@ -154,6 +164,7 @@ class Reconciler:
             found.contradicted.append((before, claim, str(e)))
             return
         if after != before:
+            self._tell(before, after)
             found.caught_up.append((before, after))
         elif claim.filled_quantity > after.quantity or (
             sum(fill.quantity for fill in fills) > after.quantity
@@ -196,6 +207,7 @@ class Reconciler:
                 reason=f"a day order of {trading_day(order.created_at)}, absent from "
                 f"the order book of {trading_day(now)}",
             )
+            self._tell(current, after)
         found.expired.append(after)
 
     def _compare_positions(

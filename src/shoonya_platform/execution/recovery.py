@@ -95,7 +95,11 @@ class RecoveryService:
         self._run_id = run_id
         self._keep = keep
         self._reconciler = Reconciler(
-            store, broker, clock, absent_reads=rules.absent_reads
+            store,
+            broker,
+            clock,
+            absent_reads=rules.absent_reads,
+            tell=self._tell_change,
         )
         self._has_looked = False
         self._told_order: set[tuple[str, OrderId | BrokerOrderId]] = set()
@@ -226,25 +230,26 @@ class RecoveryService:
             ],
         )
 
-    def _tell(self, found: Found) -> None:
-        for before, after in found.caught_up:
-            self._logger.warning(
-                "Order %d was behind the broker's books: %s becomes %s, "
-                "%d of %d filled",
-                after.order_id,
-                before.status,
-                after.status,
-                after.filled_quantity,
-                after.quantity,
-                extra={**after.log_context, "event": "order_caught_up"},
-            )
-        for order in found.expired:
+    def _tell_change(self, before: Order, after: Order) -> None:
+        if after.status is OrderStatus.EXPIRED:
             self._logger.warning(
                 "Order %d is expired: %s",
-                order.order_id,
-                order.reason,
-                extra={**order.log_context, "event": "order_expired"},
+                after.order_id,
+                after.reason,
+                extra={**after.log_context, "event": "order_expired"},
             )
+            return
+        self._logger.warning(
+            "Order %d was behind the broker's books: %s becomes %s, %d of %d filled",
+            after.order_id,
+            before.status,
+            after.status,
+            after.filled_quantity,
+            after.quantity,
+            extra={**after.log_context, "event": "order_caught_up"},
+        )
+
+    def _tell(self, found: Found) -> None:
         if found.caught_up or found.expired:
             self._ring("order_watcher", "trading_bot")
         for order, claim, why in found.contradicted:

@@ -143,10 +143,14 @@ class Intake:
         """Store alerts with one durable commit; those after it may be answered."""
         with self._store.transaction(durable=True):
             stored = [self._add(alert) for alert in alerts]
-        if any(is_new for _, is_new in stored):
+            # Before the commit: killed in between, the sender is not answered and
+            # sends again; after it, nobody would ever tell.
+            for alert, (alert_id, is_new) in zip(alerts, stored, strict=True):
+                self._tell(alert, alert_id, is_new=is_new)
+        new = sum(is_new for _, is_new in stored)
+        self.accepted += new
+        if new:
             self._ring("trading_bot")
-        for alert, (alert_id, is_new) in zip(alerts, stored, strict=True):
-            self._tell(alert, alert_id, is_new=is_new)
         return stored
 
     def _add(self, alert: Alert) -> tuple[AlertId, bool]:
@@ -163,7 +167,6 @@ class Intake:
                 extra={**context, "event": "alert_duplicate"},
             )
             return
-        self.accepted += 1
         self._logger.info(
             "Alert %s accepted: %s for '%s', %d legs",
             stored,
