@@ -16,6 +16,7 @@ from pathlib import Path
 
 from shoonya_platform.brokers.base import (
     BrokerOrder,
+    BrokerPosition,
     ExecutionReport,
     ModifyOrder,
     PlaceOrder,
@@ -233,6 +234,16 @@ class Account:
                 )
                 for position in self._market.positions()
             ]
+
+    def claims(self) -> list[BrokerOrder]:
+        """Return the order book in the platform's words."""
+        with self._lock:
+            return [order.claim for order in self._market.rows()] + self._refused
+
+    def holdings(self) -> list[BrokerPosition]:
+        """Return the positions in the platform's words."""
+        with self._lock:
+            return self._market.positions()
 
     def limits(self) -> Row:
         with self._lock:

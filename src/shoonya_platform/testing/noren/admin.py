@@ -1,7 +1,7 @@
 """
 `/_simulator/…`: what a test or an operator orders from outside.
 
-    POST   faults   {"kind", "count", "seconds", "on"}    DELETE clears all
+    POST   faults   {"kind", "count", "seconds", "on", "share"}    DELETE clears all
     POST   price    {"exchange", "tradingsymbol", "price"}
     POST   rules    {"market_orders", "is_open", "orders_per_second"}
     POST   fills    {"quantity"}: at most this much of an order in one step

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
@@ -81,29 +82,41 @@ class Fault:
 
     `count` is how often it will still happen, `seconds` its duration where it has
     one.  `on` is "orders" for requests that change something, "any" for all, or the
-    name of one route.
+    name of one route.  `share` is the chance that it happens when it could.
     """
 
     kind: FaultKind
     count: int = 1
     seconds: float = 0.0
     on: str = "orders"
+    share: float = 1.0
 
 
 class Faults:
-    """The faults that are still to come, oldest first."""
+    """
+    The faults that are still to come, oldest first.
 
-    def __init__(self) -> None:
+    Args:
+        seed: Makes repeatable which moments chance takes.
+    """
+
+    def __init__(self, seed: int = 1) -> None:
         self._waiting: list[Fault] = []
+        self._chance = random.Random(seed)  # noqa: S311 repeatable, not secret
 
     def add(
-        self, kind: str, count: int = 1, seconds: float = 0.0, on: str = "orders"
+        self,
+        kind: str,
+        count: int = 1,
+        seconds: float = 0.0,
+        on: str = "orders",
+        share: float = 1.0,
     ) -> None:
         """
         Order a fault.
 
         Raises:
-            NotAllowed: The kind, the count or the seconds cannot be.
+            NotAllowed: The kind, the count, the seconds or the share cannot be.
         """
         if kind not in list(FaultKind):
             raise NotAllowed(f"expected one of {', '.join(FaultKind)}, was '{kind}'")
@@ -112,8 +125,12 @@ class Faults:
                 "expected a count of at least 1 and 0 to 86400 seconds, was "
                 f"{count} and {seconds:g}"
             )
+        if not 0 < share <= 1:
+            raise NotAllowed(f"expected a share above 0 and up to 1, was {share:g}")
         self._waiting.append(
-            Fault(kind=FaultKind(kind), count=count, seconds=seconds, on=on)
+            Fault(
+                kind=FaultKind(kind), count=count, seconds=seconds, on=on, share=share
+            )
         )
 
     def take(
@@ -127,6 +144,8 @@ class Faults:
             if fault.on not in ("any", route) and not (
                 fault.on == "orders" and changes
             ):
+                continue
+            if fault.share < 1 and self._chance.random() >= fault.share:
                 continue
             fault.count -= 1
             if not fault.count:

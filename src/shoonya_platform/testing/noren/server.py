@@ -37,7 +37,7 @@ class NorenSimulator:
         step_seconds: How often working orders may trade, besides when something
             is ordered or a price is set; None is never.
 
-        seed: Makes tokens and wandering prices repeatable.
+        seed: Makes tokens, wandering prices and faults by chance repeatable.
     """
 
     def __init__(
@@ -54,7 +54,7 @@ class NorenSimulator:
     ) -> None:
         self.generation = generation
         self.credentials = credentials or Credentials()
-        self.faults = Faults()
+        self.faults = Faults(seed)
         self.hub = Hub(self.faults)
         self._temporary = None
         if folder is None:
@@ -189,8 +189,9 @@ class NorenSimulator:
         count: int = 1,
         seconds: float = 0.0,
         on: str = "orders",
+        share: float = 1.0,
     ) -> None:
-        self.faults.add(kind, count, seconds, on)
+        self.faults.add(kind, count, seconds, on, share)
 
     def clear_faults(self) -> None:
         admin.clear_faults(self.app)
