@@ -17,6 +17,7 @@ from typing import Protocol
 from shoonya_platform.clock import Clock
 from shoonya_platform.domain.alerts import (
     AlertStatus,
+    Leg,
     StoredAlert,
 )
 from shoonya_platform.domain.instruments import Exchange
@@ -35,6 +36,10 @@ from shoonya_platform.store.base import OrderStore
 
 #: A broker may refuse a cancel, and the entry rests on: seconds until the next try.
 CANCEL_AGAIN_SECONDS = 5.0
+
+#: A quote that fails is asked for again this long; without any price the entry of an
+#: instrument nobody has traded yet would be denied.
+PRICE_PATIENCE_SECONDS = 5.0
 
 
 class Quotes(Protocol):
@@ -90,6 +95,8 @@ class TradingBot:
             all_or_nothing=all_or_nothing,
         )
         self._waiting: dict[AlertId, _WaitingExit] = {}
+        #: Alerts without a price, and when the first question for one failed.
+        self._unpriced: dict[AlertId, float] = {}
         self._planned = 0
         self._logger = get_component_logger("trading_bot")
 
@@ -113,7 +120,7 @@ class TradingBot:
         if not fresh:
             return 0
         prices = self._prices(fresh)
-        priced = {stored.alert_id for stored in fresh}
+        priced = {stored.alert_id for stored in fresh} - self._unpriced.keys()
         planned = 0
         with self._store.transaction(durable=False):
             # Read again inside: another process may have planned them meanwhile, and
@@ -129,34 +136,69 @@ class TradingBot:
         return planned
 
     def _prices(self, alerts: list[StoredAlert]) -> Prices:
-        """Ask for the prices no alert names; a quote is not worth failing for."""
+        """Ask for the prices no alert names; note which alerts have to wait for one."""
         prices: dict[tuple[Exchange, str], Decimal] = {}
+        failed_at, self._unpriced = self._unpriced, {}
         for stored in alerts:
-            exchange = stored.alert.exchange
             for leg in stored.alert.legs:
-                key = (exchange, leg.tradingsymbol)
                 try:
-                    if leg.price is not None:
-                        # A limit is a wish, not a quote: it is one only where no
-                        # price was ever heard of.
-                        if (
-                            not leg.order_type.needs_price
-                            or self._store.positions.last_price(*key) is None
-                        ):
-                            self._quotes.note_price(*key, leg.price)
-                        prices[key] = leg.price
-                    elif key not in prices:
-                        price = self._quotes.last_price(*key)
-                        if price is not None:
-                            prices[key] = price
+                    self._price(stored.alert.exchange, leg, prices)
                 except BrokerUnavailable as e:
-                    self._logger.warning(
-                        "no price for %s:%s: %s, proceeding without",
-                        *key,
-                        e.sentence,
-                        extra={"alert_id": stored.alert_id},
-                    )
+                    self._without_price(stored, leg, e, failed_at)
         return prices
+
+    def _price(
+        self,
+        exchange: Exchange,
+        leg: Leg,
+        prices: dict[tuple[Exchange, str], Decimal],
+    ) -> None:
+        key = (exchange, leg.tradingsymbol)
+        if leg.price is not None:
+            # A limit is a wish, not a quote: it is one only where no price was ever
+            # heard of.
+            if (
+                not leg.order_type.needs_price
+                or self._store.positions.last_price(*key) is None
+            ):
+                self._quotes.note_price(*key, leg.price)
+            prices[key] = leg.price
+        elif key not in prices:
+            price = self._quotes.last_price(*key)
+            if price is not None:
+                prices[key] = price
+
+    def _without_price(
+        self,
+        stored: StoredAlert,
+        leg: Leg,
+        error: BrokerUnavailable,
+        failed_at: dict[AlertId, float],
+    ) -> None:
+        """Let an alert wait a little for a price, if it cannot do without."""
+        alert = stored.alert
+        key = (alert.exchange, leg.tradingsymbol)
+        now = self._clock.monotonic()
+        since = failed_at.get(stored.alert_id, now)
+        if (
+            alert.intent is not Intent.EXIT
+            and leg.price is None
+            and self._store.positions.last_price(*key) is None
+            and now - since < PRICE_PATIENCE_SECONDS
+        ):
+            self._unpriced[stored.alert_id] = since
+            if stored.alert_id in failed_at:
+                return
+            what = "asking again"
+        else:
+            what = "proceeding without"
+        self._logger.warning(
+            "no price for %s:%s: %s, %s",
+            *key,
+            error.sentence,
+            what,
+            extra={"alert_id": stored.alert_id},
+        )
 
     def _plan(self, stored: StoredAlert, prices: Prices) -> int:
         alert = stored.alert

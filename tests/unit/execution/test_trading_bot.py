@@ -24,6 +24,7 @@ from shoonya_platform.execution.settling import (
 )
 from shoonya_platform.execution.trading_bot import (
     CANCEL_AGAIN_SECONDS,
+    PRICE_PATIENCE_SECONDS,
     TradingBot,
 )
 from shoonya_platform.testing.clock import BEGIN
@@ -210,12 +211,42 @@ def test_price_that_the_broker_does_not_know_is_the_last_one_heard_of(bot, store
     assert store.orders.of_alert(alert_id)[0].reference_price == 103
 
 
+def test_entry_waits_for_a_quote_that_failed_once(bot, store, quotes):
+    alert_id = store_alert(store, an_alert(a_leg(price="0")))
+    other_id = store_alert(store, an_alert(a_leg("NIFTY28DEC27C25000", price="55")))
+    quotes.is_down = True
+
+    assert bot.step() == 1
+    assert store.orders.of_alert(alert_id) == []
+    assert len(store.orders.of_alert(other_id)) == 1
+
+    quotes.is_down = False
+    quotes.prices[SYMBOL] = Decimal(101)
+    assert bot.step() == 1
+    (order,) = store.orders.of_alert(alert_id)
+    assert order.reference_price == 101
+
+
+def test_exit_does_not_wait_for_a_quote(bot, store, quotes):
+    hold(store, 65)
+    quotes.is_down = True
+    alert_id = exit_alert(store, a_leg(price="0"))
+
+    assert bot.step() == 1
+    assert len(store.orders.of_alert(alert_id)) == 1
+
+
 @pytest.mark.parametrize("price", ["0", "101"])
-def test_alert_is_planned_although_no_price_can_be_had(bot, store, quotes, price):
+def test_alert_is_planned_although_no_price_can_be_had(
+    bot, store, quotes, clock, price
+):
     quotes.is_down = True
     alert_id = store_alert(store, an_alert(a_leg(price=price)))
 
-    assert bot.step() == 1
+    planned = bot.step()
+    clock.advance(PRICE_PATIENCE_SECONDS)
+
+    assert planned + bot.step() == 1
 
     expected = None if price == "0" else Decimal(price)
     assert store.orders.of_alert(alert_id)[0].reference_price == expected
