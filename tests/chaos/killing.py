@@ -15,7 +15,7 @@ from collections import Counter
 from pathlib import Path
 
 from shoonya_platform.config.settings import COMPONENTS
-from shoonya_platform.logging.transport import JOURNAL_SOCKET
+from shoonya_platform.logging.datagrams import JOURNAL_SOCKET
 from tests.chaos.worlds import World
 
 #: Between two kills, in seconds: about two a second.

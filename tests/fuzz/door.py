@@ -15,7 +15,8 @@ from shoonya_platform.domain.catalogue import Catalogue
 from shoonya_platform.domain.data import catalogue_defaults
 from shoonya_platform.domain.instruments import Exchange
 from shoonya_platform.domain.orders import AlertId
-from shoonya_platform.execution.execution_guard import ExecutionGuard, GuardRules
+from shoonya_platform.execution.exchange_rules import GuardRules
+from shoonya_platform.execution.execution_guard import ExecutionGuard
 from shoonya_platform.execution.trading_bot import TradingBot
 from shoonya_platform.execution.webhook import Intake, create_app
 from shoonya_platform.risk.limits import RiskLimits
