@@ -18,6 +18,7 @@ from shoonya_platform.brokers.paper import FaultKind, PaperBroker, PaperSettings
 from shoonya_platform.clock import SystemClock
 from shoonya_platform.domain.catalogue import Catalogue
 from shoonya_platform.domain.data import catalogue_defaults
+from shoonya_platform.services.control import ask
 from shoonya_platform.store.sqlite import SqliteOrderStore
 from shoonya_platform.testing.orders import store_order
 from shoonya_platform.testing.waiting import eventually
@@ -297,6 +298,28 @@ def test_service_does_its_work_and_says_so_in_the_store_and_its_own_file(start, 
     ]
     lines = (folder / "logs" / "risk_manager.log").read_text()
     assert f"order_id={order.order_id}" in lines
+
+
+def test_log_level_is_changed_in_the_running_service(start, folder):
+    first = start()
+    first.wait_for("READY=1")
+    own = folder / "run" / "risk_manager"
+    log = folder / "logs" / "risk_manager.log"
+
+    answer = ask(own, {"verb": "log-level", "level": "ERROR", "seconds": 600})
+    assert (answer["level"], answer["configured"]) == ("ERROR", "INFO")
+    assert "event=log_level_changed" in log.read_text()
+
+    # Who is refused as the second takes nothing away from the first.
+    start().end()
+    assert ask(own, {"verb": "log-level"})["level"] == "ERROR"
+
+    code, _, seconds = first.terminate()
+    assert (code, seconds < SECONDS_TO_END) == (0, True)
+    # Below the level that was set.
+    assert "ends in order" not in log.read_text()
+    start().wait_for("READY=1")
+    assert ask(own, {"verb": "log-level"})["level"] == "INFO"
 
 
 def test_watchdog_is_fed_by_the_loop_that_works(start, folder):

@@ -20,6 +20,7 @@ LEAVES = (
     "services.crashes",
     "services.isolated",
     "services.lastlines",
+    "services.loglevel",
     "services.memory",
     "services.notify",
     "services.policy",

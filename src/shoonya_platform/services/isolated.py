@@ -14,6 +14,7 @@ import secrets
 import signal
 import sys
 import time
+from collections.abc import Iterator
 from types import FrameType
 
 from shoonya_platform.clock import Clock, SystemClock
@@ -34,6 +35,7 @@ from shoonya_platform.logging import (
 )
 from shoonya_platform.services.blackbox import BlackBox
 from shoonya_platform.services.crashes import CrashHistory, since_boot
+from shoonya_platform.services.loglevel import ControlThread, LogLevel
 from shoonya_platform.services.memory import resident_bytes, soft_limit_bytes
 from shoonya_platform.services.notify import Notifier
 from shoonya_platform.services.policy import RestartPolicy
@@ -150,7 +152,8 @@ class IsolatedService:
         )
         try:
             self.open(config)
-            self.run()
+            with self._controlled(config):
+                self.run()
         except (ConfigError, StoreDamaged) as e:
             self.logger.critical("%s", e.sentence, extra={"event": "service_unusable"})
             return self._give_up(str(e), EXIT_CONFIG)
@@ -210,6 +213,25 @@ class IsolatedService:
             run_id=self.run_id,
             budget=config.settings.log_budget_bytes,
         )
+
+    @contextlib.contextmanager
+    def _controlled(self, config: Config) -> Iterator[None]:
+        """Let the log level be changed; only now is it sure that we are the one."""
+        log = config.settings.log
+        level = LogLevel(log.levels.get(self.name, log.level), self.logger, self.clock)
+        folder = config.settings.paths.runtime_dir / self.name
+        try:
+            control = ControlThread(folder, level)
+        except OSError as e:
+            self.logger.warning(
+                "log levels cannot be changed at run time: %s, going on", e.strerror
+            )
+            yield
+            return
+        try:
+            yield
+        finally:
+            control.close()
 
     def _back_off(self) -> bool:
         """Wait as the crashes before this run demand; return whether to begin."""
