@@ -1,0 +1,83 @@
+"""Both copies of the log under a real systemd and journald."""
+
+import json
+
+import pytest
+
+from tests.booted.platform import unit
+
+#: What has 20 records at once suppressed by journald, and then goes on.
+BURST = """
+import time
+from shoonya_platform.logging import get_component_logger, setup_application_logging
+setup_application_logging("/srv/burst", component="dashboard", run_id="burst")
+logger = get_component_logger("dashboard")
+for number in range(60):
+    logger.info("record %d", number)
+# Only the first record of the next interval has journald tell what it suppressed.
+time.sleep(2.5)
+logger.info("the last")
+"""
+
+
+@pytest.fixture(autouse=True)
+def _running(platform):
+    platform.machine.run("systemctl", "start", "shoonya.target")
+    platform.wait_until_ready()
+
+
+def test_both_copies_of_what_the_services_logged_are_complete(platform):
+    platform.wait_until_filled_once(platform.send())
+
+    done = platform.machine.run("shoonyactl", "logs", "verify", "--json", check=False)
+
+    report = json.loads(done.stdout)
+    assert report["without_journal"] == ""
+    assert report["journal_records"] > 0
+    assert [f for f in report["findings"] if not f["explained"]] == []
+    assert done.returncode in (0, 40)
+
+
+def test_what_the_rate_limit_took_is_named_and_explained(platform):
+    config = "/srv/burst.toml"
+    platform.machine.run("tee", config, stdin='[paths]\nlog_dir = "/srv/burst"\n')
+    platform.machine.run(
+        "systemd-run",
+        "--wait",
+        "--unit=burst",
+        "--property=LogRateLimitBurst=40",
+        "--property=LogRateLimitIntervalSec=2s",
+        "/opt/shoonya/venv/bin/python",
+        "-c",
+        BURST,
+    )
+    platform.machine.run("journalctl", "--sync")
+
+    done = platform.machine.run(
+        "shoonyactl",
+        *("--config", config, "logs", "verify", "dashboard", "--json"),
+        check=False,
+    )
+
+    report = json.loads(done.stdout)
+    ours = [f for f in report["findings"] if f["run"] == "burst"]
+    assert [(f["copy"], f["what"], f["cause"]) for f in ours] == [
+        ("journal", "missing", "suppressed")
+    ]
+    assert ours[0]["elsewhere"] == ours[0]["count"] > 0
+
+
+def test_log_level_is_changed_without_a_restart(platform):
+    name = "risk_manager"
+    before = platform.pids()[name]
+
+    (row,) = platform.ctl("log-level", name, "DEBUG", "--for", "10m")
+
+    assert (row["level"], row["configured"]) == ("DEBUG", "INFO")
+    assert row["by"].startswith("root, pid ")
+    assert platform.pids()[name] == before
+    (told,) = platform.journal("SHOONYA_EVENT=log_level_changed", f"_PID={before}")
+    assert told["SHOONYA_NEW_LEVEL"] == "DEBUG"
+    platform.machine.run("systemctl", "restart", unit(name))
+    platform.wait_until_ready()
+    assert platform.ctl("log-level", name)[0]["level"] == "INFO"
