@@ -77,8 +77,8 @@ class LogLevel:
         if seconds is not None:
             self._until = self._clock.now() + timedelta(seconds=seconds)
             self._reset_at = self._clock.monotonic() + seconds
-        length = "" if seconds is None else f" for {seconds:g} s"
-        self._change(level, by, f"set by {by}{length}")
+        length = "" if seconds is None else f"for {seconds:g} s, "
+        self._change(level, by, f"{length}set by {by}")
 
     def reset(self, by: str) -> None:
         """Return to what is configured."""
