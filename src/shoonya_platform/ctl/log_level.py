@@ -9,8 +9,8 @@ import click
 
 from shoonya_platform.config.settings import COMPONENTS
 from shoonya_platform.ctl._logs import length_seconds
+from shoonya_platform.ctl.asking import user
 from shoonya_platform.ctl.context import Ctl, check_services
-from shoonya_platform.ctl.order import user
 from shoonya_platform.ctl.output import json_option, local, print_json, print_table
 from shoonya_platform.ctl.services import complete_service
 from shoonya_platform.errors import NotRunning
