@@ -12,7 +12,7 @@ from shoonya_platform.brokers.base import Broker, BrokerOrder, ModifyOrder, Plac
 from shoonya_platform.brokers.paper import FaultKind, PaperBroker, PaperSettings
 from shoonya_platform.domain.catalogue import Catalogue
 from shoonya_platform.domain.data import catalogue_defaults
-from shoonya_platform.domain.instruments import Exchange, Product
+from shoonya_platform.domain.instruments import Exchange, PriceBand, Product
 from shoonya_platform.domain.orders import (
     BrokerOrderId,
     ClientOrderId,
@@ -40,6 +40,10 @@ class World(Protocol):
 
     def limit_fills(self, quantity: int) -> None:
         """From the next `open` on, let at most this quantity trade at once."""
+        ...
+
+    def set_band(self, lower: str, upper: str) -> None:
+        """From the next `open` on, let the exchange take only these prices."""
         ...
 
     def answer_too_late(self) -> None:
@@ -114,13 +118,18 @@ for n in range(int(count)):
         self.path = folder / "paper.db"
         self.clock: StandingClock = StandingClock(BEGIN)
         self.max_fill_quantity = 0
+        self.bands: dict[str, PriceBand] = {}
         self._opened: list[PaperBroker] = []
         self._hand = self.open()
 
     def open(self) -> PaperBroker:
         broker = PaperBroker(
             self.path,
-            PaperSettings(cash=CASH, max_fill_quantity=self.max_fill_quantity),
+            PaperSettings(
+                cash=CASH,
+                max_fill_quantity=self.max_fill_quantity,
+                bands=self.bands,
+            ),
             catalogue=Catalogue(catalogue_defaults()),
             clock=self.clock,
             timeout_seconds=5.0,
@@ -138,6 +147,11 @@ for n in range(int(count)):
 
     def limit_fills(self, quantity: int) -> None:
         self.max_fill_quantity = quantity
+
+    def set_band(self, lower: str, upper: str) -> None:
+        self.bands = {
+            f"NFO:{SYMBOL}": PriceBand(lower=Decimal(lower), upper=Decimal(upper))
+        }
 
     def answer_too_late(self) -> None:
         self._hand.add_fault(FaultKind.ACCEPT_THEN_TIMEOUT)

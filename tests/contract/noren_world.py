@@ -13,7 +13,7 @@ from shoonya_platform.brokers.shoonya import ShoonyaBroker
 from shoonya_platform.brokers.shoonya_account import Generation, ShoonyaAccount
 from shoonya_platform.brokers.shoonya_session import sha256
 from shoonya_platform.brokers.shoonya_words import place_fields
-from shoonya_platform.domain.instruments import Exchange
+from shoonya_platform.domain.instruments import Exchange, PriceBand
 from shoonya_platform.domain.orders import BrokerOrderId, ClientOrderId
 from shoonya_platform.errors import BrokerUnavailable
 from shoonya_platform.testing.noren.server import NorenSimulator
@@ -90,7 +90,7 @@ def _ending_outages(name):
 
 for _name in (
     *("place", "modify", "cancel", "order_book", "trade_book", "positions", "limits"),
-    *("last_price", "instrument"),
+    *("last_price", "quote", "instrument"),
 ):
     setattr(SettledBroker, _name, _ending_outages(_name))
 
@@ -154,6 +154,10 @@ for n in range(int(count)):
 
     def limit_fills(self, quantity: int) -> None:
         self.simulator.account.limit_fills(quantity)
+
+    def set_band(self, lower: str, upper: str) -> None:
+        band = PriceBand(lower=Decimal(lower), upper=Decimal(upper))
+        self.simulator.account.set_bands({f"NFO:{SYMBOL}": band})
 
     def answer_too_late(self) -> None:
         self.simulator.add_fault("accept_then_timeout")

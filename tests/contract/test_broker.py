@@ -24,8 +24,8 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from shoonya_platform.brokers.base import Broker
-from shoonya_platform.domain.instruments import Exchange, Product
+from shoonya_platform.brokers.base import Broker, Quote
+from shoonya_platform.domain.instruments import Exchange, PriceBand, Product
 from shoonya_platform.domain.orders import (
     BrokerOrderId,
     OrderStatus,
@@ -359,6 +359,7 @@ def test_b18_cancel_without_an_answer_may_be_asked_again(world, broker):
         pytest.param(
             lambda broker: broker.last_price(Exchange.NFO, SYMBOL), id="last_price"
         ),
+        pytest.param(lambda broker: broker.quote(Exchange.NFO, SYMBOL), id="quote"),
         pytest.param(
             lambda broker: broker.instrument(Exchange.NFO, SYMBOL), id="instrument"
         ),
@@ -638,6 +639,49 @@ def test_b37_broker_that_is_down_takes_no_terms(world, broker):
         broker.modify(a_change(placed, price="95"))
 
     assert in_book(broker, placed).price == Decimal(90)
+
+
+# -- the band of the day ---------------------------------------------------------
+
+
+def test_b38_quote_has_the_price_and_the_band_of_the_day(world):
+    world.set_band("80", "120")
+    broker = world.open()
+    world.move_price("101.5")
+
+    quote = broker.quote(Exchange.NFO, SYMBOL)
+
+    assert quote == Quote(
+        last_price=Decimal("101.5"),
+        band=PriceBand(lower=Decimal(80), upper=Decimal(120)),
+    )
+    assert broker.quote(Exchange.NFO, "NOSUCHTHING") is None
+    world.go_down()
+    with pytest.raises(BrokerUnavailable):
+        broker.quote(Exchange.NFO, SYMBOL)
+
+
+@pytest.mark.parametrize(
+    ("price", "is_taken"),
+    [("79.95", False), ("80", True), ("120", True), ("121", False)],
+)
+def test_b39_order_and_terms_beyond_the_band_are_not_taken(world, price, is_taken):
+    world.set_band("80", "120")
+    broker = world.open()
+    world.move_price("100")
+    side = Side.BUY if Decimal(price) < 100 else Side.SELL
+
+    placed = broker.place(a_limit_order("O-1", price=price, side=side))
+
+    order = in_book(broker, placed)
+    assert (order.status is OrderStatus.ACCEPTED) is is_taken
+    resting = broker.place(a_limit_order("O-2", price="90"))
+    if Decimal(price) < 100:
+        if is_taken:
+            broker.modify(a_change(resting, price=price))
+        else:
+            with pytest.raises(BrokerRejected, match="outside"):
+                broker.modify(a_change(resting, price=price))
 
 
 LIMITS = st.integers(min_value=1, max_value=60).map(lambda n: str(Decimal(n) * 5))

@@ -20,7 +20,7 @@ from shoonya_platform.domain.alert_form import (
     NAMED_DUPLICATE_SECONDS,
 )
 from shoonya_platform.domain.alerts import AlertStatus
-from shoonya_platform.domain.instruments import Exchange, Product
+from shoonya_platform.domain.instruments import Exchange, PriceBand, Product
 from shoonya_platform.domain.orders import (
     CLOSED,
     NOTES,
@@ -1071,6 +1071,19 @@ steps = st.lists(
     ),
     max_size=25,
 )
+
+
+def test_s57_band_counts_from_when_it_was_noted(world, store, other):
+    key = (NFO, SYMBOL)
+    band = PriceBand(lower=Decimal(80), upper=Decimal("120.05"))
+    with store.transaction(durable=False):
+        store.positions.note_bands({key: PriceBand()})
+        store.positions.note_bands({key: band})
+    now = world.clock.now()
+
+    assert other.positions.band(*key, since=now) == band
+    assert other.positions.band(*key, since=now + timedelta(seconds=1)) is None
+    assert other.positions.band(NFO, "OTHER", since=now) is None
 
 
 # -- whatever happens ----------------------------------------------------------

@@ -11,9 +11,10 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+from shoonya_platform.brokers.base import Quote
 from shoonya_platform.domain.catalogue import Catalogue
 from shoonya_platform.domain.data import catalogue_defaults
-from shoonya_platform.domain.instruments import Exchange
+from shoonya_platform.domain.instruments import Exchange, PriceBand
 from shoonya_platform.domain.orders import AlertId
 from shoonya_platform.execution.exchange_rules import GuardRules
 from shoonya_platform.execution.execution_guard import ExecutionGuard
@@ -33,6 +34,9 @@ _REFUSALS = (400, 401, 413, 415)
 class _Quotes:
     def last_price(self, exchange: Exchange, tradingsymbol: str) -> Decimal | None:
         return Decimal(100)
+
+    def quote(self, exchange: Exchange, tradingsymbol: str) -> Quote | None:
+        return Quote(last_price=Decimal(100), band=PriceBand())
 
     def note_price(
         self, exchange: Exchange, tradingsymbol: str, price: Decimal

@@ -27,6 +27,7 @@ TABLES = {
     "reconciliations",
     "modify_requests",
     "pnl",
+    "bands",
 }
 
 

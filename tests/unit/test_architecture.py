@@ -110,6 +110,7 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
         "clock",
         "brokers.base",
         "brokers.paper",
+        "brokers.paper_prices",
         "brokers.paper_rows",
     ),
     "ctl.simulate": ("ctl", "testing.noren", "errors"),

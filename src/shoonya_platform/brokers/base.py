@@ -15,7 +15,12 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Protocol
 
-from shoonya_platform.domain.instruments import Exchange, Instrument, Product
+from shoonya_platform.domain.instruments import (
+    Exchange,
+    Instrument,
+    PriceBand,
+    Product,
+)
 from shoonya_platform.domain.orders import (
     BrokerOrderId,
     ClientOrderId,
@@ -128,6 +133,14 @@ class Limits:
         return self.cash - self.margin_used
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Quote:
+    """What an instrument costs, and within which prices it trades today."""
+
+    last_price: Decimal | None  #: rupees; None is not known
+    band: PriceBand
+
+
 class Broker(Protocol):
     """
     A broker account.  Not thread-safe; each process has its own.
@@ -198,6 +211,10 @@ class Broker(Protocol):
 
     def last_price(self, exchange: Exchange, tradingsymbol: str) -> Decimal | None:
         """Return the last traded price in rupees, None if there is none."""
+        ...
+
+    def quote(self, exchange: Exchange, tradingsymbol: str) -> Quote | None:
+        """Return price and band as of now; None if there is no such thing."""
         ...
 
     def instrument(self, exchange: Exchange, tradingsymbol: str) -> Instrument | None:

@@ -30,6 +30,7 @@ from shoonya_platform.brokers.base import (
     Limits,
     ModifyOrder,
     PlaceOrder,
+    Quote,
 )
 from shoonya_platform.brokers.paper_book import Book, prune
 from shoonya_platform.brokers.paper_faults import Fault, FaultKind
@@ -200,6 +201,12 @@ class PaperBroker:
         with self._reading() as book:
             return self._last(book, exchange, tradingsymbol)
 
+    def quote(self, exchange: Exchange, tradingsymbol: str) -> Quote | None:
+        last = self.last_price(exchange, tradingsymbol)
+        if last is None:
+            return None
+        return Quote(last_price=last, band=self._prices.band(exchange, tradingsymbol))
+
     def instrument(self, exchange: Exchange, tradingsymbol: str) -> Instrument | None:
         self._raise_if_down()
         return self._catalogue.find(exchange, tradingsymbol)
@@ -265,7 +272,9 @@ class PaperBroker:
         needs_trigger = order.order_type.needs_trigger
         price = order.price if needs_price else None
         trigger_price = order.trigger_price if needs_trigger else None
-        rejected = matching.rejection(order, instrument)
+        rejected = matching.rejection(
+            order, instrument, self._prices.band(order.exchange, order.tradingsymbol)
+        )
         margin = Decimal(0)
         if rejected is None:
             margin = matching.margin_needed(book, order, price or trigger_price or last)
@@ -340,7 +349,9 @@ class PaperBroker:
         refused = matching.refusal(wanted, instrument)
         if refused is not None or instrument is None:
             return f"Rejected : {refused}"
-        rejected = matching.rejection(wanted, instrument)
+        rejected = matching.rejection(
+            wanted, instrument, self._prices.band(order.exchange, order.tradingsymbol)
+        )
         if rejected is not None:
             return f"Rejected : {rejected}"
         last = self._prices.last(book.connection, instrument, book.now)

@@ -14,7 +14,7 @@ from decimal import Decimal
 from shoonya_platform.brokers.base import PlaceOrder
 from shoonya_platform.brokers.paper_book import Book
 from shoonya_platform.brokers.paper_rows import PaperOrder, first_number
-from shoonya_platform.domain.instruments import Instrument
+from shoonya_platform.domain.instruments import Instrument, PriceBand
 from shoonya_platform.domain.orders import OrderStatus, OrderType, Side, TimeInForce
 
 #: Why an order expired.
@@ -38,7 +38,7 @@ def refusal(order: PlaceOrder, instrument: Instrument | None) -> str | None:
     return None
 
 
-def rejection(order: PlaceOrder, instrument: Instrument) -> str | None:
+def rejection(order: PlaceOrder, instrument: Instrument, band: PriceBand) -> str | None:
     """Say why the exchange does not take an order that the broker took."""
     if order.quantity % instrument.lot_size:
         return (
@@ -59,6 +59,8 @@ def rejection(order: PlaceOrder, instrument: Instrument) -> str | None:
                 f"RED:{name} {value} is not a multiple of the tick size "
                 f"{instrument.tick_size}"
             )
+        if value is not None and not band.has(value):
+            return f"RED:{name} {value} lies outside {band.lower} to {band.upper}"
     if price is not None and trigger is not None:
         beyond = price < trigger if order.side is Side.BUY else price > trigger
         if beyond:

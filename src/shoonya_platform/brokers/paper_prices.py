@@ -16,7 +16,7 @@ from datetime import datetime
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Literal
 
-from shoonya_platform.domain.instruments import Exchange, Instrument
+from shoonya_platform.domain.instruments import Exchange, Instrument, PriceBand
 from shoonya_platform.errors import ConfigError, NotAllowed
 
 PriceSource = Literal["last", "walk"]
@@ -36,6 +36,8 @@ class PaperSettings:
     first_price: Decimal = Decimal(100)
     #: By `EXCHANGE:TRADINGSYMBOL`; these stand, whatever price is heard of.
     prices: Mapping[str, Decimal] = field(default_factory=dict)
+    #: By `EXCHANGE:TRADINGSYMBOL`; orders beyond them are rejected.
+    bands: Mapping[str, PriceBand] = field(default_factory=dict)
     seed: int = 1
     #: Fills at most this many units of an order in one step; 0 is no limit.
     max_fill_quantity: int = 0
@@ -44,6 +46,13 @@ class PaperSettings:
         for name, price in {"first_price": self.first_price, **self.prices}.items():
             if not (price.is_finite() and price > 0):
                 raise ConfigError(f"paper: {name}: expected a price, was {price}")
+        for name, band in self.bands.items():
+            borders = [band.lower or Decimal(0), band.upper or Decimal("Infinity")]
+            if not 0 <= borders[0] < borders[1]:
+                raise ConfigError(
+                    f"paper: bands: {name}: expected a lower and a higher price, "
+                    f"was {band.lower} to {band.upper}"
+                )
         if self.max_fill_quantity < 0:
             raise ConfigError(
                 "paper.max_fill_quantity: expected 0 or more, "
@@ -103,6 +112,10 @@ class Prices:
         seconds = (now - datetime.fromisoformat(since)).total_seconds()
         moved = self._moved(name, since, max(0, int(seconds / STEP_SECONDS)))
         return walked(begin, tick, moved)
+
+    def band(self, exchange: Exchange, tradingsymbol: str) -> PriceBand:
+        """Return the invented band; without limits where none was invented."""
+        return self._settings.bands.get(f"{exchange}:{tradingsymbol}", PriceBand())
 
     def _moved(self, name: str, since: str, step: int) -> int:
         block = step // STEPS_A_BLOCK

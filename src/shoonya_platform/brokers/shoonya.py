@@ -10,7 +10,6 @@ certainly not carried out, so it alone is sent a second time.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from decimal import Decimal
 
 from shoonya_platform.brokers import shoonya_words as words
@@ -22,6 +21,7 @@ from shoonya_platform.brokers.base import (
     Limits,
     ModifyOrder,
     PlaceOrder,
+    Quote,
 )
 from shoonya_platform.brokers.shoonya_account import ShoonyaAccount
 from shoonya_platform.brokers.shoonya_feed import Feed
@@ -37,7 +37,7 @@ from shoonya_platform.brokers.shoonya_scrips import Scrip, ScripMaster
 from shoonya_platform.brokers.shoonya_session import Session
 from shoonya_platform.brokers.shoonya_words import Row, Unreadable
 from shoonya_platform.clock import Clock
-from shoonya_platform.domain.instruments import Exchange, Instrument
+from shoonya_platform.domain.instruments import Exchange, Instrument, PriceBand
 from shoonya_platform.domain.orders import BrokerOrderId
 from shoonya_platform.errors import BrokerRejected, BrokerUnavailable, OutcomeUnknown
 
@@ -49,15 +49,6 @@ _FEED_SECONDS = 3.0
 #: cannot, as asking for each position every second would use up the rate limit.
 _PRICE_SECONDS = 1.0
 _FEED_PRICE_SECONDS = 15.0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Quote:
-    """A scrip's price and its band of the day, in rupees; None is not known."""
-
-    last_price: Decimal | None
-    lower_circuit: Decimal | None
-    upper_circuit: Decimal | None
 
 
 class ShoonyaBroker:
@@ -207,11 +198,9 @@ class ShoonyaBroker:
         longest = _FEED_PRICE_SECONDS if self._feed.has_begun else _PRICE_SECONDS
         if quote is None or self._clock.monotonic() - at > longest:
             quote = self._quote(exchange, token)
-            self._quotes[key] = (self._clock.monotonic(), quote)
         return quote.last_price
 
     def quote(self, exchange: Exchange, tradingsymbol: str) -> Quote | None:
-        """Return price and band, None if there is no such scrip."""
         token = self._token(exchange, tradingsymbol)
         return None if token is None else self._quote(exchange, token)
 
@@ -329,11 +318,14 @@ class ShoonyaBroker:
 
     def _quote(self, exchange: Exchange, token: str) -> Quote:
         row = self._object("GetQuotes", self._scrip_fields(exchange, token), nothing={})
-        return Quote(
+        quote = Quote(
             last_price=words.price_of(row, "lp"),
-            lower_circuit=words.price_of(row, "lc"),
-            upper_circuit=words.price_of(row, "uc"),
+            band=PriceBand(
+                lower=words.price_of(row, "lc"), upper=words.price_of(row, "uc")
+            ),
         )
+        self._quotes[f"{exchange}|{token}"] = (self._clock.monotonic(), quote)
+        return quote
 
     def _freeze(
         self, exchange: Exchange, tradingsymbol: str, scrip: Scrip

@@ -344,6 +344,13 @@ def _check(settings: Settings, sources: Mapping[str, str]) -> None:
             raise refuse(f'paper.prices."{name}"', "rupees above 0", price)
     with _in(sources["paper.prices"]):
         check_names(settings.paper.prices, "paper.prices")
+    for name, (lower, upper) in settings.paper.bands.items():
+        if not (upper.is_finite() and 0 < lower < upper):
+            raise refuse(
+                f'paper.bands."{name}"', "a lower and a higher price", (lower, upper)
+            )
+    with _in(sources["paper.bands"]):
+        check_names(settings.paper.bands, "paper.bands")
     with _in(sources["instruments"]):
         check_overrides(settings.instruments)
     if settings.webhook.port == settings.dashboard.port:

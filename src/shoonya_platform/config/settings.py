@@ -124,6 +124,9 @@ class Paper(Section, frozen=True):
     first_price: Rupees = Decimal(100)
     #: Fixed prices in rupees, for example { "NFO:NIFTY28DEC27F" = "26000" }.
     prices: dict[str, Rupees] = field(default_factory=dict)
+    #: The lowest and the highest price the exchange takes today, for example
+    #: { "NSE:INFY-EQ" = ["1400", "1700"] }; others have no band.
+    bands: dict[str, tuple[Rupees, Rupees]] = field(default_factory=dict)
     #: Makes the wandering repeatable.
     seed: int = 1
     #: Fills at most this many units at once; 0 fills all that can be filled.
@@ -197,6 +200,9 @@ class Guard(Section, frozen=True):
     market_orders: Literal["protect", "pass"] = "protect"
     #: A limit worse than the last price by more than this share is denied.
     max_price_deviation: Annotated[Decimal, Meta(description="0 to 1")] = Decimal("0.2")
+    #: Entries while the broker tells no price band of today: "deny" them, or "pass"
+    #: them by max_price_deviation alone.  Exits pass.
+    without_price_band: Literal["deny", "pass"] = "deny"
     #: With exchange hours: no MIS entries from then on, in India.
     mis_square_off: Annotated[str, Meta(pattern="^([01][0-9]|2[0-3]):[0-5][0-9]$")] = (
         "15:10"

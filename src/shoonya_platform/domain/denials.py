@@ -42,6 +42,10 @@ class DenialCode(StrEnum):
     SIBLING_DENIED = "SIBLING_DENIED"
     #: The price is further from the last one than `guard.max_price_deviation`.
     PRICE_OUTSIDE_BAND = "PRICE_OUTSIDE_BAND"
+    #: The price lies outside what the exchange takes today, as the broker quotes it.
+    PRICE_BEYOND_CIRCUIT = "PRICE_BEYOND_CIRCUIT"
+    #: The broker told no price band of today; see `guard.without_price_band`.
+    PRICE_BAND_UNKNOWN = "PRICE_BAND_UNKNOWN"
     #: It is too late in the day for a position that is squared off today.
     MIS_SQUARE_OFF = "MIS_SQUARE_OFF"
     #: Nothing of this name is known on the exchange.

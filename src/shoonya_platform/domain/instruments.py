@@ -27,6 +27,25 @@ class Product(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PriceBand:
+    """The prices an exchange takes today, in rupees; None is no limit."""
+
+    lower: Decimal | None = None
+    upper: Decimal | None = None
+
+    def has(self, price: Decimal) -> bool:
+        return (self.lower is None or price >= self.lower) and (
+            self.upper is None or price <= self.upper
+        )
+
+    def nearest(self, price: Decimal) -> Decimal:
+        """Return the price, or the border that is nearest to it."""
+        if self.lower is not None:
+            price = max(price, self.lower)
+        return price if self.upper is None else min(price, self.upper)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Instrument:
     """One thing that can be traded, with the limits its exchange sets."""
 

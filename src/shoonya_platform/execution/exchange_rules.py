@@ -9,9 +9,14 @@ from typing import Protocol
 
 from shoonya_platform.clock import Clock
 from shoonya_platform.domain.calendar import MarketCalendar
-from shoonya_platform.domain.days import INDIA
+from shoonya_platform.domain.days import INDIA, day_begin
 from shoonya_platform.domain.denials import Denial, DenialCode
-from shoonya_platform.domain.instruments import Exchange, Instrument, Product
+from shoonya_platform.domain.instruments import (
+    Exchange,
+    Instrument,
+    PriceBand,
+    Product,
+)
 from shoonya_platform.domain.orders import Intent, Order
 from shoonya_platform.store.base import OrderStore
 
@@ -33,6 +38,8 @@ class GuardRules:
     protects_market_orders: bool = True
     #: Share of the last price that a limit may be worse than it.
     max_price_deviation: Decimal = Decimal("0.2")
+    #: Whether entries need the exchange's price band of today.
+    needs_band: bool = False
     #: When the day is too late for MIS entries, in India; None never is.
     mis_square_off: time | None = None
     #: Whether entries wait until recovery_service has read the broker's books.
@@ -126,7 +133,38 @@ class ExchangeRules:
         return None
 
     def price_band(self, order: Order) -> Denial | None:
-        """Deny a limit that would trade far worse than the last price."""
+        """Deny what the exchange would refuse today, or trades far worse than last."""
+        return self._circuit(order) or self._deviation(order)
+
+    def within_band(self, order: Order, price: Decimal) -> Decimal:
+        """Return the nearest price that the exchange takes today."""
+        band = self._band(order)
+        return price if band is None else band.nearest(price)
+
+    def _circuit(self, order: Order) -> Denial | None:
+        band = self._band(order)
+        if band is None:
+            if not self._rules.needs_band or order.intent is Intent.EXIT:
+                return None
+            return Denial(
+                DenialCode.PRICE_BAND_UNKNOWN,
+                {"tradingsymbol": f"{order.exchange}:{order.tradingsymbol}"},
+            )
+        for price in (order.price, order.trigger_price):
+            if price is not None and not band.has(price):
+                return Denial(
+                    DenialCode.PRICE_BEYOND_CIRCUIT,
+                    {"price": price, "lower": band.lower, "upper": band.upper},
+                )
+        return None
+
+    def _band(self, order: Order) -> PriceBand | None:
+        since = day_begin(self._clock.now())
+        return self._store.positions.band(
+            order.exchange, order.tradingsymbol, since=since
+        )
+
+    def _deviation(self, order: Order) -> Denial | None:
         last = self.last_price(order)
         if order.price is None or last is None:
             return None

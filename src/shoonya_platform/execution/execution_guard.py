@@ -223,12 +223,13 @@ class ExecutionGuard:
         protected = protect(order, last, instrument.tick_size)
         if protected is None:
             return order
+        price = self._exchange.within_band(order, protected.price)
         return self._store.orders.reprice(
             order,
             protected.order_type,
-            protected.price,
+            price,
             text=f"{order.order_type} becomes {protected.order_type} "
-            f"{protected.price}, last price {last}",
+            f"{price}, last price {last}",
         )
 
     def _record(self, order: Order, denial: Denial | None) -> None:

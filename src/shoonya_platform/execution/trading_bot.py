@@ -14,6 +14,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Protocol
 
+from shoonya_platform.brokers.base import Quote
 from shoonya_platform.clock import Clock
 from shoonya_platform.domain.alerts import (
     AlertStatus,
@@ -29,6 +30,7 @@ from shoonya_platform.domain.orders import (
     OrderId,
 )
 from shoonya_platform.errors import BrokerUnavailable
+from shoonya_platform.execution.bands import BandKeeper
 from shoonya_platform.execution.planning import LegPlanner, Prices, is_of
 from shoonya_platform.execution.settling import BATCH, Settler
 from shoonya_platform.logging import get_component_logger
@@ -46,6 +48,8 @@ class Quotes(Protocol):
     """Where prices come from, and where an alert's own price is passed on."""
 
     def last_price(self, exchange: Exchange, tradingsymbol: str) -> Decimal | None: ...
+
+    def quote(self, exchange: Exchange, tradingsymbol: str) -> Quote | None: ...
 
     def note_price(
         self, exchange: Exchange, tradingsymbol: str, price: Decimal
@@ -86,6 +90,7 @@ class TradingBot:
         self._quotes = quotes
         self._clock = clock
         self._ring = ring
+        self._bands = BandKeeper(store, quotes, clock)
         self._planner = LegPlanner(store)
         self._settler = Settler(
             store,
@@ -121,8 +126,11 @@ class TradingBot:
             return 0
         prices = self._prices(fresh)
         priced = {stored.alert_id for stored in fresh} - self._unpriced.keys()
+        bands = self._bands.fetch(fresh)
+        priced -= self._bands.waiting(fresh)
         planned = 0
         with self._store.transaction(durable=False):
+            self._store.positions.note_bands(bands)
             # Read again inside: another process may have planned them meanwhile, and
             # what came since has no prices yet and is for the next step.
             for stored in self._store.alerts.in_status(

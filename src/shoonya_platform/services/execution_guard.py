@@ -24,6 +24,7 @@ def build(parts: Parts) -> ExecutionGuard:
         ),
         awaits_reconciliation=parts.settings.recovery.entries_wait,
         allows_conflicts=guard.allow_conflicts,
+        needs_band=guard.without_price_band == "deny",
         splits=guard.freeze == "split",
     )
     return ExecutionGuard(

@@ -7,7 +7,7 @@ from decimal import Decimal
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
-from shoonya_platform.brokers.base import Broker
+from shoonya_platform.brokers.base import Broker, Quote
 from shoonya_platform.brokers.paper import PaperBroker, PaperSettings
 from shoonya_platform.brokers.shoonya_account import ShoonyaAccount
 from shoonya_platform.clock import Clock
@@ -15,7 +15,7 @@ from shoonya_platform.config.loader import Config
 from shoonya_platform.config.settings import Settings
 from shoonya_platform.domain.catalogue import Catalogue
 from shoonya_platform.domain.data import catalogue_defaults, market_calendar
-from shoonya_platform.domain.instruments import Exchange
+from shoonya_platform.domain.instruments import Exchange, PriceBand
 from shoonya_platform.errors import ConfigError
 from shoonya_platform.risk.limits import RiskLimits
 
@@ -142,6 +142,10 @@ def open_paper(settings: Settings, clock: Clock) -> PaperBroker:
             price_source=paper.price_source,
             first_price=paper.first_price,
             prices=paper.prices,
+            bands={
+                name: PriceBand(lower=lower, upper=upper)
+                for name, (lower, upper) in paper.bands.items()
+            },
             seed=paper.seed,
             max_fill_quantity=paper.max_fill_quantity,
         ),
@@ -159,6 +163,9 @@ class Quotes:
 
     def last_price(self, exchange: Exchange, tradingsymbol: str) -> Decimal | None:
         return self._broker.last_price(exchange, tradingsymbol)
+
+    def quote(self, exchange: Exchange, tradingsymbol: str) -> Quote | None:
+        return self._broker.quote(exchange, tradingsymbol)
 
     def note_price(
         self, exchange: Exchange, tradingsymbol: str, price: Decimal

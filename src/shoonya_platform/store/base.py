@@ -19,7 +19,7 @@ from decimal import Decimal
 from typing import Protocol
 
 from shoonya_platform.domain.alerts import Alert, AlertStatus, StoredAlert
-from shoonya_platform.domain.instruments import Exchange
+from shoonya_platform.domain.instruments import Exchange, PriceBand
 from shoonya_platform.domain.orders import (
     AlertId,
     BrokerOrderId,
@@ -337,6 +337,16 @@ class PositionTable(Protocol):
 
     def note_prices(self, prices: Mapping[tuple[Exchange, str], Decimal]) -> None:
         """Remember last prices, for the positions too."""
+        ...
+
+    def band(
+        self, exchange: Exchange, tradingsymbol: str, *, since: datetime
+    ) -> PriceBand | None:
+        """Return the price band noted since then, None if none was."""
+        ...
+
+    def note_bands(self, bands: Mapping[tuple[Exchange, str], PriceBand]) -> None:
+        """Remember price bands."""
         ...
 
 

@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from datetime import datetime
 from decimal import Decimal
 
-from shoonya_platform.domain.instruments import Exchange, Product
+from shoonya_platform.domain.instruments import Exchange, PriceBand, Product
 from shoonya_platform.domain.orders import Fill, Order
 from shoonya_platform.domain.positions import Position
-from shoonya_platform.store._session import Session, decimal_of, text_of
+from shoonya_platform.store._session import Session, decimal_of, decimal_text, text_of
 
 _SELECT = (
     "SELECT strategy, exchange, tradingsymbol, product, quantity, average_price,"
@@ -64,6 +64,37 @@ class SqlitePositions:
                 " DO UPDATE SET last_price = excluded.last_price,"
                 " updated_at = excluded.updated_at",
                 (exchange, tradingsymbol, str(price), now),
+            )
+
+    def band(
+        self, exchange: Exchange, tradingsymbol: str, *, since: datetime
+    ) -> PriceBand | None:
+        rows = self._session.query(
+            "SELECT lower, upper FROM bands"
+            " WHERE exchange = ? AND tradingsymbol = ? AND updated_at >= ?",
+            (exchange, tradingsymbol, text_of(since)),
+        )
+        if not rows:
+            return None
+        return PriceBand(
+            lower=decimal_of(rows[0]["lower"]), upper=decimal_of(rows[0]["upper"])
+        )
+
+    def note_bands(self, bands: Mapping[tuple[Exchange, str], PriceBand]) -> None:
+        now = self._session.now()
+        for (exchange, tradingsymbol), band in bands.items():
+            self._session.execute(
+                "INSERT INTO bands (exchange, tradingsymbol, lower, upper, updated_at)"
+                " VALUES (?, ?, ?, ?, ?) ON CONFLICT (exchange, tradingsymbol)"
+                " DO UPDATE SET lower = excluded.lower, upper = excluded.upper,"
+                " updated_at = excluded.updated_at",
+                (
+                    exchange,
+                    tradingsymbol,
+                    decimal_text(band.lower),
+                    decimal_text(band.upper),
+                    now,
+                ),
             )
 
     def apply(self, order: Order, fill: Fill) -> Decimal:

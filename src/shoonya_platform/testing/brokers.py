@@ -15,9 +15,10 @@ from shoonya_platform.brokers.base import (
     Limits,
     ModifyOrder,
     PlaceOrder,
+    Quote,
 )
 from shoonya_platform.clock import Clock
-from shoonya_platform.domain.instruments import Exchange, Instrument
+from shoonya_platform.domain.instruments import Exchange, Instrument, PriceBand
 from shoonya_platform.domain.orders import (
     BrokerOrderId,
     Fill,
@@ -54,6 +55,7 @@ class RecordingBroker:
         self.trades: list[BrokerTrade] = []
         self.held: list[BrokerPosition] = []
         self.prices: dict[tuple[Exchange, str], Decimal] = {}
+        self.bands: dict[tuple[Exchange, str], PriceBand] = {}
         #: While true, nobody answers: every call raises `BrokerUnavailable`.
         self.is_down = False
         #: How often each reading was asked for.
@@ -265,6 +267,12 @@ class RecordingBroker:
     def last_price(self, exchange: Exchange, tradingsymbol: str) -> Decimal | None:
         self._read("last_price")
         return self.prices.get((exchange, tradingsymbol))
+
+    def quote(self, exchange: Exchange, tradingsymbol: str) -> Quote | None:
+        self._read("quote")
+        band = self.bands.get((exchange, tradingsymbol), PriceBand())
+        last = self.prices.get((exchange, tradingsymbol))
+        return Quote(last_price=last, band=band)
 
     def instrument(self, exchange: Exchange, tradingsymbol: str) -> Instrument | None:
         self._read("instrument")

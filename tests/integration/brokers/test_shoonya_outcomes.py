@@ -2,10 +2,11 @@
 
 import logging
 from dataclasses import replace
+from decimal import Decimal
 
 import pytest
 
-from shoonya_platform.domain.instruments import Exchange, Product
+from shoonya_platform.domain.instruments import Exchange, PriceBand, Product
 from shoonya_platform.domain.orders import OrderStatus
 from shoonya_platform.errors import (
     BrokerRejected,
@@ -391,14 +392,19 @@ def test_price_of_what_is_not_in_the_master_is_searched_for(simulator, broker):
     assert simulator.app.asked["SearchScrip"] == 1
 
 
-def test_quote_has_the_band_of_the_day(broker):
-    quote = broker.quote(Exchange.NFO, "NIFTY27JAN26C25700")
-
-    assert (quote.last_price, quote.lower_circuit, quote.upper_circuit) == (
-        100,
-        90,
-        110,
+def test_quote_has_the_band_of_the_day_and_serves_as_a_price_for_a_while(
+    simulator, broker
+):
+    name = "NIFTY27JAN26C25700"
+    simulator.account.set_bands(
+        {f"NFO:{name}": PriceBand(lower=Decimal(90), upper=Decimal(110))}
     )
+
+    quote = broker.quote(Exchange.NFO, name)
+
+    assert (quote.last_price, quote.band.lower, quote.band.upper) == (100, 90, 110)
+    assert broker.last_price(Exchange.NFO, name) == 100
+    assert simulator.app.asked["GetQuotes"] == 1
 
 
 # -- other terms -----------------------------------------------------------------

@@ -262,6 +262,12 @@ def test_money_is_exact(file):
             id="price",
         ),
         pytest.param(
+            '[paper.bands]\n"NFO:X" = [120, 80]',
+            "'paper.bands.\"NFO:X\"'",
+            "a lower and a higher price",
+            id="band",
+        ),
+        pytest.param(
             "[paper.prices]\nNIFTY = 1",
             "paper.prices.'NIFTY'",
             "'NFO:NIFTY'",

@@ -10,7 +10,12 @@ from hypothesis import strategies as st
 
 from shoonya_platform.domain.alerts import AlertStatus
 from shoonya_platform.domain.data import market_calendar
-from shoonya_platform.domain.instruments import Exchange, Instrument, Product
+from shoonya_platform.domain.instruments import (
+    Exchange,
+    Instrument,
+    PriceBand,
+    Product,
+)
 from shoonya_platform.domain.orders import (
     CLOSED,
     WORKING,
@@ -556,6 +561,79 @@ def test_a_limit_that_would_trade_far_worse_than_the_last_price_is_denied(
 
     reason = store.orders.get(order.order_id).reason
     assert reason.startswith("PRICE_OUTSIDE_BAND") is is_denied
+
+
+def note_band(store, lower="80", upper="120"):
+    band = PriceBand(lower=Decimal(lower), upper=Decimal(upper))
+    with store.transaction(durable=False):
+        store.positions.note_bands({(Exchange.NFO, SYMBOL): band})
+
+
+@pytest.mark.parametrize("side", Side)
+@pytest.mark.parametrize(
+    ("price", "is_denied"),
+    [("79.95", True), ("80", False), ("120", False), ("120.05", True)],
+)
+def test_price_the_exchange_would_refuse_today_is_denied_with_the_band(
+    guard, store, side, price, is_denied
+):
+    note_band(store)
+
+    reason = judged(
+        guard, store, side=side, order_type=OrderType.LIMIT, price=Decimal(price)
+    )
+
+    denied = f"PRICE_BEYOND_CIRCUIT: price={price}, lower=80, upper=120"
+    assert reason == (denied if is_denied else "")
+
+
+def test_trigger_must_lie_within_the_band_too(guard, store):
+    note_band(store)
+
+    reason = judged(
+        guard, store, order_type=OrderType.STOP_MARKET, trigger_price=Decimal(121)
+    )
+
+    assert reason.startswith("PRICE_BEYOND_CIRCUIT: price=121")
+
+
+@pytest.mark.parametrize(
+    ("side", "last", "price"), [(Side.BUY, "119.90", "120"), (Side.SELL, "80.10", "80")]
+)
+def test_protecting_limit_stays_within_the_band(guard, store, side, last, price):
+    note_price(store, last)
+    note_band(store)
+    order = store_order(store, S.RISK_PASSED, side=side)
+
+    guard.step()
+
+    assert store.orders.get(order.order_id).price == Decimal(price)
+
+
+@pytest.mark.parametrize(
+    ("intent", "reason"),
+    [
+        (Intent.ENTRY, "PRICE_BAND_UNKNOWN: tradingsymbol=NFO:" + SYMBOL),
+        (Intent.ADJUST, "PRICE_BAND_UNKNOWN: tradingsymbol=NFO:" + SYMBOL),
+        (Intent.EXIT, ""),
+    ],
+)
+def test_without_a_band_of_today_only_exits_go_out(store, clock, rings, intent, reason):
+    rules = replace(RULES, needs_band=True, max_alert_age_seconds=1e9)
+    guard = ExecutionGuard(store, Instruments(), rules, clock, rings)
+    note_band(store)
+    clock.advance(24 * 3600)
+
+    assert judged(guard, store, intent=intent, side=Side.SELL) == reason
+
+
+def test_band_without_limits_is_known(store, clock, rings):
+    rules = replace(RULES, needs_band=True)
+    guard = ExecutionGuard(store, Instruments(), rules, clock, rings)
+    with store.transaction(durable=False):
+        store.positions.note_bands({(Exchange.NFO, SYMBOL): PriceBand()})
+
+    assert judged(guard, store) == ""
 
 
 # -- two strategies, one instrument ------------------------------------------------

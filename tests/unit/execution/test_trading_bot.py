@@ -5,8 +5,9 @@ from decimal import Decimal
 
 import pytest
 
+from shoonya_platform.brokers.base import Quote
 from shoonya_platform.domain.alerts import AlertStatus
-from shoonya_platform.domain.instruments import Exchange, Product
+from shoonya_platform.domain.instruments import Exchange, PriceBand, Product
 from shoonya_platform.domain.orders import (
     CLOSED,
     OPEN,
@@ -17,6 +18,11 @@ from shoonya_platform.domain.orders import (
     Side,
 )
 from shoonya_platform.errors import BrokerUnavailable
+from shoonya_platform.execution.bands import (
+    BAND_SECONDS,
+    PATIENCE_SECONDS,
+    RETRY_SECONDS,
+)
 from shoonya_platform.execution.settling import (
     BATCH,
     MAX_ATTEMPTS,
@@ -48,12 +54,22 @@ class Quotes:
     def __init__(self):
         self.prices: dict[str, Decimal] = {}
         self.noted: dict[str, Decimal] = {}
+        self.bands: dict[str, PriceBand] = {}
+        self.quoted: list[str] = []
         self.is_down = False
 
     def last_price(self, exchange, tradingsymbol):
         if self.is_down:
             raise BrokerUnavailable("down")
         return self.prices.get(tradingsymbol)
+
+    def quote(self, exchange, tradingsymbol):
+        self.quoted.append(tradingsymbol)
+        if self.is_down:
+            raise BrokerUnavailable("down")
+        last = self.prices.get(tradingsymbol)
+        band = self.bands.get(tradingsymbol, PriceBand())
+        return Quote(last_price=last, band=band)
 
     def note_price(self, exchange, tradingsymbol, price):
         if self.is_down:
@@ -214,6 +230,9 @@ def test_price_that_the_broker_does_not_know_is_the_last_one_heard_of(bot, store
 def test_entry_waits_for_a_quote_that_failed_once(bot, store, quotes):
     alert_id = store_alert(store, an_alert(a_leg(price="0")))
     other_id = store_alert(store, an_alert(a_leg("NIFTY28DEC27C25000", price="55")))
+    known = {(NFO, SYMBOL): PriceBand(), (NFO, "NIFTY28DEC27C25000"): PriceBand()}
+    with store.transaction(durable=False):
+        store.positions.note_bands(known)
     quotes.is_down = True
 
     assert bot.step() == 1
@@ -233,6 +252,79 @@ def test_exit_does_not_wait_for_a_quote(bot, store, quotes):
     alert_id = exit_alert(store, a_leg(price="0"))
 
     assert bot.step() == 1
+    assert len(store.orders.of_alert(alert_id)) == 1
+
+
+# -- price bands -----------------------------------------------------------------
+
+
+def test_band_is_noted_before_the_guard_looks(bot, store, quotes):
+    quotes.bands[SYMBOL] = PriceBand(lower=Decimal(80), upper=Decimal(120))
+    store_alert(store)
+
+    bot.step()
+
+    found = store.positions.band(NFO, SYMBOL, since=BEGIN)
+    assert found == quotes.bands[SYMBOL]
+
+
+def test_flood_of_alerts_asks_once_for_a_band_until_it_has_aged(
+    bot, store, quotes, clock
+):
+    for _ in range(20):
+        store_alert(store)
+    bot.step()
+    store_alert(store)
+    bot.step()
+    assert quotes.quoted == [SYMBOL]
+
+    clock.advance(BAND_SECONDS)
+    store_alert(store)
+    bot.step()
+
+    assert quotes.quoted == [SYMBOL, SYMBOL]
+
+
+def test_entry_waits_a_little_for_a_band_that_cannot_be_had(bot, store, quotes, clock):
+    quotes.is_down = True
+    alert_id = store_alert(store, an_alert(a_leg(price="101")))
+    bot.step()
+    assert len(quotes.quoted) == 1
+    bot.step()
+    assert len(quotes.quoted) == 1
+    assert store.orders.of_alert(alert_id) == []
+
+    quotes.is_down = False
+    clock.advance(RETRY_SECONDS)
+    bot.step()
+
+    assert store.positions.band(NFO, SYMBOL, since=BEGIN) == PriceBand()
+    assert len(store.orders.of_alert(alert_id)) == 1
+
+
+def test_entry_goes_to_the_guard_without_a_band_once_it_has_waited(
+    bot, store, quotes, clock
+):
+    quotes.is_down = True
+    alert_id = store_alert(store, an_alert(a_leg(price="101")))
+    bot.step()
+    clock.advance(PATIENCE_SECONDS)
+
+    bot.step()
+
+    assert len(store.orders.of_alert(alert_id)) == 1
+    assert store.positions.band(NFO, SYMBOL, since=BEGIN) is None
+
+
+def test_band_of_today_serves_while_the_broker_is_away(bot, store, quotes, clock):
+    store_alert(store, an_alert(a_leg(price="101")))
+    bot.step()
+    quotes.is_down = True
+    clock.advance(BAND_SECONDS)
+    alert_id = store_alert(store, an_alert(a_leg(price="101")))
+
+    bot.step()
+
     assert len(store.orders.of_alert(alert_id)) == 1
 
 

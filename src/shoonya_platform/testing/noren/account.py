@@ -23,10 +23,11 @@ from shoonya_platform.brokers.base import (
 )
 from shoonya_platform.brokers.paper import FaultKind as PaperFault
 from shoonya_platform.brokers.paper import PaperBroker, PaperSettings
+from shoonya_platform.brokers.paper_prices import Prices
 from shoonya_platform.brokers.paper_rows import PaperOrder, first_number
 from shoonya_platform.clock import Clock
 from shoonya_platform.domain.catalogue import Catalogue
-from shoonya_platform.domain.instruments import Exchange
+from shoonya_platform.domain.instruments import Exchange, PriceBand
 from shoonya_platform.domain.orders import (
     BrokerOrderId,
     ClientOrderId,
@@ -65,6 +66,10 @@ class AccountRules:
 class _Market(PaperBroker):
     def limit_fills(self, quantity: int) -> None:
         self._settings = replace(self._settings, max_fill_quantity=quantity)
+
+    def set_bands(self, bands: Mapping[str, PriceBand]) -> None:
+        self._settings = replace(self._settings, bands=bands)
+        self._prices = Prices(self._settings)
 
     def rows(self) -> list[PaperOrder]:
         with self._reading() as book:
@@ -262,6 +267,14 @@ class Account:
     def last_price(self, exchange: Exchange, tradingsymbol: str) -> Decimal | None:
         with self._lock:
             return self._market.last_price(exchange, tradingsymbol)
+
+    def band(self, exchange: Exchange, tradingsymbol: str) -> PriceBand:
+        quote = self._market.quote(exchange, tradingsymbol)
+        return PriceBand() if quote is None else quote.band
+
+    def set_bands(self, bands: Mapping[str, PriceBand]) -> None:
+        """Take only prices within these bands, by `EXCHANGE:TRADINGSYMBOL`."""
+        self._market.set_bands(bands)
 
     def set_price(self, exchange: Exchange, tradingsymbol: str, price: Decimal) -> None:
         """Let the market trade at a price, in rupees; orders that it touches fill."""

@@ -250,14 +250,16 @@ class NorenApp:
     def _quote(self, asked: Row) -> Answer:
         exchange, symbol = self._scrip(asked)
         last = self.account.last_price(exchange, symbol) or Decimal(0)
+        band = self.account.band(exchange, symbol)
         return self._ok(
             {
                 "exch": asked["exch"],
                 "tsym": symbol,
                 "token": asked["token"],
                 "lp": money(last),
-                "uc": money(last * Decimal("1.1")),
-                "lc": money(last * Decimal("0.9")),
+                # Where none is invented it is as wide as an option's.
+                "uc": money(band.upper or last * 20),
+                "lc": money(band.lower or Decimal("0.05")),
             }
         )
 
