@@ -1,0 +1,281 @@
+"""
+Any order of writing, rotating, compressing, killing, forking and meddling.
+
+Each step is followed by a count of every record there ever was.  Three `LogFile`s
+stand for three processes; children are real ones, killed by SIGKILL just before
+their n-th system call.
+"""
+
+import contextlib
+import os
+import signal
+import struct
+import tempfile
+from collections import Counter
+from pathlib import Path
+
+import zstandard
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+
+from shoonya_platform.logging import budget as budget_module
+from shoonya_platform.logging.archives import archive_all
+from shoonya_platform.logging.budget import Budget
+from shoonya_platform.logging.chain import Chain
+from shoonya_platform.logging.files import LogFile
+from shoonya_platform.logging.scan import Scan, unlink_same
+
+MAX_BYTES = 300
+BACKUP_COUNT = 12
+BUDGET = 9 << 20
+#: Leaves room for about ten blocks of backups.
+BALLAST = BUDGET - 125_000
+NAME = "dashboard.log"
+SYSTEM_CALLS = ("rename", "chmod", "fchmod", "open", "write", "unlink", "fsync")
+_NUMBER = struct.Struct("<I")
+
+files = st.integers(0, 2)
+# Of what a record takes; a few fill a file, one may need a file of its own.
+sizes = st.integers(0, 150) | st.just(400)
+deeds = st.lists(
+    st.sampled_from(["write", "write", "write", "rotate", "archive", "start"]),
+    min_size=1,
+    max_size=8,
+)
+
+
+def line(number, size):
+    return b"%07d %s\n" % (number, b"x" * size)
+
+
+class Directory:
+    """The files as they are, and a copy of what was deleted on purpose."""
+
+    def __init__(self, root):
+        self.path = root / "logs"
+        self.path.mkdir()
+        self.graves = root / "graves"
+        self.graves.mkdir()
+        self.evicted = []
+        self._unlink = os.unlink
+        os.unlink = self.unlink
+        vars(budget_module)["unlink_same"] = self.unlink_same
+
+    def restore(self):
+        os.unlink = self._unlink
+        vars(budget_module)["unlink_same"] = unlink_same
+
+    def unlink(self, path, **options):
+        file = Path(path)
+        name = file.name
+        other = name.removesuffix(".zst") if ".zst" in name else f"{name}.zst"
+        if file.parent == self.path and not file.with_name(other).exists():
+            # Not one of two forms: with it the records go.
+            number = len(list(self.graves.iterdir()))
+            grave = self.graves / f"{number}.{os.getpid()}.{name}"
+            if not name.startswith("."):
+                # In one step, as far as die_at_call() is concerned.
+                grave.write_bytes(file.read_bytes())
+        self._unlink(path, **options)
+
+    def unlink_same(self, victim):
+        done = unlink_same(victim)
+        if done:
+            self.evicted.append((victim.path, victim.size))
+        return done
+
+    def kept(self):
+        """Return the lines of all files, each backup in one of its forms."""
+        found = []
+        for file in self.path.iterdir():
+            if file.name.startswith(".") or file.name == "ballast":
+                continue
+            if file.suffix == ".zst" and file.with_suffix("").exists():
+                continue
+            found += lines(file)
+        return found
+
+    def deleted(self):
+        return [text for grave in self.graves.iterdir() for text in lines(grave)]
+
+
+def lines(file):
+    data = file.read_bytes()
+    if file.suffix == ".zst":
+        data = zstandard.ZstdDecompressor().decompress(data)
+    return data.splitlines(keepends=True)
+
+
+class Interleavings(RuleBasedStateMachine):
+    def __init__(self):
+        super().__init__()
+        self._root = tempfile.TemporaryDirectory()
+        self.directory = Directory(Path(self._root.name).resolve())
+        self.live = self.directory.path / NAME
+        with (self.directory.path / "ballast").open("wb") as ballast:
+            ballast.truncate(BALLAST)
+        self.files = [self.new() for _ in range(3)]
+        self.ended = []
+        self.next_number = 0
+        self.acknowledged = set()
+        self.unsure = set()
+        self.truncated: Counter[bytes] = Counter()
+
+    def teardown(self):
+        for file in self.files:
+            file.close()
+        self.directory.restore()
+        self._root.cleanup()
+
+    def new(self):
+        place = str(self.directory.path)
+        return LogFile(
+            str(self.live),
+            max_bytes=MAX_BYTES,
+            backup_count=BACKUP_COUNT,
+            budget=Budget(place, BUDGET, MAX_BYTES),
+        )
+
+    def number(self):
+        self.next_number += 1
+        return self.next_number
+
+    @rule(file=files, sizes=st.lists(sizes, min_size=1, max_size=6))
+    def write(self, file, sizes):
+        for size in sizes:
+            text = line(self.number(), size)
+            assert self.files[file].write(text)
+            self.acknowledged.add(text)
+
+    @rule(file=files)
+    def rotate(self, file):
+        self.files[file].rotate()
+
+    @rule()
+    def compress(self):
+        archive_all(str(self.directory.path), MAX_BYTES, BACKUP_COUNT)
+
+    @rule(file=files)
+    def start_anew(self, file):
+        self.files[file].close()
+        self.ended.append(self.files[file])
+        self.files[file] = self.new()
+        self.files[file].heal()
+        numbers = [backup.number for backup in self.chain.backups()]
+        assert numbers == [*range(1, len(numbers) + 1)]
+        assert not list(self.directory.path.glob(".*.tmp"))
+
+    @rule()
+    def truncate(self):
+        if self.live.exists():
+            self.truncated.update(lines(self.live))
+            os.truncate(self.live, 0)
+
+    @rule()
+    def move_away(self):
+        if self.live.exists():
+            self.live.rename(self.live.with_name(f"foreign-{self.number()}"))
+
+    @rule(
+        file=files,
+        deeds=deeds,
+        size=sizes,
+        dies_at=st.none() | st.integers(1, 40),
+        meanwhile=st.integers(0, 5),
+        restarted=st.booleans(),
+    )
+    def fork(self, file, deeds, size, dies_at, meanwhile, restarted):
+        texts = [line(self.number(), size) for _ in deeds]
+        told, tell = os.pipe()
+        pid = os.fork()
+        if not pid:
+            with contextlib.suppress(BaseException):
+                self.be_a_child(file, deeds, texts, dies_at, tell)
+                os._exit(0)
+            os._exit(1)
+        os.close(tell)
+        self.write(file, [30] * meanwhile)
+        _, status = os.waitpid(pid, 0)
+        assert status == 0 or (dies_at and os.WTERMSIG(status) == signal.SIGKILL)
+        with os.fdopen(told, "rb") as pipe:
+            done = {number for (number,) in _NUMBER.iter_unpack(pipe.read())}
+        for number, (deed, text) in enumerate(zip(deeds, texts, strict=True)):
+            if deed == "write":
+                (self.acknowledged if number in done else self.unsure).add(text)
+        if status and restarted:
+            self.start_anew(file)
+
+    def be_a_child(self, file, deeds, texts, dies_at, tell):
+        for one in self.files:
+            one.reinitialize_after_fork()
+        say = os.write
+        if dies_at is not None:
+            die_at_call(dies_at)
+        own = self.files[file]
+        for number, (deed, text) in enumerate(zip(deeds, texts, strict=True)):
+            if deed == "write":
+                assert own.write(text)
+                say(tell, _NUMBER.pack(number))
+            elif deed == "rotate":
+                with contextlib.suppress(OSError):
+                    own.rotate()
+            elif deed == "archive":
+                archive_all(str(self.directory.path), MAX_BYTES, BACKUP_COUNT)
+            else:
+                own.close()
+                own.heal()
+        own.close()
+
+    @property
+    def chain(self):
+        return Chain(str(self.live), BACKUP_COUNT)
+
+    @invariant()
+    def each_acknowledged_record_is_there_once(self):
+        found = Counter(self.directory.kept())
+        found.update(self.directory.deleted())
+        found.update(self.truncated)
+        doubled = {text for text, count in found.items() if count > 1}
+        assert not doubled
+        assert self.acknowledged - found.keys() == set()
+        assert found.keys() - self.acknowledged - self.unsure == set()
+
+    @invariant()
+    def directory_is_within_its_budget(self):
+        assert Scan(str(self.directory.path)).used_bytes <= BUDGET
+
+    @invariant()
+    def whatever_was_evicted_is_told(self):
+        told = [
+            (notice.path, notice.count)
+            for file in [*self.files, *self.ended]
+            for notice in file.notices
+            if notice.event == "log_evicted"
+        ]
+        assert sorted(told) == sorted(self.directory.evicted)
+
+
+def die_at_call(number):
+    """Let this process be killed before the *number*-th call of the system."""
+    left = [number]
+
+    def counted(call):
+        def counted(*arguments, **options):
+            left[0] -= 1
+            if left[0] <= 0:
+                os.kill(os.getpid(), signal.SIGKILL)
+            return call(*arguments, **options)
+
+        return counted
+
+    for name in SYSTEM_CALLS:
+        setattr(os, name, counted(getattr(os, name)))
+
+
+Interleavings.TestCase.settings = settings(
+    max_examples=int(os.environ.get("INTERLEAVINGS", "25")),
+    stateful_step_count=30,
+    deadline=None,
+)
+TestInterleavings = Interleavings.TestCase
