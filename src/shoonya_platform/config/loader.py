@@ -313,9 +313,13 @@ def _check(settings: Settings, sources: Mapping[str, str]) -> None:
             value = getattr(getattr(settings, name), field.name)
             if isinstance(value, Decimal) and not (value.is_finite() and value > 0):
                 raise refuse(f"{name}.{field.name}", "rupees above 0", value)
-    for component in settings.log.levels:
-        if component not in COMPONENTS:
-            raise refuse("log.levels", f"one of {', '.join(COMPONENTS)}", component)
+    for key, components in (
+        ("log.levels", settings.log.levels),
+        ("log.forms", settings.log.forms),
+    ):
+        for component in components:
+            if component not in COMPONENTS:
+                raise refuse(key, f"one of {', '.join(COMPONENTS)}", component)
     for name in Paths.__struct_fields__:
         path = getattr(settings.paths, name)
         if not path.is_absolute():

@@ -30,6 +30,7 @@ Port = Annotated[int, Meta(ge=1, le=65535)]
 Seconds = Annotated[float, Meta(gt=0, le=86_400)]
 Count = Annotated[int, Meta(ge=1)]
 Rupees = Annotated[Decimal, Meta(description="rupees")]
+Form = Literal["text", "json"]
 Level = Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"]
 #: An empty one would listen on every address of the machine.
 Host = Annotated[str, Meta(min_length=1)]
@@ -59,6 +60,10 @@ class Log(Section, frozen=True):
     level: Level = "INFO"
     #: Other levels for single components, for example { risk_manager = "DEBUG" }.
     levels: dict[str, Level] = field(default_factory=dict)
+    #: Form of the lines in the files: "text" for people, "json" for programs.
+    form: Form = "text"
+    #: Other forms for single components, for example { dashboard = "json" }.
+    forms: dict[str, Form] = field(default_factory=dict)
     #: Size at which a file is rotated, in bytes or as "50M".
     max_bytes: int | str = "50M"
     #: How many old files each component keeps; those from the second on compressed.

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from shoonya_platform.logging.archives import open_log
 from shoonya_platform.logging.components import COMPONENTS
-from shoonya_platform.logging.context import bound_context
+from shoonya_platform.logging.context import bound_context, in_bound_context
 from shoonya_platform.logging.errors import (
     BudgetError,
     JournalMissingError,
@@ -46,6 +46,7 @@ __all__ = [
     "export_logs_summary",
     "get_component_logger",
     "get_log_files",
+    "in_bound_context",
     "open_log",
     "parse_line",
     "rotate_logs",

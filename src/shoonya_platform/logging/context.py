@@ -8,11 +8,16 @@ the journal, however the caller spelt it.
 from __future__ import annotations
 
 import contextlib
+import functools
 import logging
 import re
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextvars import ContextVar
+from typing import ParamSpec, TypeVar
+
+P = ParamSpec("P")
+R = TypeVar("R")
 
 _NO_CONTEXT: Mapping[str, object] = {}
 _BOUND: ContextVar[Mapping[str, object]] = ContextVar(
@@ -53,13 +58,35 @@ def bound_context(**context: object) -> Iterator[None]:
 
     The binding follows the flow of control: a task or a thread started with a
     copied context has it, a neighbour does not.  Blocks nest, the inner value
-    wins; fields of the logger and of the call win over both.
+    wins; fields of the logger and of the call win over both.  `in_bound_context`
+    takes it along into a thread.
     """
     token = _BOUND.set({**_BOUND.get(), **normalized(context)})
     try:
         yield
     finally:
         _BOUND.reset(token)
+
+
+def in_bound_context(function: Callable[P, R]) -> Callable[P, R]:
+    """
+    Return *function* with what is bound here, wherever it will be called.
+
+    For threads and executors, which begin without it:
+    `Thread(target=in_bound_context(work))`, `executor.map(in_bound_context(work), …)`.
+    May be called many times and by several threads at once.
+    """
+    bound = _BOUND.get()
+
+    @functools.wraps(function)
+    def called(*args: P.args, **kwargs: P.kwargs) -> R:
+        token = _BOUND.set({**_BOUND.get(), **bound})
+        try:
+            return function(*args, **kwargs)
+        finally:
+            _BOUND.reset(token)
+
+    return called
 
 
 def field_name(key: object) -> str:

@@ -22,20 +22,13 @@ from typing import TYPE_CHECKING
 from shoonya_platform.logging.components import LOGGER_NAMES
 from shoonya_platform.logging.entries import RedactionFilter, prepare
 from shoonya_platform.logging.files import LogFile
-from shoonya_platform.logging.formats import (
-    Stamp,
-    detail_text,
-    escaped,
-    head_text,
-    quoted,
-)
+from shoonya_platform.logging.forms import form_of
 from shoonya_platform.logging.notices import Notice
 
 if TYPE_CHECKING:
     from shoonya_platform.logging.archiver import Archiver
     from shoonya_platform.logging.journal import ServiceJournalHandler
 
-_HEADS_KEPT = 1000
 # What became of a file, and how much that matters.
 _SENTENCES = {
     "file_failed": (
@@ -67,6 +60,10 @@ _NEVER = sys.maxsize
 _live: weakref.WeakSet[FanOutHandler] = weakref.WeakSet()
 
 
+def _always_text(component: str) -> str:  # noqa: ARG001 - whichever it is
+    return "text"
+
+
 class Run:
     """
     Who we are in every line: a run id, and a counter for each component.
@@ -95,23 +92,15 @@ class Run:
 class _Channel:
     """What the records of one component have in common."""
 
-    __slots__ = ("component", "counter", "file", "heads", "name", "tail")
+    __slots__ = ("component", "counter", "file", "form")
 
-    def __init__(self, component: str, file: LogFile | None, run: Run) -> None:
+    def __init__(
+        self, component: str, file: LogFile | None, run: Run, form: str
+    ) -> None:
         self.component = component
-        self.name = LOGGER_NAMES.get(component, "")
         self.file = file
-        self.heads: dict[tuple[str, str], str] = {}
         self.counter = run.counter(component)
-        self.tail = f" run={run.run_id} seq="
-
-    def head(self, level: str, name: str) -> str:
-        head = self.heads.get((level, name))
-        if head is None:
-            head = head_text(level, name)
-            if len(self.heads) < _HEADS_KEPT:
-                self.heads[level, name] = head
-        return head
+        self.form = form_of(form, component, run.run_id)
 
 
 class FanOutHandler(logging.Handler):
@@ -135,6 +124,8 @@ class FanOutHandler(logging.Handler):
         console_level: The lowest level that goes to stderr, None for nothing.
 
         archiver: Compresses old files, if anybody does.
+
+        form_of_component: Gives the form of its lines, one of `forms.FORMS`.
     """
 
     def __init__(
@@ -147,8 +138,10 @@ class FanOutHandler(logging.Handler):
         journal: ServiceJournalHandler | None = None,
         console_level: int | None = None,
         archiver: Archiver | None = None,
+        form_of_component: Callable[[str], str] = _always_text,
     ) -> None:
         super().__init__()
+        self._form_of = form_of_component
         self._archiver = archiver
         self.run = run
         self.journal = journal
@@ -158,7 +151,6 @@ class FanOutHandler(logging.Handler):
         self._component = component
         self._console_level = _NEVER if console_level is None else console_level
         self._channels: dict[str, _Channel] = {}
-        self._stamp = Stamp()
         # Whether the file says already that the journal gets nothing.
         self._dropping = False
         self._reporting = False
@@ -222,34 +214,18 @@ class FanOutHandler(logging.Handler):
         self.run = self.run.fork()
         self._reporting = self._dropping = False
         self._channels = {
-            name: _Channel(name, channel.file, self.run)
+            name: _Channel(name, channel.file, self.run, self._form_of(name))
             for name, channel in self._channels.items()
         }
 
     def _deliver(self, record: logging.LogRecord) -> None:
         entry = prepare(record, self._redaction.redactor)
-        own = entry.component
-        component = own or self._component
+        component = entry.component or self._component
         channel = self._channels.get(component)
         if channel is None:
             channel = self._open_channel(component)
         seq = next(channel.counter)
-
-        text = entry.fields_text
-        if not own and component:
-            # Somebody else's record in our file: say whose.
-            text += f" logger={quoted(record.name)}"
-        message = entry.message
-        if not message.isprintable():
-            message = escaped(message)
-        head = channel.head(record.levelname, channel.name or record.name)
-        line = (
-            f"{self._stamp.text(record.created)}{head}{message} |{text}"
-            f"{channel.tail}{seq}\n"
-        )
-        if entry.detail:
-            line += detail_text(entry.detail)
-
+        line = channel.form.line(record, entry, seq)
         file = channel.file
         if file is not None:
             file.write(line.encode("utf-8", "backslashreplace"))
@@ -267,7 +243,7 @@ class FanOutHandler(logging.Handler):
 
     def _open_channel(self, component: str) -> _Channel:
         file = self._open_file(component)
-        channel = _Channel(component, file, self.run)
+        channel = _Channel(component, file, self.run, self._form_of(component))
         if file is not None:
             file.on_notice = functools.partial(self.report, file.notices, component)
         # Another thread may have been here; its channel is the one.

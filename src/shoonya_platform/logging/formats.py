@@ -15,6 +15,9 @@ import re
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
+
+from shoonya_platform.logging.jsonlines import parse_object
 
 CONTINUATION = "    | "
 
@@ -123,7 +126,7 @@ class ParsedLine:
     A record's first line, taken apart.
 
     Attributes:
-        at: Local time as written.
+        at: Local time, as it is in the line of text.
 
         level: The level's name.
 
@@ -136,6 +139,8 @@ class ParsedLine:
         run: The run of the process that wrote it.
 
         seq: Counts the records of one component in one run, from 1, without gaps.
+
+        detail: The traceback, if it is in the same line: only in the form of JSON.
     """
 
     at: str
@@ -145,16 +150,19 @@ class ParsedLine:
     fields: dict[str, str]
     run: str
     seq: int
+    detail: str = ""
 
 
 def parse_line(line: str) -> ParsedLine | None:
     """
-    Take a line apart; None for what is no record's first line.
+    Take a line of either form apart; None for what is no record's first line.
 
     Args:
         line: With or without its line break.
     """
     line = line.rstrip("\n")
+    if line.startswith("{"):
+        return _parse_json(line)
     head = _HEAD.fullmatch(line)
     if head is None:
         return None
@@ -180,6 +188,19 @@ def parse_line(line: str) -> ParsedLine | None:
             seq=int(tail["seq"]),
         )
     return None
+
+
+def _parse_json(line: str) -> ParsedLine | None:
+    found = parse_object(line)
+    if found is None:
+        return None
+    try:
+        at = datetime.fromisoformat(found["at"]).astimezone()
+    except ValueError:
+        return None
+    found["at"] = f"{at:%Y-%m-%d %H:%M:%S}.{at.microsecond // 1000:03d}"
+    found["message"] = escaped(found["message"])
+    return ParsedLine(**found)
 
 
 _UNESCAPES = {"n": "\n", "r": "\r", "t": "\t"}

@@ -34,6 +34,7 @@ from shoonya_platform.logging.directory import summary, usable_directory
 from shoonya_platform.logging.fanout import FanOutHandler, Run
 from shoonya_platform.logging.files import LogFile
 from shoonya_platform.logging.options import (
+    checked_forms,
     checked_level,
     checked_redactor,
     console_level,
@@ -92,6 +93,8 @@ def setup_application_logging(
     run_id: str | None = None,
     budget: int | str | None = DEFAULT_BUDGET,
     compress: bool = True,
+    form: str = "text",
+    forms: Mapping[str, str] | None = None,
 ) -> str:
     """
     Send the records of this process to files, journal and console.
@@ -138,6 +141,10 @@ def setup_application_logging(
         compress: Whether backups from the second on are compressed, where
             zstandard is installed.
 
+        form: Of the lines in the files: "text" or "json".
+
+        forms: Other forms by component: `{"risk_manager": "json"}`.
+
     Returns:
         The run id.
 
@@ -145,8 +152,8 @@ def setup_application_logging(
         LogDirectoryError: The directory or a file in it cannot be written.
         JournalMissingError: The journal was demanded and cannot be had.
         BudgetError: The live files alone may need more than the budget.
-        ValueError: An unknown component or level, a negative size or count, or
-            a run id with spaces.
+        ValueError: An unknown component, level or form, a negative size or count,
+            or a run id with spaces.
     """
     if max_bytes < 0 or backup_count < 0:
         raise ValueError("max_bytes and backup_count must not be negative")
@@ -157,6 +164,7 @@ def setup_application_logging(
         LOGGER_NAMES.get(name, name): checked_level(value)
         for name, value in (levels or {}).items()
     }
+    form_of_component = checked_forms(form, forms or {})
     redactor = checked_redactor(secrets)
     with _setup_lock:
         run = _run(run_id)
@@ -194,6 +202,7 @@ def setup_application_logging(
             journal=to_journal,
             console_level=console_level(console, to_journal is not None),
             archiver=archiver,
+            form_of_component=form_of_component,
         )
         shutdown_logging()
         redaction.redactor = redactor

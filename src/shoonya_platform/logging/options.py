@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import logging
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING
 
+from shoonya_platform.logging.components import checked_component
 from shoonya_platform.logging.datagrams import JOURNAL_SOCKET
 from shoonya_platform.logging.errors import JournalMissingError
 from shoonya_platform.logging.fanout import stderr_is_journal
+from shoonya_platform.logging.forms import FORMS
 from shoonya_platform.logging.redaction import Redactor
 from shoonya_platform.logging.transport import JournalTransport
 
@@ -63,6 +65,17 @@ def checked_level(level: int | str) -> int:
     with contextlib.suppress(KeyError):
         return names[level.upper()]
     raise ValueError(f"unknown level {level!r}, the levels are: {', '.join(names)}")
+
+
+def checked_forms(form: str, forms: Mapping[str, str]) -> Callable[[str], str]:
+    """Return what gives the form of a component's lines."""
+    for name in (form, *forms.values()):
+        if name not in FORMS:
+            raise ValueError(
+                f"unknown form {name!r}, the forms are: {', '.join(FORMS)}"
+            )
+    own = {checked_component(component): name for component, name in forms.items()}
+    return lambda component: own.get(component, form)
 
 
 def checked_redactor(secrets: Iterable[str]) -> Redactor:

@@ -209,6 +209,8 @@ class IsolatedService:
             log.backup_count,
             component=self.name,
             levels=log.levels,
+            form=log.form,
+            forms=log.forms,
             secrets=config.secrets.known_values(),
             run_id=self.run_id,
             budget=config.settings.log_budget_bytes,

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from shoonya_platform.logging.formats import CONTINUATION, parse_line
+from shoonya_platform.logging.formats import CONTINUATION, detail_text, parse_line
 
 #: Of a file's end no more is read: at 20 lines that is enough.
 TAIL_BYTES = 512 * 1024
@@ -103,9 +103,15 @@ def _records(lines: Sequence[str]) -> Iterator[list[str]]:
             continue
         if pending:
             yield pending
-        pending = [line] if line else []
+        pending = [line, *_traceback_within(line)] if line else []
     if pending:
         yield pending
+
+
+def _traceback_within(line: str) -> list[str]:
+    """Return what the form of JSON has in the line itself, as further lines."""
+    parsed = parse_line(line) if line.startswith("{") else None
+    return detail_text(parsed.detail).splitlines() if parsed and parsed.detail else []
 
 
 def _run_of(line: str) -> str:

@@ -1,6 +1,7 @@
 import enum
 import logging
 import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -8,6 +9,7 @@ from shoonya_platform.logging import (
     COMPONENTS,
     bound_context,
     get_component_logger,
+    in_bound_context,
     setup_application_logging,
 )
 from tests.unit.logging.support import lines
@@ -100,6 +102,29 @@ def test_binding_of_a_block_reaches_loggers_of_libraries(log, fields):
         logging.getLogger("some.library").warning("x", extra={"attempt": 2})
 
     assert fields() == {"order_id": "1", "attempt": "2"}
+
+
+def test_bound_context_goes_along_into_a_thread_if_told_to(log, tmp_path):
+    def work(number):
+        with bound_context(number=number):
+            log.info("x")
+
+    with ThreadPoolExecutor(1) as executor:
+        with bound_context(order_id=1):
+            carried = in_bound_context(work)
+            executor.submit(work, 1).result()
+        # Also where it is no longer bound, and a second time.
+        executor.submit(carried, 2).result()
+        executor.submit(carried, 3).result()
+        # The thread keeps nothing.
+        executor.submit(work, 4).result()
+
+    assert [line.fields for line in lines(tmp_path / "risk_manager.log")] == [
+        {"number": "1"},
+        {"order_id": "1", "number": "2"},
+        {"order_id": "1", "number": "3"},
+        {"number": "4"},
+    ]
 
 
 def test_field_that_is_none_is_left_out(log, fields):

@@ -9,6 +9,7 @@ from datetime import datetime
 from shoonya_platform.logging.formats import (
     CONTINUATION,
     ParsedLine,
+    detail_text,
     escaped,
     fields_text,
     parse_line,
@@ -121,6 +122,7 @@ def _structured(line: str) -> Record | None:
         parsed.run,
         parsed.seq,
         line,
+        detail_text(parsed.detail).splitlines() if parsed.detail else [],
     )
 
 
