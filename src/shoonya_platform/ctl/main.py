@@ -55,7 +55,8 @@ Examples:
   shoonyactl restart dashboard
 
 Exit codes: 0 done, 1 failed, 2 wrong usage, 3 not running, 4 no such service or
-order, 10-19 configuration and store, 20-29 broker, 30-39 risk, 124 waited too long.
+order, 10-19 configuration and store, 20-29 broker, 30-39 risk, 40-41 log records
+missing, 124 waited too long.
 """
 
 

@@ -41,6 +41,7 @@ DOCUMENTED = {
     "10-19": "configuration and store",
     "20-29": "broker",
     "30-39": "risk",
+    "40-41": "log records missing",
     "124": "waited too long",
 }
 

@@ -57,9 +57,8 @@ def read(
             streams.append(
                 _component(begun, offset, finder, since, wanted, tell),
             )
-        # By time, but never against the order of a file: clocks are set back.
-        merged = heapq.merge(*map(_stamped, streams), key=lambda pair: pair[0])
-        items = (item for _, item in merged)
+        # Never against the order of a file, even where a clock was set back.
+        items = heapq.merge(*streams, key=lambda item: item.at)
         yield from items if last is None else last_records(items, last)
 
 
@@ -121,10 +120,3 @@ def _from(lines: Iterator[bytes], since: str) -> Iterator[bytes]:
                 yield line
                 break
     yield from lines
-
-
-def _stamped(items: Iterable[Item]) -> Iterator[tuple[str, Item]]:
-    at = ""
-    for item in items:
-        at = max(at, item.at)
-        yield at, item

@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 
 from shoonya_platform.logging.reading.generations import Generation
-from shoonya_platform.logging.reading.records import Assembler, Record
+from shoonya_platform.logging.reading.records import Record, first_line
 
 _BLOCK = 1 << 16
 
@@ -40,17 +40,19 @@ def _from_start(
 ) -> list[int]:
     """Return the offsets of the last *count* wanted records, oldest first."""
     found: deque[int] = deque(maxlen=count)
-    assembler = Assembler()
+    record: Record | None = None
     begin = offset = 0
     for line in file.lines():
-        for record in assembler.feed([line]):
-            if wanted(record):
+        next_one = first_line(line.decode("utf-8", "replace").rstrip("\n"))
+        if next_one is not None:
+            if record is not None and wanted(record):
                 found.append(begin)
-            begin = offset
+            record, begin = next_one, offset
+        elif record is not None:
+            record.more.append(line.decode("utf-8", "replace"))
         offset += len(line)
-    for record in assembler.flush():
-        if wanted(record):
-            found.append(begin)
+    if record is not None and wanted(record):
+        found.append(begin)
     return list(found)
 
 
@@ -58,15 +60,15 @@ def _from_end(
     file: Generation, count: int, wanted: Callable[[Record], bool]
 ) -> list[int]:
     found: list[int] = []
-    more: list[bytes] = []
-    for offset, line in _backwards(file.fd, file.size):
-        assembler = Assembler()
-        done = [*assembler.feed([line, *reversed(more)]), *assembler.flush()]
-        if not done:
+    more: list[str] = []
+    for offset, raw in _backwards(file.fd, file.size):
+        line = raw.decode("utf-8", "replace")
+        record = first_line(line)
+        if record is None:
             more.append(line)
             continue
-        more = []
-        if wanted(done[0]):
+        record.more, more = more[::-1], []
+        if wanted(record):
             found.append(offset)
             if len(found) == count:
                 break

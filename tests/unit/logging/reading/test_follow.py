@@ -1,5 +1,7 @@
 """Following across everything that happens to a file between two looks."""
 
+import os
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -125,6 +127,22 @@ def test_several_rotations_and_a_compression_between_two_looks(tmp_path, followi
 
     assert [path.name for path in tmp_path.glob("*.zst")]
     assert follower.new_lines() == [*(b"%d" % n for n in range(6)), b"last"]
+    writer.close()
+
+
+def test_clock_that_was_set_back_hides_nothing(tmp_path, following):
+    writer = Writer(tmp_path)
+    writer.write("a\n")
+    follower = following()
+    for number in range(3):
+        writer.write(f"{number}\n")
+        writer.rotate()
+    writer.archive()
+    for path in tmp_path.glob(f"{COMPONENT}.log.[12]*"):
+        os.utime(path, (1, 1))
+    writer.write("last\n")
+
+    assert follower.new_lines() == [b"0", b"1", b"2", b"last"]
     writer.close()
 
 

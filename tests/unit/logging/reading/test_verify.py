@@ -223,7 +223,7 @@ def test_evictions_and_strange_lines_are_told(tmp_path):
         "torn off in the mid\n",
     )
     with (tmp_path / f"{COMPONENT}.log").open("a") as file:
-        file.write("2026-11-25 09:00:00.000 | being written | run=r1 seq=1")
+        file.write("2026-11-25 09:00:00.000 | being written | run=r1 seq=12")
 
     report = verify(tmp_path, [COMPONENT], with_journal=False)
 
