@@ -46,6 +46,7 @@ class PlaceOrder:
     trigger_price: Decimal | None
     product: Product
     time_in_force: TimeInForce
+    is_exit: bool = False  #: it goes before entries where room is scarce
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -37,6 +37,7 @@ from shoonya_platform.brokers.paper_faults import Fault, FaultKind
 from shoonya_platform.brokers.paper_prices import PaperSettings, Prices
 from shoonya_platform.brokers.paper_rows import PaperOrder
 from shoonya_platform.brokers.paper_session import PaperSession
+from shoonya_platform.brokers.shoonya_limits import Kind, RateLimiter
 from shoonya_platform.clock import Clock
 from shoonya_platform.domain.instruments import Exchange, Instrument
 from shoonya_platform.domain.orders import (
@@ -78,6 +79,8 @@ class PaperBroker:
             answer any more, and how long to wait for other processes.
 
         sleep: Waits for a number of seconds; for tests.
+
+        limiter: Holds orders back as the exchanges' limits do; None never does.
     """
 
     def __init__(
@@ -89,12 +92,14 @@ class PaperBroker:
         clock: Clock,
         timeout_seconds: float,
         sleep: Callable[[float], None] = time.sleep,
+        limiter: RateLimiter | None = None,
     ) -> None:
         self._settings = settings
         self._catalogue = catalogue
         self._clock = clock
         self._timeout_seconds = timeout_seconds
         self._sleep = sleep
+        self._limiter = limiter
         self._prices = Prices(settings)
         self._cursor = 0
         self._book_opened_at: str | None = None
@@ -114,6 +119,7 @@ class PaperBroker:
 
     def place(self, order: PlaceOrder) -> BrokerOrderId:
         self._raise_if_down()
+        self._take(Kind.EXIT if order.is_exit else Kind.PLACE, order.exchange)
         with self._session.writing(request=True) as connection:
             book = Book(connection, self._clock.now())
             fault = faults.take(connection, faults.PLACING, book.now)
@@ -135,6 +141,7 @@ class PaperBroker:
 
     def modify(self, change: ModifyOrder) -> None:
         self._raise_if_down()
+        self._take(Kind.PLACE, change.exchange)
         refused = None
         with self._session.writing(request=True) as connection:
             book = Book(connection, self._clock.now())
@@ -147,6 +154,10 @@ class PaperBroker:
 
     def cancel(self, broker_order_id: BrokerOrderId) -> None:
         self._raise_if_down()
+        if self._limiter is not None:
+            with self._reading() as book:
+                order = book.find(broker_order_id)
+            self._take(Kind.CANCEL, None if order is None else order.exchange)
         refused = None
         with self._session.writing(request=True) as connection:
             book = Book(connection, self._clock.now())
@@ -213,6 +224,8 @@ class PaperBroker:
 
     def close(self) -> None:
         self._session.close()
+        if self._limiter is not None:
+            self._limiter.close()
 
     def set_price(self, exchange: Exchange, tradingsymbol: str, price: Decimal) -> None:
         """
@@ -451,6 +464,10 @@ class PaperBroker:
                 "the paper broker is down on demand",
                 hint="clear its faults, or wait until they are used up",
             )
+
+    def _take(self, kind: Kind, exchange: Exchange | None) -> None:
+        if self._limiter is not None:
+            self._limiter.take(kind, self._timeout_seconds, exchange)
 
     def _answer(self, fault: Fault | None) -> None:
         # Waits as long as the fault wants, at most until nobody listens any more.

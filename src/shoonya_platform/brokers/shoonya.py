@@ -72,7 +72,7 @@ class ShoonyaBroker:
         self._account = account
         self._clock = clock
         self._limiter = RateLimiter(
-            account.folder / "requests",
+            account.folder / "calls",
             clock,
             orders_per_second=account.orders_per_second,
             requests_per_minute=account.requests_per_minute,
@@ -99,6 +99,8 @@ class ShoonyaBroker:
         self._tokens: dict[tuple[Exchange, str], str] = {}
         self._freezes: dict[tuple[Exchange, str], int | None] = {}
         self._quotes: dict[str, tuple[float, Quote]] = {}
+        #: Of the orders seen so far; each exchange counts its own.
+        self._exchanges: dict[BrokerOrderId, Exchange] = {}
 
     @property
     def name(self) -> str:
@@ -118,22 +120,25 @@ class ShoonyaBroker:
 
     def place(self, order: PlaceOrder) -> BrokerOrderId:
         fields = words.place_fields(order, self._account.user_id, self._account.user_id)
-        answer = self._change("PlaceOrder", fields, Kind.PLACE)
+        kind = Kind.EXIT if order.is_exit else Kind.PLACE
+        answer = self._change("PlaceOrder", fields, kind, order.exchange)
         number = str(answer.get("norenordno") or "")
         if not number:
             raise OutcomeUnknown("the broker took the order and gave it no number")
         placed = BrokerOrderId(number)
         self._told.note_placed(placed)
+        self._exchanges[placed] = order.exchange
         return placed
 
     def modify(self, change: ModifyOrder) -> None:
         user_id = self._account.user_id
         fields = words.modify_fields(change, user_id, user_id)
-        self._change("ModifyOrder", fields, Kind.PLACE)
+        self._change("ModifyOrder", fields, Kind.PLACE, change.exchange)
 
     def cancel(self, broker_order_id: BrokerOrderId) -> None:
         fields = {"uid": self._account.user_id, "norenordno": broker_order_id}
-        self._change("CancelOrder", fields, Kind.CANCEL)
+        exchange = self._exchanges.get(broker_order_id)
+        self._change("CancelOrder", fields, Kind.CANCEL, exchange)
 
     def reports(self) -> list[ExecutionReport]:
         self._session.token()
@@ -280,6 +285,9 @@ class ShoonyaBroker:
             lambda row: words.order_of(row, now=now),
         )
         unique = {order.broker_order_id: order for order in orders}
+        self._exchanges.update(
+            (number, order.exchange) for number, order in unique.items()
+        )
         return sorted(unique.values(), key=lambda order: order.broker_order_id)
 
     # -- scrips ----------------------------------------------------------------
@@ -349,10 +357,14 @@ class ShoonyaBroker:
         return {"uid": self._account.user_id, "actid": self._account.user_id}
 
     def _change(
-        self, route: str, fields: Mapping[str, str], kind: Kind
+        self,
+        route: str,
+        fields: Mapping[str, str],
+        kind: Kind,
+        exchange: Exchange | None,
     ) -> Mapping[str, object]:
         try:
-            answer = self._ask(route, fields, kind)
+            answer = self._ask(route, fields, kind, exchange)
         except NotOk as e:
             raise BrokerRejected(e.emsg) from e
         if not isinstance(answer, dict) or str(answer.get("stat")).lower() != "ok":
@@ -404,15 +416,25 @@ class ShoonyaBroker:
         except OutcomeUnknown as e:
             raise BrokerUnavailable(e.message, hint=e.hint) from e
 
-    def _ask(self, route: str, fields: Mapping[str, str], kind: Kind) -> Answer:
+    def _ask(
+        self,
+        route: str,
+        fields: Mapping[str, str],
+        kind: Kind,
+        exchange: Exchange | None = None,
+    ) -> Answer:
         token = self._session.token()
         try:
-            return self._transport.post(route, fields, token=token, kind=kind)
+            return self._transport.post(
+                route, fields, token=token, kind=kind, exchange=exchange
+            )
         except SessionExpired:
             token = self._session.renew(token)
             self._feed.session_changed()
         try:
-            return self._transport.post(route, fields, token=token, kind=kind)
+            return self._transport.post(
+                route, fields, token=token, kind=kind, exchange=exchange
+            )
         except SessionExpired as e:
             raise BrokerUnavailable(
                 f"a new session was refused as well: {e.emsg}"

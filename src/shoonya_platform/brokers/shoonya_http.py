@@ -24,6 +24,7 @@ import httpcore
 
 from shoonya_platform.brokers.shoonya_limits import CircuitBreaker, Kind, RateLimiter
 from shoonya_platform.clock import Clock
+from shoonya_platform.domain.instruments import Exchange
 from shoonya_platform.errors import BrokerUnavailable, OutcomeUnknown
 
 _SESSION_EXPIRED = re.compile(r"session\s+expired|invalid\s+session", re.IGNORECASE)
@@ -101,6 +102,7 @@ class Transport:
         *,
         token: str | None,
         kind: Kind = Kind.READ,
+        exchange: Exchange | None = None,
     ) -> Answer:
         """
         Ask the broker.
@@ -117,7 +119,7 @@ class Transport:
         elif token is not None:
             body += f"&jKey={token}"
         self._breaker.check()
-        self._limiter.take(kind, self._timeout_seconds)
+        self._limiter.take(kind, self._timeout_seconds, exchange)
         status, content = self._exchange(
             "POST", f"{self._base_url}/{route}", route, body.encode(), headers
         )

@@ -2,7 +2,8 @@
 How often the broker is asked: rate limits, and a circuit breaker.
 
 The limits are the account's, so the processes share one count, in a file.  Reading
-leaves room for orders, and orders leave room for cancels.
+leaves room for orders, and entries leave room for exits and cancels.  An exchange
+counts its own orders a second, the broker all requests a minute.
 """
 
 from __future__ import annotations
@@ -18,10 +19,20 @@ from pathlib import Path
 
 from shoonya_platform.clock import Clock
 from shoonya_platform.domain.days import INDIA
+from shoonya_platform.domain.instruments import Exchange
 from shoonya_platform.errors import BrokerUnavailable
 
 _MINUTE = 60.0
 _SECOND = 1.0
+
+#: What a request was, in the count: a reading, or an order and where it went.
+_READING = 0.0
+_ANY_EXCHANGE = -1.0
+_CODES: dict[Exchange | None, float] = {
+    exchange: float(number) for number, exchange in enumerate(Exchange, start=1)
+}
+#: More of the newest requests than any real limit lets through in a minute.
+_LONGEST_COUNT = 4096
 
 
 class Kind(IntEnum):
@@ -29,7 +40,8 @@ class Kind(IntEnum):
 
     READ = 0
     PLACE = 1
-    CANCEL = 2
+    EXIT = 2
+    CANCEL = 3
 
 
 class RateLimiter:
@@ -39,7 +51,7 @@ class RateLimiter:
     Args:
         path: The count that the account's processes share; made if needed.
 
-        orders_per_second: Placing and canceling together.
+        orders_per_second: To one exchange: placing, modifying and canceling together.
 
         sleep: Waits for a number of seconds; for tests.
     """
@@ -59,17 +71,24 @@ class RateLimiter:
         self._minute_shares = {
             Kind.READ: max(1, requests_per_minute * 5 // 6),
             Kind.PLACE: max(1, requests_per_minute * 35 // 36),
+            Kind.EXIT: requests_per_minute,
             Kind.CANCEL: requests_per_minute,
         }
         self._second_shares = {
             Kind.PLACE: max(1, orders_per_second - 1),
+            Kind.EXIT: orders_per_second,
             Kind.CANCEL: orders_per_second,
         }
         self._file: int | None = None
 
-    def take(self, kind: Kind, wait_seconds: float) -> None:
+    def take(
+        self, kind: Kind, wait_seconds: float, exchange: Exchange | None = None
+    ) -> None:
         """
         Count a request, waiting for room if there is none.
+
+        Args:
+            exchange: Where the order goes; where that is not known it counts for all.
 
         Raises:
             BrokerUnavailable: There will be no room for longer than `wait_seconds`;
@@ -77,7 +96,7 @@ class RateLimiter:
         """
         until = self._clock.monotonic() + wait_seconds
         while True:
-            seconds = self._try(kind)
+            seconds = self._try(kind, exchange)
             if seconds <= 0:
                 return
             if self._clock.monotonic() + seconds > until:
@@ -92,13 +111,13 @@ class RateLimiter:
             os.close(self._file)
             self._file = None
 
-    def _try(self, kind: Kind) -> float:
+    def _try(self, kind: Kind, exchange: Exchange | None) -> float:
         """Count the request and return 0, or return how long there is no room."""
         try:
             file = self._open()
             fcntl.flock(file, fcntl.LOCK_EX)
             try:
-                return self._count(file, kind)
+                return self._count(file, kind, exchange)
             finally:
                 fcntl.flock(file, fcntl.LOCK_UN)
         except OSError as e:
@@ -107,22 +126,28 @@ class RateLimiter:
                 hint="check the owner, mode and free space of its directory",
             ) from e
 
-    def _count(self, file: int, kind: Kind) -> float:
+    def _count(self, file: int, kind: Kind, exchange: Exchange | None) -> float:
         now = self._clock.monotonic()
         stamps = array("d")
-        content = os.pread(file, 1 << 16, 0)
-        stamps.frombytes(content[: len(content) // 8 * 8])
-        # Orders are negative.  After a boot the clock begins anew: what lies in the
-        # future is of another life.
-        recent = [at for at in stamps if now - _MINUTE < abs(at) <= now]
-        wait = _room(recent, self._minute_shares[kind], now, _MINUTE)
+        content = os.pread(file, _LONGEST_COUNT * 16, 0)
+        stamps.frombytes(content[: len(content) // 16 * 16])
+        # Of each request when it was, and what.  After a boot the clock begins anew:
+        # what lies in the future is of another life.
+        recent = [
+            (at, what)
+            for at, what in zip(stamps[::2], stamps[1::2], strict=True)
+            if now - _MINUTE < at <= now
+        ]
+        wait = _room([at for at, _ in recent], self._minute_shares[kind], now, _MINUTE)
+        own = _READING if kind is Kind.READ else _CODES.get(exchange, _ANY_EXCHANGE)
         if kind is not Kind.READ:
-            orders = [-at for at in recent if at < 0]
+            orders = [at for at, what in recent if _share_a_limit(what, own)]
             wait = max(wait, _room(orders, self._second_shares[kind], now, _SECOND))
         if wait > 0:
             return wait
-        recent.append(now if kind is Kind.READ else -now)
-        data = array("d", recent).tobytes()
+        recent.append((now, own))
+        kept = recent[-_LONGEST_COUNT:]
+        data = array("d", [figure for pair in kept for figure in pair]).tobytes()
         os.pwrite(file, data, 0)
         os.ftruncate(file, len(data))
         return 0.0
@@ -134,9 +159,13 @@ class RateLimiter:
         return self._file
 
 
+def _share_a_limit(what: float, own: float) -> bool:
+    return what != _READING and (what == own or _ANY_EXCHANGE in (what, own))
+
+
 def _room(stamps: list[float], share: int, now: float, window: float) -> float:
     """Return after how many seconds fewer than `share` lie within the window."""
-    times = sorted(abs(at) for at in stamps if abs(at) > now - window)
+    times = sorted(at for at in stamps if at > now - window)
     if len(times) < share:
         return 0.0
     # A little more, so that the stamp is out of the window by any rounding.

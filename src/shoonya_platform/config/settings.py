@@ -132,6 +132,9 @@ class Paper(Section, frozen=True):
     #: The lowest and the highest price the exchange takes today, for example
     #: { "NSE:INFY-EQ" = ["1400", "1700"] }; others have no band.
     bands: dict[str, tuple[Rupees, Rupees]] = field(default_factory=dict)
+    #: Orders, modifications and cancels a second to one exchange, as exchanges allow
+    #: 10; more wait.  0 is no limit: paper has no exchange.
+    orders_per_second: Annotated[int, Meta(ge=0, le=1000)] = 0
     #: Makes the wandering repeatable.
     seed: int = 1
     #: Fills at most this many units at once; 0 fills all that can be filled.
@@ -158,7 +161,8 @@ class Shoonya(Section, frozen=True):
     login_url: str = ""
     #: Where the scrip masters lie.
     scrip_url: str = "https://api.shoonya.com/"
-    #: Orders and cancels a second, all services together; the exchange allows 10.
+    #: Orders, modifications and cancels a second to one exchange, all services
+    #: together; exchanges allow 10.  Exits and cancels have room where entries wait.
     orders_per_second: Annotated[int, Meta(ge=2, le=1000)] = 9
     #: Requests a minute, all services together; Shoonya allows 200.
     requests_per_minute: Annotated[int, Meta(ge=10, le=100_000)] = 180

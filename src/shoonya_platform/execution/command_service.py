@@ -18,6 +18,7 @@ from shoonya_platform.domain.orders import (
     CLOSED,
     WORKING,
     BrokerOrderId,
+    Intent,
     Order,
     OrderId,
     OrderStatus,
@@ -185,6 +186,7 @@ class CommandService:
                     trigger_price=order.trigger_price,
                     product=order.product,
                     time_in_force=order.time_in_force,
+                    is_exit=order.intent is Intent.EXIT,
                 )
             )
         except BrokerError as e:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from shoonya_platform.brokers.base import Broker, Quote
 from shoonya_platform.brokers.paper import PaperBroker, PaperSettings
 from shoonya_platform.brokers.shoonya_account import ShoonyaAccount
+from shoonya_platform.brokers.shoonya_limits import RateLimiter
 from shoonya_platform.clock import Clock
 from shoonya_platform.config.loader import Config
 from shoonya_platform.config.settings import Settings
@@ -152,6 +153,18 @@ def open_paper(settings: Settings, clock: Clock) -> PaperBroker:
         catalogue=catalogue(settings),
         clock=clock,
         timeout_seconds=settings.broker.timeout_seconds,
+        limiter=_paper_limiter(settings, clock),
+    )
+
+
+def _paper_limiter(settings: Settings, clock: Clock) -> RateLimiter | None:
+    if not settings.paper.orders_per_second:
+        return None
+    return RateLimiter(
+        settings.paths.state_dir / "paper.calls",
+        clock,
+        orders_per_second=settings.paper.orders_per_second,
+        requests_per_minute=60 * settings.paper.orders_per_second * len(Exchange),
     )
 
 

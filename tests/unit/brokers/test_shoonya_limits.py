@@ -3,6 +3,7 @@
 import pytest
 
 from shoonya_platform.brokers.shoonya_limits import CircuitBreaker, Kind, RateLimiter
+from shoonya_platform.domain.instruments import Exchange
 from shoonya_platform.errors import BrokerUnavailable
 
 
@@ -35,11 +36,17 @@ def open_limiter(tmp_path, clock, slept):
         each.close()
 
 
-def take(limiter, kind: Kind, count: int, wait_seconds: float = 0.0) -> int:
+def take(
+    limiter,
+    kind: Kind,
+    count: int,
+    wait_seconds: float = 0.0,
+    exchange: Exchange | None = None,
+) -> int:
     """Take so many, and return how many there was room for at once."""
     for taken in range(count):
         try:
-            limiter.take(kind, wait_seconds)
+            limiter.take(kind, wait_seconds, exchange)
         except BrokerUnavailable:
             return taken
     return count
@@ -50,6 +57,32 @@ def test_orders_of_a_second_leave_room_for_a_cancel(open_limiter):
 
     assert take(limiter, Kind.PLACE, 20) == 8
     assert take(limiter, Kind.CANCEL, 20) == 1
+
+
+def test_orders_of_a_second_leave_room_for_an_exit(open_limiter):
+    limiter = open_limiter()
+
+    assert take(limiter, Kind.PLACE, 20) == 8
+    assert take(limiter, Kind.EXIT, 20) == 1
+
+
+def test_each_exchange_counts_its_own_orders(open_limiter):
+    limiter = open_limiter()
+
+    assert take(limiter, Kind.PLACE, 20, exchange=Exchange.NFO) == 8
+    assert take(limiter, Kind.PLACE, 20, exchange=Exchange.NSE) == 8
+    assert take(limiter, Kind.CANCEL, 20, exchange=Exchange.NFO) == 1
+
+
+def test_order_of_an_unknown_exchange_counts_for_each(open_limiter):
+    limiter = open_limiter()
+    take(limiter, Kind.CANCEL, 5)
+    take(limiter, Kind.PLACE, 1, exchange=Exchange.NFO)
+
+    assert take(limiter, Kind.PLACE, 20, exchange=Exchange.NFO) == 2
+    assert take(limiter, Kind.PLACE, 20, exchange=Exchange.NSE) == 3
+    # And it has no room where one of them has none.
+    assert take(limiter, Kind.PLACE, 1) == 0
 
 
 def test_readings_of_a_minute_leave_room_for_orders_and_these_for_cancels(

@@ -641,6 +641,23 @@ def test_cancel_goes_out_before_new_orders(store, command, broker, second_view):
     assert seen == [[order.broker_order_id]]
 
 
+def test_exits_go_out_before_older_entries_however_many_wait(store, command, broker):
+    for _ in range(2 * BATCH):
+        store_order(store, S.GUARD_PASSED)
+    exits = [
+        store_order(store, S.GUARD_PASSED, intent=Intent.EXIT, side=Side.SELL)
+        for _ in range(2)
+    ]
+
+    command.step()
+
+    first = broker.placed[:2]
+    assert [placed.client_order_id for placed in first] == [
+        order.client_order_id for order in exits
+    ]
+    assert [placed.is_exit for placed in broker.placed] == [True] * 2 + [False] * 6
+
+
 def test_order_and_its_cancel_in_one_step_never_reach_the_broker(
     store, command, broker
 ):
