@@ -20,10 +20,6 @@ from shoonya_platform.errors import ShoonyaError, StoreError
 from shoonya_platform.store._session import translate
 from shoonya_platform.store.sqlite import BUSY_TIMEOUT_SECONDS, SqliteOrderStore
 
-#: Steps of a copy; between two of them the services write.
-_PAGES = 1000
-
-
 def schema_version(path: Path) -> int:
     """
     Return the version of a store's schema; 0 if there is no store yet.
@@ -49,7 +45,8 @@ def copy(path: Path, target: Path) -> None:
     fresh.unlink(missing_ok=True)
     os.close(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
     with _opened(path) as source, _opened(fresh) as into:
-        source.backup(into, pages=_PAGES)
+        # In one step: a copy in several begins anew with each write of a service.
+        source.backup(into)
         # One file, that a copy of it is complete.
         into.execute("PRAGMA journal_mode = DELETE")
     fresh.replace(target)
