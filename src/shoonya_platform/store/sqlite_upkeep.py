@@ -20,6 +20,7 @@ from shoonya_platform.errors import ShoonyaError, StoreError
 from shoonya_platform.store._session import translate
 from shoonya_platform.store.sqlite import BUSY_TIMEOUT_SECONDS, SqliteOrderStore
 
+
 def schema_version(path: Path) -> int:
     """
     Return the version of a store's schema; 0 if there is no store yet.
