@@ -9,11 +9,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import shoonya_platform.logging
-from shoonya_platform.logging import parse_line
+from shoonya_platform.logging import (
+    get_component_logger,
+    parse_line,
+    setup_application_logging,
+)
 from shoonya_platform.logging.formats import escaped, fields_text, head_text
 
 PATH = Path(shoonya_platform.logging.__file__).parent / "lnav" / "shoonya_log.json"
 FORMAT = json.loads(PATH.read_text())["shoonya_log"]
+JSON_FORMAT = json.loads(PATH.with_name("shoonya_json_log.json").read_text())[
+    "shoonya_json_log"
+]
 # Python spells named groups otherwise.
 PATTERN = re.compile(
     FORMAT["regex"]["line"]["pattern"].replace("(?<", "(?P<").replace("(?P<=", "(?<=")
@@ -56,9 +63,30 @@ def test_line_of_a_traceback_belongs_to_the_record_above():
     assert not PATTERN.match("    | ValueError: seven | run=a seq=1")
 
 
-def test_order_is_the_operation_and_levels_are_ours():
-    assert FORMAT["opid-field"] == "order_id"
-    assert set(FORMAT["level"].values()) == {
+def test_keys_of_the_form_of_json_are_those_that_we_write(tmp_path):
+    setup_application_logging(
+        tmp_path, component="risk_manager", form="json", journal=False, console=False
+    )
+    try:
+        raise ValueError
+    except ValueError:
+        get_component_logger("risk_manager").exception("a", order_id=7, event="b")
+
+    written = json.loads((tmp_path / "risk_manager.log").read_text())
+
+    named = {JSON_FORMAT[f"{name}-field"] for name in ("timestamp", "level", "body")}
+    assert named | {"order_id"} <= set(written)
+    assert set(JSON_FORMAT["value"]) | named == set(written)
+    shown = {
+        part["field"] for part in JSON_FORMAT["line-format"] if isinstance(part, dict)
+    }
+    assert shown <= {*written, "__timestamp__"}
+
+
+@pytest.mark.parametrize("each", [FORMAT, JSON_FORMAT], ids=["text", "json"])
+def test_order_is_the_operation_and_levels_are_ours(each):
+    assert each["opid-field"] == "order_id"
+    assert set(each["level"].values()) == {
         "DEBUG",
         "INFO",
         "WARNING",

@@ -14,8 +14,6 @@ from shoonya_platform.logging.reading.records import Record, first_line
 #: Records of one moment may be written in another order than they were made.
 TOLERANCE = timedelta(seconds=1)
 
-_EVENTS = (b" event=file_gap ", b" event=journal_gap ", b" event=log_evicted ")
-
 
 @dataclass(slots=True)
 class RunCopy:
@@ -172,10 +170,10 @@ class Copies:
             if oldest and component not in self.oldest_at:
                 self.oldest_at[component] = later(at)
                 self.first_runs[component] = name.decode("utf-8", "replace")
-            if b" event=" in line and any(event in line for event in _EVENTS):
+            if b"_gap" in line or b"log_evicted" in line:
                 record = record or first_line(line.decode("utf-8", "replace").rstrip())
-            if record is not None:
-                self._learn(run, record)
+                if record is not None:
+                    self._learn(run, record)
         advance(read)
         if file.trouble:
             self.unreadable.setdefault(component, []).append(

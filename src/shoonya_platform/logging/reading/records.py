@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from datetime import datetime
 
 from shoonya_platform.logging.formats import (
     CONTINUATION,
@@ -101,23 +100,15 @@ def looks_like_time(text: str) -> bool:
     return len(text) == _TIME_WIDTH and text[4:14:3] == "-- :" and text[:4].isdigit()
 
 
-def local_time(text: str) -> str:
-    """Return a time of any ISO form as the line of text has it."""
-    if looks_like_time(text):
-        return text
-    moment = datetime.fromisoformat(text).astimezone()
-    return f"{moment:%Y-%m-%d %H:%M:%S}.{moment.microsecond // 1000:03d}"
-
-
 def _structured(line: str) -> Record | None:
     parsed = parse_line(line)
     if parsed is None:
         return None
     return Record(
-        local_time(parsed.at),
+        parsed.at,
         parsed.level,
         parsed.name.lower(),
-        f"{escaped(parsed.message)} |{fields_text(parsed.fields)} "
+        f"{parsed.message} |{fields_text(parsed.fields)} "
         f"run={parsed.run} seq={parsed.seq}",
         parsed.run,
         parsed.seq,

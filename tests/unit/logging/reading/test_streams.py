@@ -8,8 +8,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from shoonya_platform.logging import get_component_logger, setup_application_logging
 from shoonya_platform.logging.reading.gaps import Gap, GapFinder
+from shoonya_platform.logging.reading.groups import template_of
+from shoonya_platform.logging.reading.records import Record
 from shoonya_platform.logging.reading.streams import read
+from shoonya_platform.logging.reading.verify import verify
 from tests.unit.logging.reading.writing import COMPONENT, Writer, numbers, text_line
 
 TRACEBACK = "    | Traceback (most recent call last):\n    | ValueError: run=x seq=9\n"
@@ -151,6 +155,40 @@ def test_components_are_merged_by_time_but_never_against_the_order_of_a_file(tmp
         (other, 2),
         (COMPONENT, 3),
     ]
+
+
+def test_both_forms_may_stand_in_one_directory_and_one_file(tmp_path):
+    for form in ("text", "json"):
+        setup_application_logging(
+            tmp_path,
+            max_bytes=2000,
+            component=COMPONENT,
+            form=form,
+            journal=False,
+            console=False,
+            run_id=form,
+            budget=None,
+        )
+        logger = get_component_logger(COMPONENT)
+        for number in range(20):
+            try:
+                raise ValueError("two\nlines")
+            except ValueError:
+                logger.exception("%d\n| x", number, order_id=number, event="b")
+
+    found = [item for item in items(tmp_path) if isinstance(item, Record)]
+    last = items(tmp_path, last=3)
+
+    assert [(r.run, r.seq) for r in found[:20]] == [("text", n) for n in range(1, 21)]
+    assert [(r.run, r.seq) for r in found[20:]] == [("json", n) for n in range(1, 21)]
+    assert last == found[-3:]
+    one, other = found[0], found[20]
+    assert one.text.replace("run=text", "run=json") == other.text
+    assert one.fields == other.fields == {"order_id": "0", "event": "b"}
+    assert one.detail == other.detail
+    assert template_of(one) == template_of(other)
+    report = verify(tmp_path, [COMPONENT], with_journal=False)
+    assert (report.findings, report.file_records, report.strange_lines) == ((), 40, 0)
 
 
 def test_nothing_is_kept_of_a_large_reading(writer, tmp_path):
