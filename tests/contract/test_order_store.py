@@ -8,7 +8,7 @@ import threading
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import fields, replace
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import UTC, date, datetime, timedelta, timezone
 from decimal import Decimal
 
 import pytest
@@ -20,6 +20,7 @@ from shoonya_platform.domain.alert_form import (
     NAMED_DUPLICATE_SECONDS,
 )
 from shoonya_platform.domain.alerts import AlertStatus
+from shoonya_platform.domain.days import trading_day
 from shoonya_platform.domain.instruments import Exchange, PriceBand, Product
 from shoonya_platform.domain.orders import (
     CLOSED,
@@ -905,18 +906,41 @@ def test_s51_realised_profit_counts_from_the_time_of_the_fill(store):
     fill_order(store, 30, 110, yesterday, side=Side.SELL)
     fill_order(store, 35, 90, BEGIN, side=Side.SELL)
 
-    assert store.positions.realised_since(yesterday) == 300 - 350
-    assert store.positions.realised_since(BEGIN) == -350
-    assert store.positions.realised_since(BEGIN + timedelta(seconds=1)) == 0
+    fill_order(store, 5, 90, BEGIN)
+    fill_order(store, 5, "90.05", BEGIN, side=Side.SELL)
+
+    assert store.positions.realised_on(trading_day(yesterday)) == 300
+    assert store.positions.realised_on(trading_day(BEGIN)) == Decimal("-349.75")
+    assert store.positions.realised_on(trading_day(BEGIN + timedelta(days=1))) == 0
 
 
 def test_s52_zone_of_a_fill_does_not_change_its_day(store):
     india = timezone(timedelta(hours=5, minutes=30))
     fill_order(store, 65, 100)
-    before = (BEGIN - timedelta(seconds=1)).astimezone(india)
+    midnight = datetime(2026, 11, 25, tzinfo=india)
+    before = (midnight - timedelta(seconds=1)).astimezone(UTC)
     fill_order(store, 65, 110, before, side=Side.SELL)
 
-    assert store.positions.realised_since(BEGIN) == 0
+    assert store.positions.realised_on(date(2026, 11, 24)) == 650
+    assert store.positions.realised_on(date(2026, 11, 25)) == 0
+
+
+def test_s57_orders_of_a_day_count_once_they_have_passed_and_unless_denied(
+    store, world
+):
+    world.clock.jump_to(datetime(2026, 11, 25, 18, 29, 59, tzinfo=UTC))
+    for status in OrderStatus:
+        store_order(store, status)
+    # Past midnight in India.
+    world.clock.advance(1)
+    late = store_order(store, S.RISK_PASSED)
+
+    assert store.orders.passed_on(date(2026, 11, 25)) == len(OrderStatus) - 2
+    assert store.orders.passed_on(date(2026, 11, 26)) == 1
+    with store.transaction(durable=False):
+        store.orders.record(late, T.DENIED, reason="no")
+    assert store.orders.passed_on(date(2026, 11, 26)) == 0
+    assert sum(store.orders.count().values()) == len(OrderStatus) + 1
 
 
 def test_s53_noted_price_is_the_last_price_of_positions_too(store, other):

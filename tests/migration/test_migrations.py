@@ -3,11 +3,13 @@
 import re
 import sqlite3
 from contextlib import closing
+from datetime import date
+from decimal import Decimal
 from importlib import resources
 
 import pytest
 
-from shoonya_platform.domain.orders import OrderId, TradeId
+from shoonya_platform.domain.orders import OrderId, OrderStatus, TradeId
 from shoonya_platform.store.sqlite import SqliteOrderStore, migrations, statements
 from shoonya_platform.testing.orders import a_fill, store_alert, store_order
 
@@ -28,6 +30,8 @@ TABLES = {
     "modify_requests",
     "pnl",
     "bands",
+    "order_counts",
+    "realised_days",
 }
 
 
@@ -93,7 +97,8 @@ def test_orders_with_all_that_hangs_on_them_survive_being_made_anew(tmp_path, cl
                 'BUY', 65, 'MARKET', NULL, NULL, 'NRML', 'DAY', NULL, 'accepted', 'B7',
                 25, '100', '', '2026-11-25T04:30:00+00:00',
                 '2026-11-25T04:30:00+00:00', '2026-11-25T04:30:00+00:00');
-            INSERT INTO fills VALUES (7, 'T1', 25, '100', '0', 't');
+            INSERT INTO fills
+                VALUES (7, 'T1', 25, '100', '0', '2026-11-25T04:30:00+00:00');
             INSERT INTO cancel_requests
                 VALUES (7, 'me', '2026-11-25T04:30:00+00:00', NULL);
             UPDATE sqlite_sequence SET seq = 9 WHERE name = 'orders';
@@ -179,3 +184,39 @@ def test_script_is_cut_into_whole_statements(script, count):
 def test_statements_of_each_script_are_all_of_it():
     for script in migrations():
         assert "".join(statements(script)) == script
+
+
+def test_figures_of_the_days_are_made_of_the_orders_and_fills_that_are_there(
+    tmp_path, clock
+):
+    path = tmp_path / "orders.db"
+    with closing(sqlite3.connect(path)) as connection:
+        for script in migrations()[:8]:
+            connection.executescript(script)
+        connection.execute(
+            "INSERT INTO alerts VALUES ('A1', 'k', 't', 's', '{}', 'planned', '')"
+        )
+        # The second is of the next day in India.
+        for number, at in enumerate(("18:29:59.999999", "18:30:00.000000"), start=1):
+            moment = f"2026-11-25T{at}+00:00"
+            connection.execute(
+                "INSERT INTO orders VALUES (?, ?, 'A1', ?, 1, 1, 's', 'entry', 'NFO',"
+                " 'X', 'BUY', 65, 'MARKET', NULL, NULL, 'NRML', 'DAY', NULL, 'filled',"
+                " ?, 65, '100', '', ?, ?, ?)",
+                (number, f"O{number}", number, f"B{number}", moment, moment, moment),
+            )
+            connection.execute(
+                "INSERT INTO fills VALUES (?, 'T', 65, '100', '-0.15', ?)",
+                (number, moment),
+            )
+        connection.execute(f"PRAGMA application_id = {0x53484F4F}")
+        connection.execute("PRAGMA user_version = 8")
+        connection.commit()
+
+    store = SqliteOrderStore(path, service="tests", run_id="run-1", clock=clock)
+
+    for day in (date(2026, 11, 25), date(2026, 11, 26)):
+        assert store.orders.passed_on(day) == 1
+        assert store.positions.realised_on(day) == Decimal("-0.15")
+    assert store.orders.count() == {OrderStatus.FILLED: 2}
+    store.close()

@@ -93,7 +93,7 @@ NEWER = {
         "DROP INDEX orders_by_status",
         "CREATE INDEX orders_by_status ON orders (status)",
     ),
-    "gone-index": ("DROP INDEX orders_by_creation",),
+    "gone-index": ("DROP INDEX orders_not_placed",),
     "gone-table": ("DROP TABLE risk_days",),
     "trigger": (
         "CREATE TRIGGER later AFTER INSERT ON orders BEGIN SELECT 1; END",

@@ -13,7 +13,7 @@ from shoonya_platform.ctl.output import (
     print_json,
     print_table,
 )
-from shoonya_platform.domain.days import day_begin
+from shoonya_platform.domain.days import trading_day
 from shoonya_platform.domain.orders import OPEN
 from shoonya_platform.domain.trading import TradingState
 from shoonya_platform.risk.limits import RiskBook, money
@@ -38,7 +38,7 @@ def show(ctl: Ctl, as_json: bool) -> None:
     book = RiskBook(
         positions=store.positions.open(),
         working=store.orders.in_status(*sorted(OPEN)),
-        realised_today=store.positions.realised_since(day_begin(ctl.clock.now())),
+        realised_today=store.positions.realised_on(trading_day(ctl.clock.now())),
     )
     status = store.trading.status()
     figures = {

@@ -25,7 +25,7 @@ from shoonya_platform.dashboard.results import (
     Trading,
 )
 from shoonya_platform.domain.alerts import StoredAlert
-from shoonya_platform.domain.days import day_begin
+from shoonya_platform.domain.days import day_begin, trading_day
 from shoonya_platform.domain.orders import (
     REFUSED,
     AlertId,
@@ -237,7 +237,7 @@ class Sources:
             )
             now = self._clock.now()
             since = day_begin(now)
-            realised = self._store.positions.realised_since(since)
+            realised = self._store.positions.realised_on(trading_day(now))
             unrealised = sum((p.unrealised_pnl for p in positions), ZERO)
             samples = self._store.risk.pnl_since(since)
             return Book(

@@ -7,6 +7,7 @@ out of order, the order book and the trade book are the truth.
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -37,6 +38,8 @@ RECONCILE_SECONDS = 5.0
 
 #: Seconds between two looks at what is held and what it is worth.
 LOOK_SECONDS = 1.0
+#: Prices asked for in one look; whoever holds more instruments hears of each later.
+PRICES_A_LOOK = 100
 
 _WORKING = sorted(WORKING)
 _TRADED = (OrderStatus.PARTIALLY_FILLED, OrderStatus.FILLED)
@@ -83,6 +86,7 @@ class OrderWatcherEngine:
         self._contradicted: set[tuple[OrderId, OrderStatus]] = set()
         self._settled: set[BrokerOrderId] = set()
         self._looked_at = float("-inf")
+        self._asked_last: tuple[str, str] = ("", "")
         self._fills = 0
         self._working = 0
         self._logger = get_component_logger("order_watcher")
@@ -224,13 +228,19 @@ class OrderWatcherEngine:
 
     def _note_prices(self) -> None:
         """Keep the last prices of what is held, for P&L and risk."""
+        known = {
+            (position.exchange, position.tradingsymbol): position.last_price
+            for position in self._store.positions.open()
+        }
+        # Round and round: those after the last one asked for, then from the first on.
+        held = sorted(known)
+        begin = bisect_right(held, self._asked_last)
         prices = {}
-        for position in self._store.positions.open():
-            key = (position.exchange, position.tradingsymbol)
-            if key not in prices:
-                price = self._broker.last_price(*key)
-                if price is not None and price != position.last_price:
-                    prices[key] = price
+        for key in (held[begin:] + held[:begin])[:PRICES_A_LOOK]:
+            self._asked_last = key
+            price = self._broker.last_price(*key)
+            if price is not None and price != known[key]:
+                prices[key] = price
         if prices:
             with self._store.transaction(durable=False):
                 self._store.positions.note_prices(prices)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from shoonya_platform.domain.days import day_begin, trading_day
+from shoonya_platform.domain.days import trading_day
 from shoonya_platform.domain.orders import OPEN, OrderStatus
 from shoonya_platform.domain.positions import ZERO
 from shoonya_platform.risk.limits import RiskBook, RiskLimits, money
@@ -42,7 +42,7 @@ def risk(store: OrderStore, limits: RiskLimits, now: datetime) -> str:
     book = _book(store, now)
     day = store.risk.day(trading_day(now))
     best = ZERO if day is None else day.best_pnl
-    passed = store.orders.passed_since(day_begin(now))
+    passed = store.orders.passed_on(trading_day(now))
     trading = store.trading.status()
     return "\n".join(
         [
@@ -72,7 +72,7 @@ def positions(store: OrderStore) -> str:
 
 def pnl(store: OrderStore, now: datetime) -> str:
     """Return what the day has made."""
-    realised = store.positions.realised_since(day_begin(now))
+    realised = store.positions.realised_on(trading_day(now))
     book = _book(store, now)
     return (
         f"P&L today {money(book.daily_pnl)}: {money(realised)} realised, "
@@ -82,8 +82,7 @@ def pnl(store: OrderStore, now: datetime) -> str:
 
 def daily_report(store: OrderStore, now: datetime) -> DailyReport:
     """Return the day in figures."""
-    since = day_begin(now)
-    counts = store.orders.count_since(since)
+    counts = store.orders.count_on(trading_day(now))
     total = sum(counts.values())
     words = ", ".join(
         f"{count} {_word(each)}" for each, count in sorted(counts.items()) if count
@@ -106,5 +105,5 @@ def _book(store: OrderStore, now: datetime) -> RiskBook:
     return RiskBook(
         positions=store.positions.open(),
         working=store.orders.in_status(*sorted(OPEN)),
-        realised_today=store.positions.realised_since(day_begin(now)),
+        realised_today=store.positions.realised_on(trading_day(now)),
     )

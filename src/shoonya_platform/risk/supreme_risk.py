@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from shoonya_platform.clock import Clock
-from shoonya_platform.domain.days import day_begin, trading_day
+from shoonya_platform.domain.days import trading_day
 from shoonya_platform.domain.orders import (
     OPEN,
     Order,
@@ -158,7 +158,6 @@ class SupremeRiskManager:
         )
 
     def _book(self, apart_from: Order | None = None) -> RiskBook:
-        begin = day_begin(self._clock.now())
         today = trading_day(self._clock.now())
         day = self._store.risk.day(today)
         return RiskBook(
@@ -168,9 +167,9 @@ class SupremeRiskManager:
                 for order in self._store.orders.in_status(*sorted(_PASSED))
                 if apart_from is None or order.order_id != apart_from.order_id
             ],
-            realised_today=self._store.positions.realised_since(begin),
+            realised_today=self._store.positions.realised_on(today),
             best_pnl=ZERO if day is None else day.best_pnl,
-            orders_today=self._store.orders.passed_since(begin),
+            orders_today=self._store.orders.passed_on(today),
             losing_days=losing_days(
                 self._store.risk.days_before(today, limit=self._limits.loss_days)
             ),

@@ -139,8 +139,8 @@ class OrderTable(Protocol):
         """Return how many orders have each status; absent means none."""
         ...
 
-    def passed_since(self, since: datetime) -> int:
-        """Return how many of the orders made since then risk_manager let pass."""
+    def passed_on(self, day: date) -> int:
+        """Return how many of a day's orders risk_manager let pass; days are India's."""
         ...
 
     def recent(
@@ -267,8 +267,8 @@ class OrderTable(Protocol):
         """Return the id of the last event, 0 if there is none."""
         ...
 
-    def count_since(self, since: datetime) -> dict[OrderStatus, int]:
-        """Return how many of the orders made since then have each status."""
+    def count_on(self, day: date) -> dict[OrderStatus, int]:
+        """Return how many of a day's orders have each status; days are India's."""
         ...
 
     def request_cancel(self, order_id: OrderId, *, by: str) -> None:
@@ -327,8 +327,8 @@ class PositionTable(Protocol):
         """Return a strategy's positions in one instrument, one for each product."""
         ...
 
-    def realised_since(self, since: datetime) -> Decimal:
-        """Return what all fills since then have realised, in rupees."""
+    def realised_on(self, day: date) -> Decimal:
+        """Return what the fills of a day have realised, in rupees; days are India's."""
         ...
 
     def last_price(self, exchange: Exchange, tradingsymbol: str) -> Decimal | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from datetime import datetime, timedelta
+from functools import lru_cache
 
 from shoonya_platform.domain.alert_form import parse
 from shoonya_platform.domain.alerts import Alert, AlertStatus, StoredAlert
@@ -104,10 +105,16 @@ class SqliteAlerts:
         )
 
 
+# An alert is read before its transaction, in it, and while it waits.
+@lru_cache(maxsize=1024)
+def _parsed(body: str) -> Alert:
+    return parse(json.loads(body))
+
+
 def _alert(row: sqlite3.Row) -> StoredAlert:
     return StoredAlert(
         alert_id=AlertId(row["alert_id"]),
-        alert=parse(json.loads(row["body"])),
+        alert=_parsed(row["body"]),
         status=AlertStatus(row["status"]),
         outcome=row["outcome"],
         received_at=datetime.fromisoformat(row["received_at"]),

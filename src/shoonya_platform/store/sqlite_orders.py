@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Collection, Sequence
 from dataclasses import fields, replace
-from datetime import datetime
+from datetime import date, datetime
 from decimal import Decimal
 
 from shoonya_platform.domain.alerts import client_order_id
@@ -114,23 +114,23 @@ class SqliteOrders:
 
     def count(self) -> dict[OrderStatus, int]:
         rows = self._session.query(
-            "SELECT status, COUNT(*) AS number FROM orders GROUP BY status"
+            "SELECT status, SUM(number) AS number FROM order_counts GROUP BY status"
+            " HAVING SUM(number)"
         )
         return {OrderStatus(row["status"]): row["number"] for row in rows}
 
-    def count_since(self, since: datetime) -> dict[OrderStatus, int]:
+    def count_on(self, day: date) -> dict[OrderStatus, int]:
         rows = self._session.query(
-            "SELECT status, COUNT(*) AS number FROM orders WHERE created_at >= ?"
-            " GROUP BY status",
-            (text_of(since),),
+            "SELECT status, number FROM order_counts WHERE day = ? AND number",
+            (day.isoformat(),),
         )
         return {OrderStatus(row["status"]): row["number"] for row in rows}
 
-    def passed_since(self, since: datetime) -> int:
+    def passed_on(self, day: date) -> int:
         rows = self._session.query(
-            "SELECT COUNT(*) AS number FROM orders WHERE created_at >= ?"
-            " AND status NOT IN (?, ?)",
-            (text_of(since), OrderStatus.DENIED, OrderStatus.INITIALIZED),
+            "SELECT coalesce(SUM(number), 0) AS number FROM order_counts"
+            " WHERE day = ? AND status NOT IN (?, ?)",
+            (day.isoformat(), OrderStatus.DENIED, OrderStatus.INITIALIZED),
         )
         return int(rows[0]["number"])
 
@@ -165,13 +165,13 @@ class SqliteOrders:
 
     def unreplaced(self, *, since: datetime) -> list[Order]:
         return self._select(
-            "WHERE status = ? AND alerted_at > ? AND NOT EXISTS ("
+            "WHERE status = 'not_placed' AND alerted_at > ? AND NOT EXISTS ("
             " SELECT 1 FROM orders AS later WHERE later.alert_id = orders.alert_id"
             " AND later.leg = orders.leg AND later.part = orders.part"
             " AND later.attempt > orders.attempt)"
-            " AND order_id NOT IN (SELECT order_id FROM cancel_requests)"
-            " ORDER BY order_id",
-            (OrderStatus.NOT_PLACED, text_of(since)),
+            " AND NOT EXISTS (SELECT 1 FROM cancel_requests"
+            " WHERE cancel_requests.order_id = orders.order_id) ORDER BY order_id",
+            (text_of(since),),
         )
 
     def record(

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import date, datetime
 from decimal import Decimal
+from functools import lru_cache
 
+from shoonya_platform.domain.days import trading_day
 from shoonya_platform.domain.instruments import Exchange, PriceBand, Product
 from shoonya_platform.domain.orders import Fill, Order
 from shoonya_platform.domain.positions import Position
@@ -42,11 +44,11 @@ class SqlitePositions:
             (strategy, exchange, tradingsymbol),
         )
 
-    def realised_since(self, since: datetime) -> Decimal:
+    def realised_on(self, day: date) -> Decimal:
         rows = self._session.query(
-            "SELECT realised_pnl FROM fills WHERE filled_at >= ?", (text_of(since),)
+            "SELECT realised_pnl FROM realised_days WHERE day = ?", (day.isoformat(),)
         )
-        return sum((Decimal(row["realised_pnl"]) for row in rows), Decimal(0))
+        return Decimal(rows[0]["realised_pnl"]) if rows else Decimal(0)
 
     def last_price(self, exchange: Exchange, tradingsymbol: str) -> Decimal | None:
         rows = self._session.query(
@@ -133,7 +135,17 @@ class SqlitePositions:
             ),
         )
         self.note_prices({(order.exchange, order.tradingsymbol): fill.price})
-        return after.realised_pnl - before.realised_pnl
+        realised = after.realised_pnl - before.realised_pnl
+        if realised:
+            self._add_realised(trading_day(fill.filled_at), realised)
+        return realised
+
+    def _add_realised(self, day: date, realised: Decimal) -> None:
+        self._session.execute(
+            "INSERT INTO realised_days (day, realised_pnl) VALUES (?, ?)"
+            " ON CONFLICT (day) DO UPDATE SET realised_pnl = excluded.realised_pnl",
+            (day.isoformat(), str(self.realised_on(day) + realised)),
+        )
 
     def _select(
         self, where: str, parameters: tuple[object, ...] = ()
@@ -142,14 +154,30 @@ class SqlitePositions:
 
 
 def _position(row: sqlite3.Row) -> Position:
+    return _position_of(*row)
+
+
+# Every step of three services reads all that is held, and little of it has moved.
+@lru_cache(maxsize=4096)
+def _position_of(
+    strategy: str,
+    exchange: str,
+    tradingsymbol: str,
+    product: str,
+    quantity: int,
+    average_price: str,
+    realised_pnl: str,
+    updated_at: str,
+    last_price: str | None,
+) -> Position:
     return Position(
-        strategy=row["strategy"],
-        exchange=Exchange(row["exchange"]),
-        tradingsymbol=row["tradingsymbol"],
-        product=Product(row["product"]),
-        quantity=row["quantity"],
-        average_price=Decimal(row["average_price"]),
-        realised_pnl=Decimal(row["realised_pnl"]),
-        last_price=decimal_of(row["last_price"]),
-        updated_at=datetime.fromisoformat(row["updated_at"]),
+        strategy=strategy,
+        exchange=Exchange(exchange),
+        tradingsymbol=tradingsymbol,
+        product=Product(product),
+        quantity=quantity,
+        average_price=Decimal(average_price),
+        realised_pnl=Decimal(realised_pnl),
+        last_price=decimal_of(last_price),
+        updated_at=datetime.fromisoformat(updated_at),
     )

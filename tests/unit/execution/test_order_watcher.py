@@ -21,6 +21,8 @@ from shoonya_platform.domain.orders import (
 )
 from shoonya_platform.errors import BrokerUnavailable
 from shoonya_platform.execution.order_watcher import (
+    LOOK_SECONDS,
+    PRICES_A_LOOK,
     RECONCILE_SECONDS,
     OrderWatcherEngine,
 )
@@ -454,3 +456,18 @@ def test_any_order_of_reports_ends_in_what_the_books_say(
     if not after.is_closed:
         with store.transaction(durable=False):
             store.orders.record(after, T.CANCELED)
+
+
+def test_prices_of_many_instruments_are_asked_for_in_turns(
+    watcher, store, broker, clock
+):
+    symbols = [f"NIFTY28DEC27C{20000 + n}" for n in range(PRICES_A_LOOK + 5)]
+    for symbol in symbols:
+        order = store_order(store, S.FILLED, tradingsymbol=symbol)
+        broker.prices[order.exchange, symbol] = Decimal(105)
+
+    watcher.step()
+    clock.advance(LOOK_SECONDS)
+    watcher.step()
+
+    assert {position.last_price for position in store.positions.open()} == {105}
