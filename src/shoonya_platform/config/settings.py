@@ -202,6 +202,9 @@ class Guard(Section, frozen=True):
 
     #: "round_the_clock" ignores hours and holidays (paper only); "exchange" keeps them.
     market_hours: Literal["round_the_clock", "exchange"] = "round_the_clock"
+    #: A file with holidays, hours and sessions of your own beside the built-in ones
+    #: (see docs/calendar.md); empty is none.
+    calendar_file: str = ""
     #: Entries from an older alert are denied: the market has moved on.
     max_alert_age_seconds: Seconds = 120.0
     #: "protect" gives market orders a limit a little worse than the last price, as

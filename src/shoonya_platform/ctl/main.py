@@ -30,6 +30,7 @@ VERBS = {
     "trace": ("trace", "Tell the story of an order or an alert."),
     "alert": ("alert", "Send an alert to the webhook."),
     "order": ("order", "List, show, modify and cancel orders."),
+    "calendar": ("calendar", "Show when the exchanges trade, and the holidays."),
     "risk": ("risk", "Show the risk figures; halt, reduce or resume trading."),
     "recovery": ("recovery", "Show the last comparison with the broker's books."),
     "notify": ("notify", "Try whether notifications arrive."),

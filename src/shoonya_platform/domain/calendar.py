@@ -30,6 +30,7 @@ class Hours(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     since: date | None = None
     opens: time
     closes: time  #: the first moment that is closed again
+    is_verified: bool = True  #: read at its source, or found to agree in several
 
 
 class Holiday(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -47,6 +48,38 @@ class Holidays(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     days: tuple[Holiday, ...]
 
 
+class ClosedDay(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One more day without trading, beside the year's holidays."""
+
+    day: date
+    name: str
+    exchanges: tuple[Exchange, ...]
+
+
+class Session(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """
+    A part of the day that is no continuous trading: an auction, a pre-open.
+
+    It is shown, and opens nothing.
+    """
+
+    name: str
+    exchanges: tuple[Exchange, ...]
+    opens: time
+    closes: time
+    since: date | None = None
+    until: date | None = None  #: the first day without it
+    note: str = ""
+    is_verified: bool = True
+
+    def applies(self, exchange: Exchange, day: date) -> bool:
+        return (
+            exchange in self.exchanges
+            and (self.since or date.min) <= day
+            and day < (self.until or date.max)
+        )
+
+
 class SpecialSession(
     msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 ):
@@ -61,6 +94,16 @@ class SpecialSession(
     exchanges: tuple[Exchange, ...]
     opens: time | None = None
     closes: time | None = None
+    is_verified: bool = True
+
+
+class Additions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What a user's own file adds; where it differs from the built-in, it counts."""
+
+    hours: tuple[Hours, ...] = ()
+    closed: tuple[ClosedDay, ...] = ()
+    specials: tuple[SpecialSession, ...] = ()
+    sessions: tuple[Session, ...] = ()
 
 
 class MarketCalendar(
@@ -73,6 +116,8 @@ class MarketCalendar(
     hours: tuple[Hours, ...]
     holidays: tuple[Holidays, ...]
     specials: tuple[SpecialSession, ...] = ()
+    closed: tuple[ClosedDay, ...] = ()
+    sessions: tuple[Session, ...] = ()
 
     def is_open(self, exchange: Exchange, at: datetime) -> bool:
         return self.why_closed(exchange, at) == ""
@@ -123,26 +168,94 @@ class MarketCalendar(
         _check(changed)
         return changed
 
-    def _day(self, exchange: Exchange, day: date) -> _Day:
+    def with_additions(self, added: Additions) -> MarketCalendar:
+        """Return the calendar with a user's own entries, which count first."""
+        changed = msgspec.structs.replace(
+            self,
+            hours=(*added.hours, *self.hours),
+            closed=(*added.closed, *self.closed),
+            specials=(*added.specials, *self.specials),
+            sessions=(*self.sessions, *added.sessions),
+        )
+        _check(changed)
+        return changed
+
+    def window(self, exchange: Exchange, day: date) -> tuple[time, time] | None:
+        """Return when the exchange trades on a day, None if it does not."""
+        return self._day(exchange, day).window
+
+    def why(self, exchange: Exchange, day: date) -> str:
+        """Return why a day is closed, or what is special about it; "" if nothing."""
+        return self._day(exchange, day).why.strip(" ()")
+
+    def sessions_of(self, exchange: Exchange, day: date) -> list[Session]:
+        """Return the day's other sessions, by time; none on a closed day."""
+        if self.window(exchange, day) is None:
+            return []
+        found = [each for each in self.sessions if each.applies(exchange, day)]
+        return sorted(found, key=lambda each: each.opens)
+
+    def unverified(self, exchange: Exchange, day: date) -> list[str]:
+        """Return what of the day's entries nobody has verified."""
+        found = []
+        special = self._special(exchange, day)
+        if special is not None and not special.is_verified:
+            found.append(f"{special.name}: its hours")
+        hours = self._hours(exchange, day)
+        if special is None and hours is not None and not hours.is_verified:
+            found.append(f"hours {hours.opens:%H:%M}-{hours.closes:%H:%M}")
+        found += [
+            f"{each.name} {each.opens:%H:%M}-{each.closes:%H:%M}"
+            for each in self.sessions_of(exchange, day)
+            if not each.is_verified
+        ]
+        if self._holidays(exchange, day.year) is None:
+            found.append(f"the holidays of {day.year} are not in the calendar")
+        return found
+
+    def days_off(self, exchange: Exchange, year: int) -> list[Holiday]:
+        """Return the known days of a year without trading, in order."""
+        table = self._holidays(exchange, year)
+        days = {each.day: each for each in (() if table is None else table.days)}
+        days |= {
+            each.day: Holiday(day=each.day, name=each.name)
+            for each in self.closed
+            if exchange in each.exchanges and each.day.year == year
+        }
+        return [days[day] for day in sorted(days)]
+
+    def _special(self, exchange: Exchange, day: date) -> SpecialSession | None:
         for special in self.specials:
             if special.day == day and exchange in special.exchanges:
-                if special.opens is None or special.closes is None:
-                    return _Day(None, f"{special.name}: hours not in the calendar")
-                return _Day((special.opens, special.closes), f" ({special.name})")
+                return special
+        return None
+
+    def _hours(self, exchange: Exchange, day: date) -> Hours | None:
+        valid = [
+            hours
+            for hours in self.hours
+            if exchange in hours.exchanges and (hours.since or date.min) <= day
+        ]
+        return max(valid, key=lambda hours: hours.since or date.min, default=None)
+
+    def _day(self, exchange: Exchange, day: date) -> _Day:
+        special = self._special(exchange, day)
+        if special is not None:
+            if special.opens is None or special.closes is None:
+                return _Day(None, f"{special.name}: hours not in the calendar")
+            return _Day((special.opens, special.closes), f" ({special.name})")
+        for closed in self.closed:
+            if closed.day == day and exchange in closed.exchanges:
+                return _Day(None, f"closed: {closed.name}")
         table = self._holidays(exchange, day.year)
         for holiday in () if table is None else table.days:
             if holiday.day == day:
                 return _Day(None, f"holiday: {holiday.name}")
         if day.weekday() >= _SATURDAY:
             return _Day(None, "weekend")
-        valid = [
-            hours
-            for hours in self.hours
-            if exchange in hours.exchanges and (hours.since or date.min) <= day
-        ]
-        if not valid:
+        latest = self._hours(exchange, day)
+        if latest is None:
             return _Day(None, f"the calendar has no hours of {exchange}")
-        latest = max(valid, key=lambda hours: hours.since or date.min)
         return _Day((latest.opens, latest.closes), "")
 
     def _holidays(self, exchange: Exchange, year: int) -> Holidays | None:
@@ -173,8 +286,25 @@ def parse_calendar(data: Mapping[str, object]) -> MarketCalendar:
     return calendar
 
 
+def parse_additions(data: Mapping[str, object], where: str) -> Additions:
+    """
+    Read a user's own calendar file.
+
+    Raises:
+        ConfigError: With the place and what would be right.
+    """
+    try:
+        return msgspec.convert(data, Additions, builtin_types=(date, time))
+    except msgspec.ValidationError as e:
+        raise ConfigError(f"the calendar '{where}' cannot be used: {e}") from e
+
+
 def _check(calendar: MarketCalendar) -> None:
-    entries: tuple[Hours | SpecialSession, ...] = (*calendar.hours, *calendar.specials)
+    entries: tuple[Hours | SpecialSession | Session, ...] = (
+        *calendar.hours,
+        *calendar.specials,
+        *calendar.sessions,
+    )
     for entry in entries:
         opens, closes = entry.opens, entry.closes
         if opens is None and closes is None:

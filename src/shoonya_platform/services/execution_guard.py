@@ -7,7 +7,7 @@ from datetime import time
 
 from shoonya_platform.execution.exchange_rules import GuardRules
 from shoonya_platform.execution.execution_guard import ExecutionGuard
-from shoonya_platform.services.parts import catalogue, market_calendar
+from shoonya_platform.services.parts import calendar, catalogue
 from shoonya_platform.services.runtime import Parts, run_worker
 
 
@@ -15,7 +15,7 @@ def build(parts: Parts) -> ExecutionGuard:
     guard = parts.settings.guard
     keeps_hours = guard.market_hours == "exchange"
     rules = GuardRules(
-        calendar=market_calendar() if keeps_hours else None,
+        calendar=calendar(parts.settings) if keeps_hours else None,
         max_alert_age_seconds=guard.max_alert_age_seconds,
         protects_market_orders=guard.market_orders == "protect",
         max_price_deviation=guard.max_price_deviation,

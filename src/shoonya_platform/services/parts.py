@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import tomllib
 from collections.abc import Callable
 from decimal import Decimal
 from importlib.util import find_spec
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from shoonya_platform.brokers.base import Broker, Quote
@@ -14,6 +16,7 @@ from shoonya_platform.brokers.shoonya_limits import RateLimiter
 from shoonya_platform.clock import Clock
 from shoonya_platform.config.loader import Config
 from shoonya_platform.config.settings import Settings
+from shoonya_platform.domain.calendar import MarketCalendar, parse_additions
 from shoonya_platform.domain.catalogue import Catalogue
 from shoonya_platform.domain.data import catalogue_defaults, market_calendar
 from shoonya_platform.domain.instruments import Exchange, PriceBand
@@ -25,14 +28,35 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Quotes",
+    "calendar",
     "catalogue",
-    "market_calendar",
     "open_broker",
     "open_paper",
     "open_shoonya",
     "risk_limits",
     "shoonya_account",
 ]
+
+
+def calendar(settings: Settings) -> MarketCalendar:
+    """
+    Return the built-in calendar, with what the user's own file adds.
+
+    Raises:
+        ConfigError: The file cannot be read or used.
+    """
+    path = settings.guard.calendar_file
+    if not path:
+        return market_calendar()
+    try:
+        with Path(path).open("rb") as file:
+            data = tomllib.load(file)
+    except (OSError, tomllib.TOMLDecodeError) as e:
+        raise ConfigError(
+            f"the calendar '{path}' cannot be read: {e}",
+            hint="guard.calendar_file names it; docs/calendar.md shows its form",
+        ) from e
+    return market_calendar().with_additions(parse_additions(data, path))
 
 
 def catalogue(settings: Settings) -> Catalogue:

@@ -4,7 +4,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shoonya_platform.domain.calendar import SpecialSession, parse_calendar
+from shoonya_platform.domain.calendar import (
+    SpecialSession,
+    parse_additions,
+    parse_calendar,
+)
 from shoonya_platform.domain.data import market_calendar
 from shoonya_platform.domain.days import INDIA
 from shoonya_platform.domain.instruments import Exchange
@@ -205,3 +209,121 @@ def test_exchange_without_hours_is_closed_and_never_opens():
     assert "no hours" in calendar.why_closed(Exchange.MCX, india("2026-01-05 10:00"))
     with pytest.raises(ConfigError):
         calendar.next_open(Exchange.MCX, india("2026-01-05 10:00"))
+
+
+# -- other sessions, and a user's own file -----------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("exchange", "day", "names"),
+    [
+        ("NSE", "2026-07-31", ["pre-open", "post-close"]),
+        ("NSE", "2026-08-03", ["pre-open", "closing auction", "post-close"]),
+        ("NFO", "2026-08-03", ["pre-open"]),
+        ("NSE", "2026-12-25", []),
+        ("MCX", "2026-11-25", []),
+    ],
+)
+def test_other_sessions_of_a_day_are_shown_by_time(exchange, day, names):
+    found = CALENDAR.sessions_of(Exchange(exchange), date.fromisoformat(day))
+
+    assert [each.name for each in found] == names
+
+
+def test_closing_auction_opens_nothing():
+    (auction,) = (
+        each
+        for each in CALENDAR.sessions_of(Exchange.NSE, date(2026, 11, 25))
+        if each.name == "closing auction"
+    )
+
+    assert (auction.opens, auction.closes) == (time(15, 15), time(15, 35))
+    assert not CALENDAR.is_open(Exchange.NSE, india("2026-11-25 15:33"))
+
+
+@pytest.mark.parametrize(
+    ("exchange", "day", "words"),
+    [
+        ("NSE", "2026-08-03", []),
+        ("NSE", "2026-11-25", ["pre-open 09:00-09:08"]),
+        ("NSE", "2026-11-08", ["Muhurat trading: its hours"]),
+        (
+            "CDS",
+            "2026-11-25",
+            ["hours 09:00-17:00", "the holidays of 2026 are not in the calendar"],
+        ),
+    ],
+)
+def test_what_nobody_has_verified_is_named(exchange, day, words):
+    found = CALENDAR.unverified(Exchange(exchange), date.fromisoformat(day))
+
+    assert found == words
+
+
+OWN = {
+    "closed": [{"day": date(2026, 11, 25), "name": "Flood", "exchanges": ["NSE"]}],
+    "specials": [
+        {
+            "day": MUHURAT,
+            "name": "Muhurat trading",
+            "exchanges": ["NSE"],
+            "opens": time(18),
+            "closes": time(19),
+        }
+    ],
+    "hours": [
+        {
+            "exchanges": ["NFO"],
+            "since": date(2026, 8, 3),
+            "opens": time(9, 15),
+            "closes": time(15, 45),
+        }
+    ],
+    "sessions": [
+        {
+            "name": "block deals",
+            "exchanges": ["NSE"],
+            "opens": time(8, 45),
+            "closes": time(9),
+        }
+    ],
+}
+
+
+def test_own_entries_count_before_the_built_in_ones():
+    calendar = CALENDAR.with_additions(parse_additions(OWN, "mine.toml"))
+
+    assert calendar.why_closed(Exchange.NSE, india("2026-11-25 10:00")) == (
+        "closed: Flood"
+    )
+    assert calendar.is_open(Exchange.BSE, india("2026-11-25 10:00"))
+    assert calendar.is_open(Exchange.NSE, india("2026-11-08 18:30"))
+    # Of hours that begin on the same day the user's own.
+    assert calendar.is_open(Exchange.NFO, india("2026-11-26 15:42"))
+    names = [e.name for e in calendar.sessions_of(Exchange.NSE, date(2026, 11, 26))]
+    assert names[0] == "block deals"
+    days = calendar.days_off(Exchange.NSE, 2026)
+    assert [each.name for each in days if each.day.month == 11] == [
+        "Diwali Balipratipada",
+        "Guru Nanak Jayanti",
+        "Flood",
+    ]
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        pytest.param({"holiday": []}, id="unknown-key"),
+        pytest.param({"closed": [{"day": date(2026, 1, 1)}]}, id="half"),
+    ],
+)
+def test_own_file_that_cannot_be_used_is_named(broken):
+    with pytest.raises(ConfigError, match=r"mine\.toml"):
+        parse_additions(broken, "mine.toml")
+
+
+def test_own_hours_must_be_hours():
+    own = {"specials": [{**OWN["specials"][0], "opens": time(20)}]}
+
+    with pytest.raises(ConfigError, match="hours within one day"):
+        CALENDAR.with_additions(parse_additions(own, "mine.toml"))
