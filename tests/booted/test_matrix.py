@@ -1,0 +1,40 @@
+"""
+Each of the eight dies in one of four ways; the other seven do not notice.
+
+All ways for all eight are in scripts/bench/deaths.
+"""
+
+import pytest
+
+from shoonya_platform.config.settings import COMPONENTS
+from tests.booted.matrix import FAULTS, arena, broker_down
+
+#: Each way for two of the eight.
+PAIRS = [
+    pytest.param(fault, name, id=f"{fault}-{name}")
+    for fault, name in zip(2 * list(FAULTS), COMPONENTS, strict=True)
+]
+
+
+@pytest.fixture(scope="module")
+def fighting(platform):
+    platform.machine.run("systemctl", "reset-failed", "shoonya*")
+    platform.machine.run("rm", "-rf", "/var/lib/shoonya/crashes")
+    platform.machine.run("systemctl", "start", "shoonya.target")
+    with arena(platform):
+        yield platform
+    platform.machine.run("rm", "-rf", "/var/lib/shoonya/crashes")
+
+
+@pytest.mark.parametrize(("fault", "name"), PAIRS)
+def test_one_dies_and_seven_go_on(fighting, fault, name):
+    FAULTS[fault](fighting, name)
+
+    fighting.wait_until_ready()
+
+
+def test_broker_that_is_down_is_waited_for_and_costs_no_restart(fighting):
+    waiting = broker_down(fighting, 4.0)
+
+    assert waiting
+    assert not waiting & {"risk_manager", "execution_guard", "dashboard"}
