@@ -3,14 +3,14 @@
 # once, as root), or run it by hand; again and again if you like.  Amazon Linux 2023,
 # Debian 12 and later, Ubuntu 24.04.
 #
-# Set what is yours here, or in the environment:
+# Set what is yours here, or in the environment (not as SHOONYA_…: those are settings):
 set -euo pipefail
 
-: "${SHOONYA_REPOSITORY:=}"     # to clone; needed unless this script lies in a clone
-: "${SHOONYA_REVISION:=main}"   # branch, tag or commit of it
-: "${SHOONYA_DOMAIN:=}"         # the server's name, for TLS; empty: no proxy
-: "${SHOONYA_EMAIL:=}"          # Let's Encrypt writes there; empty: self-signed
-: "${SHOONYA_TIMEZONE:=Asia/Kolkata}" # of log lines; market rules are India's anyhow
+: "${SERVER_REPOSITORY:=}"     # to clone; needed unless this script lies in a clone
+: "${SERVER_REVISION:=main}"   # branch, tag or commit of it
+: "${SERVER_DOMAIN:=}"         # the server's name, for TLS; empty: no proxy
+: "${SERVER_EMAIL:=}"          # Let's Encrypt writes there; empty: self-signed
+: "${SERVER_TIMEZONE:=Asia/Kolkata}" # of log lines; market rules are India's anyhow
 
 # Those that TradingView's webhooks come from; their help page has the present ones:
 # https://www.tradingview.com/support/solutions/43000529348
@@ -23,7 +23,7 @@ webroot=/var/www/acme
 say() { echo "ec2-user-data: $*" >&2; }
 die() { say "error: $*"; exit 1; }
 [[ $(id -u) == 0 ]] || die "run it as root"
-[[ $SHOONYA_DOMAIN =~ ^[A-Za-z0-9.-]*$ ]] || die "'$SHOONYA_DOMAIN' is no host name"
+[[ $SERVER_DOMAIN =~ ^[A-Za-z0-9.-]*$ ]] || die "'$SERVER_DOMAIN' is no host name"
 # cloud-init gives no home, which git and pip look for.
 export HOME=${HOME:-/root} DEBIAN_FRONTEND=noninteractive
 
@@ -55,7 +55,7 @@ add_swap() {
 
 set_up_machine() {
     say "clock, journal and zone"
-    timedatectl set-timezone "$SHOONYA_TIMEZONE" || say "the zone stays as it is"
+    timedatectl set-timezone "$SERVER_TIMEZONE" || say "the zone stays as it is"
     mkdir -p /etc/systemd/journald.conf.d
     printf '[Journal]\nStorage=persistent\nSystemMaxUse=1G\n' \
         >/etc/systemd/journald.conf.d/zz-shoonya.conf
@@ -69,17 +69,17 @@ set_up_machine() {
 get_source() {
     local here
     here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd -P)
-    if [[ -z $SHOONYA_REPOSITORY && -x $here/install ]]; then
+    if [[ -z $SERVER_REPOSITORY && -x $here/install ]]; then
         source_dir=$(dirname "$here")
         return
     fi
-    [[ -n $SHOONYA_REPOSITORY ]] || die "set SHOONYA_REPOSITORY to clone from"
+    [[ -n $SERVER_REPOSITORY ]] || die "set SERVER_REPOSITORY to clone from"
     packages git
     if [[ ! -d $source_dir/.git ]]; then
         mkdir -p "$(dirname "$source_dir")"
-        git clone -q "$SHOONYA_REPOSITORY" "$source_dir"
+        git clone -q "$SERVER_REPOSITORY" "$source_dir"
     fi
-    git -C "$source_dir" fetch -q --tags origin "$SHOONYA_REVISION"
+    git -C "$source_dir" fetch -q --tags origin "$SERVER_REVISION"
     git -C "$source_dir" checkout -q --detach FETCH_HEAD
 }
 
@@ -113,7 +113,7 @@ make_certificate() {
     mkdir -p "$tls" "$webroot"
     [[ ! -e $tls/cert.pem || ! -e $tls/key.pem ]] || return 0
     (umask 077 && openssl req -x509 -newkey rsa:2048 -nodes -days 825 \
-        -subj "/CN=$SHOONYA_DOMAIN" -addext "subjectAltName=DNS:$SHOONYA_DOMAIN" \
+        -subj "/CN=$SERVER_DOMAIN" -addext "subjectAltName=DNS:$SERVER_DOMAIN" \
         -keyout "$tls/key.pem" -out "$tls/cert.pem" 2>/dev/null)
 }
 
@@ -126,14 +126,14 @@ limit_req_zone \$binary_remote_addr zone=shoonya:1m rate=20r/s;
 
 server {
     listen 80;
-    server_name $SHOONYA_DOMAIN;
+    server_name $SERVER_DOMAIN;
     location /.well-known/acme-challenge/ { root $webroot; }
     location / { return 404; }
 }
 
 server {
     listen 443 ssl;
-    server_name $SHOONYA_DOMAIN;
+    server_name $SERVER_DOMAIN;
     server_tokens off;
     ssl_certificate $tls/cert.pem;
     ssl_certificate_key $tls/key.pem;
@@ -170,19 +170,19 @@ END
 }
 
 add_proxy() {
-    say "nginx with TLS for $SHOONYA_DOMAIN"
+    say "nginx with TLS for $SERVER_DOMAIN"
     packages nginx openssl
     make_certificate
     write_site
     nginx -t -q || die "nginx refuses its configuration"
     systemctl enable -q nginx
     systemctl reload-or-restart nginx
-    [[ -n $SHOONYA_EMAIL ]] || return 0
-    if packages certbot && certbot certonly -n -q --agree-tos -m "$SHOONYA_EMAIL" \
-        --webroot -w "$webroot" -d "$SHOONYA_DOMAIN" \
+    [[ -n $SERVER_EMAIL ]] || return 0
+    if packages certbot && certbot certonly -n -q --agree-tos -m "$SERVER_EMAIL" \
+        --webroot -w "$webroot" -d "$SERVER_DOMAIN" \
         --deploy-hook "systemctl reload nginx"; then
-        ln -sf "/etc/letsencrypt/live/$SHOONYA_DOMAIN/fullchain.pem" "$tls/cert.pem"
-        ln -sf "/etc/letsencrypt/live/$SHOONYA_DOMAIN/privkey.pem" "$tls/key.pem"
+        ln -sf "/etc/letsencrypt/live/$SERVER_DOMAIN/fullchain.pem" "$tls/cert.pem"
+        ln -sf "/etc/letsencrypt/live/$SERVER_DOMAIN/privkey.pem" "$tls/key.pem"
         systemctl reload nginx
         systemctl enable -q --now certbot.timer 2>/dev/null ||
             systemctl enable -q --now certbot-renew.timer
@@ -197,6 +197,6 @@ set_up_machine
 get_source
 "$source_dir/scripts/install" </dev/null
 add_backups
-[[ -z $SHOONYA_DOMAIN ]] || add_proxy
+[[ -z $SERVER_DOMAIN ]] || add_proxy
 shoonyactl doctor || say "see above what the doctor would mend"
 say "done"

@@ -10,9 +10,10 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 from shoonya_platform.config.settings import COMPONENTS
 from shoonya_platform.testing.waiting import eventually
@@ -61,11 +62,11 @@ def crash(platform: Platform, name: str) -> Death:
     def deed(pid: int) -> None:
         platform.machine.run("kill", "-USR1", str(pid))
 
-    found = _replaced(platform, name, "crash", deed, "exited with 1")
-    why = platform.ctl("why", name)
-    assert "RuntimeError: planted" in " ".join(why["traceback"]), why
-    assert "report it" in " ".join(why["advice"])
-    return found
+    def see(why: Mapping[str, Any]) -> None:
+        assert "RuntimeError: planted" in " ".join(why["traceback"]), why
+        assert "report it" in " ".join(why["advice"])
+
+    return _replaced(platform, name, "crash", deed, "exited with 1", see)
 
 
 def hang(platform: Platform, name: str) -> Death:
@@ -122,6 +123,8 @@ def broker_down(platform: Platform, seconds: float) -> set[str]:
     """
     Have the broker away for a while; return who said that it waits.
 
+    Not in the arena: between two tries a service may wait longer than that watchdog.
+
     All that hangs on it waits inside, nobody ends, and the order goes out afterwards.
     """
     before = platform.pids()
@@ -174,7 +177,12 @@ def store_locked(platform: Platform, seconds: float) -> set[str]:
 
 
 def _replaced(
-    platform: Platform, name: str, fault: str, deed: Callable[[int], None], cause: str
+    platform: Platform,
+    name: str,
+    fault: str,
+    deed: Callable[[int], None],
+    cause: str,
+    see: Callable[[Mapping[str, Any]], None] = lambda why: None,
 ) -> Death:
     before = _others(platform, name)
     pid = platform.pids()[name]
@@ -185,6 +193,7 @@ def _replaced(
     why = platform.ctl("why", name)
     assert why["cause"].startswith(cause), why["cause"]
     assert (why["state"], why["restarts"]) == ("running", 1), why
+    see(why)
     said = [line for line in platform.log(name) if "restart 1 of 3" in line]
     assert why["cause"] in said[-1], said
     _see_others(platform, name, before)
