@@ -29,7 +29,7 @@ export HOME=${HOME:-/root} DEBIAN_FRONTEND=noninteractive
 
 packages() {
     if command -v apt-get >/dev/null; then
-        apt-get update -q && apt-get install -yq --no-install-recommends "$@"
+        apt-get update -qq && apt-get install -yqq --no-install-recommends "$@"
     elif command -v dnf >/dev/null; then
         dnf install -yq "$@"
     else

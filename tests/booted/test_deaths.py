@@ -150,3 +150,19 @@ def test_backing_off_is_a_state_of_its_own(platform):
     assert why["state"] == "backoff"
     assert 0 < why["restart_in_seconds"] <= 4
     platform.wait_until_ready()
+
+
+def test_death_that_nobody_saw_is_noted_by_the_next_run_and_told(platform):
+    # As when somebody kills the unit with all its processes, the noting one too.
+    with platform.drop_in(NAME, "ExecStopPost="):
+        hit = platform.pids()[NAME]
+        platform.machine.run("systemctl", "kill", "-s", "KILL", unit(NAME))
+        platform.wait_for_replacement(NAME, hit)
+
+        why = platform.ctl("why", NAME)
+        (entry,) = wait_for_incidents(platform, 1)
+
+    assert why["cause"].startswith("killed with all its processes")
+    assert why["restarts"] == 1
+    assert all(f"run={why['run_id']} " in line for line in why["last_lines"])
+    assert entry["SHOONYA_CAUSE"] == why["cause"]

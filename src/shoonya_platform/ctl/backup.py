@@ -8,8 +8,9 @@ import click
 
 from shoonya_platform.ctl import _backups
 from shoonya_platform.ctl.context import Ctl
-from shoonya_platform.ctl.output import console, json_option, megabytes, print_json
+from shoonya_platform.ctl.output import console, json_option, print_json
 from shoonya_platform.errors import NotRunning
+from shoonya_platform.logging.sizes import size_text
 
 
 @click.command()
@@ -57,7 +58,7 @@ def cli(ctl: Ctl, folder: Path, keep: int | None, as_json: bool) -> None:
         )
         return
     console().print(
-        f"{path}: {', '.join(sorted(found))}, {megabytes(size)}", markup=False
+        f"{path}: {', '.join(sorted(found))}, {size_text(size)}", markup=False
     )
     if removed:
         console().print(f"removed {len(removed)} older ones")

@@ -6,6 +6,9 @@ too.  So the process that systemd runs after each end (`ExecStopPost=`) notes ho
 was, and the next run reads that and waits before it begins.  After a clean stop, and
 after the end of a run that gave up, no earlier crash counts any more: what follows is
 an operator's start.  They are kept all the same, for whoever asks why.
+
+Whoever kills a unit with all its processes kills that note's writer too.  So a run
+says that it has begun, and the next one notes the end of one that never ended.
 """
 
 from __future__ import annotations
@@ -24,6 +27,9 @@ from shoonya_platform.services.blackbox import LastWords, deed
 #: More are of no use to anybody.
 KEPT = 20
 
+
+#: Instead of systemd's word, for an end that nobody saw.
+UNSEEN = "unseen"
 
 #: Where the units keep it (`StateDirectory=shoonya`), whatever is configured.
 UNIT_STATE_DIR = Path("/var/lib/shoonya")
@@ -59,6 +65,8 @@ class Crash:
             return "killed: out of memory"
         if self.result == "timeout":
             return "did not start or stop in time"
+        if self.result == UNSEEN:
+            return "killed with all its processes, or ended unseen"
         if self.exit_status == str(EXIT_RENEW):
             return "started itself anew before its memory ran out"
         if self.exit_code == "exited":
@@ -97,6 +105,7 @@ class CrashHistory:
 
     def __init__(self, state_dir: Path, service: str, boot_id: str) -> None:
         self._path = state_dir / "crashes" / f"{service}.json"
+        self._run_path = self._path.with_suffix(".run")
         self._boot_id = boot_id
 
     def read(self) -> list[Crash]:
@@ -115,6 +124,50 @@ class CrashHistory:
             if crash.counts and crash.boot_id == self._boot_id
         ]
 
+    def note_begin(
+        self, invocation_id: str, run_id: str, now: datetime
+    ) -> Crash | None:
+        """
+        Take in that a run begins; return the end of one before it that nobody saw.
+
+        Raises:
+            OSError: It cannot be noted.
+        """
+        earlier = self.read()
+        before = self._begun()
+        unseen: Crash | None = None
+        if (
+            # After a power cut no run has ended by a fault of its own.
+            before.get("boot_id") == self._boot_id
+            and before.get("invocation_id", "") not in ("", invocation_id)
+            and before["invocation_id"] not in {each.invocation_id for each in earlier}
+        ):
+            unseen = Crash(
+                at=now,
+                since_boot_seconds=since_boot(),
+                boot_id=self._boot_id,
+                result=UNSEEN,
+                exit_code="",
+                exit_status="",
+                run_id=before.get("run_id", ""),
+                invocation_id=before["invocation_id"],
+            )
+            self._write([*earlier, unseen][-KEPT:])
+        begun = {
+            "boot_id": self._boot_id,
+            "invocation_id": invocation_id,
+            "run_id": run_id,
+        }
+        _replace(self._run_path, json.dumps(begun))
+        return unseen
+
+    def _begun(self) -> dict[str, str]:
+        try:
+            found = json.loads(self._run_path.read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return {}
+        return found if isinstance(found, dict) else {}
+
     def note_end(
         self, environ: Mapping[str, str], now: datetime, words: LastWords | None = None
     ) -> Crash | None:
@@ -130,6 +183,8 @@ class CrashHistory:
         Raises:
             OSError: The history cannot be written.
         """
+        if self._begun().get("invocation_id") == environ.get("INVOCATION_ID"):
+            self._run_path.unlink(missing_ok=True)
         result = environ.get("SERVICE_RESULT", "success")
         status = environ.get("EXIT_STATUS", "")
         earlier = self.read()
@@ -156,10 +211,14 @@ class CrashHistory:
 
     def _write(self, crashes: list[Crash]) -> None:
         entries = [{**asdict(each), "at": each.at.isoformat()} for each in crashes]
-        self._path.parent.mkdir(exist_ok=True)
-        fresh = self._path.with_suffix(".new")
-        fresh.write_text(json.dumps(entries, indent=1), encoding="utf-8")
-        fresh.replace(self._path)
+        _replace(self._path, json.dumps(entries, indent=1))
+
+
+def _replace(path: Path, text: str) -> None:
+    path.parent.mkdir(exist_ok=True)
+    fresh = path.with_name(f"{path.name}.new")
+    fresh.write_text(text, encoding="utf-8")
+    fresh.replace(path)
 
 
 def from_plain(entry: Mapping[str, Any]) -> Crash:

@@ -15,6 +15,7 @@ import signal
 import sys
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from types import FrameType
 
 from shoonya_platform.clock import Clock, SystemClock
@@ -35,6 +36,7 @@ from shoonya_platform.logging import (
 )
 from shoonya_platform.services.blackbox import BlackBox
 from shoonya_platform.services.crashes import CrashHistory, since_boot
+from shoonya_platform.services.incidents import Incidents
 from shoonya_platform.services.loglevel import ControlThread, LogLevel
 from shoonya_platform.services.memory import resident_bytes, soft_limit_bytes
 from shoonya_platform.services.notify import Notifier
@@ -240,6 +242,7 @@ class IsolatedService:
         history = CrashHistory.of_unit(os.environ, self.name)
         if history is None:
             return True
+        self._note_run(history)
         policy = RestartPolicy()
         now = since_boot()
         counting = history.counting()
@@ -267,6 +270,15 @@ class IsolatedService:
             self.beat(policy.describe_wait(len(crashes), left))
             time.sleep(min(left, 0.5))
         return not self._stopping
+
+    def _note_run(self, history: CrashHistory) -> None:
+        with contextlib.suppress(OSError):
+            # Without it a death that nobody saw stays so, and that is all.
+            invocation_id = os.environ.get("INVOCATION_ID", "")
+            unseen = history.note_begin(invocation_id, self.run_id, self.clock.now())
+            if unseen is not None:
+                state_dir = Path(os.environ["STATE_DIRECTORY"])
+                Incidents(state_dir).add(self.name, unseen.invocation_id)
 
     def _give_up(self, message: str, code: int) -> int:
         self.notifier.send("STOPPING=1", f"STATUS={message.splitlines()[0]}")

@@ -25,6 +25,7 @@ from shoonya_platform.services.child import ServiceStatus
 from shoonya_platform.services.control import ask
 from shoonya_platform.services.crashes import (
     UNIT_STATE_DIR,
+    UNSEEN,
     Crash,
     CrashHistory,
     from_plain,
@@ -257,6 +258,11 @@ def _by_cause(name: str, end: Crash, lines: LastLines) -> Sequence[str]:
             "if it waited for a disk or a lock, see to that: journalctl -k, "
             "shoonyactl status",
             "else report it, with the places above",
+        )
+    if end.result == UNSEEN:
+        return (
+            "somebody killed all its processes ('systemctl kill' without "
+            "--kill-whom=main), or the kernel: journalctl -k --grep 'out of memory'",
         )
     if end.result == "timeout":
         return (f"see what it waits for: shoonyactl logs {name}",)

@@ -136,3 +136,61 @@ def test_a_history_of_the_version_before_is_read(tmp_path: Path):
     )
 
     assert [each.cause for each in history.counting()] == ["killed by SIGKILL"]
+
+
+def test_run_that_never_ended_is_noted_by_the_next_one(history: CrashHistory):
+    assert history.note_begin("first", "beef", NOW) is None
+
+    unseen = history.note_begin("second", "cafe", NOW)
+
+    assert unseen is not None
+    assert history.counting() == [unseen]
+    assert (unseen.run_id, unseen.invocation_id) == ("beef", "first")
+    assert unseen.cause.startswith("killed with all its processes")
+    assert history.note_begin("third", "f00d", NOW) in history.counting()
+    assert len(history.counting()) == 2
+
+
+@pytest.mark.parametrize(
+    "environ",
+    [
+        pytest.param({"SERVICE_RESULT": "success"}, id="in-order"),
+        pytest.param(KILLED, id="seen-by-systemd"),
+    ],
+)
+def test_run_whose_end_was_seen_is_not_noted_again(
+    history: CrashHistory, environ: dict[str, str]
+):
+    history.note_begin("first", "beef", NOW)
+    history.note_end({**environ, "INVOCATION_ID": "first"}, NOW)
+    before = history.read()
+
+    assert history.note_begin("second", "cafe", NOW) is None
+    assert history.read() == before
+
+
+def test_end_that_the_handler_noted_late_is_not_noted_twice(history: CrashHistory):
+    history.note_begin("first", "beef", NOW)
+    history.note_begin("second", "cafe", NOW)
+    history.note_end({**KILLED, "INVOCATION_ID": "second"}, NOW)
+
+    assert history.note_begin("third", "f00d", NOW) is None
+    assert [each.invocation_id for each in history.read()] == ["first", "second"]
+
+
+def test_power_cut_is_no_crash_of_the_service(tmp_path: Path):
+    CrashHistory(tmp_path, "dashboard", "before").note_begin("first", "beef", NOW)
+    history = CrashHistory(tmp_path, "dashboard", "after")
+
+    assert history.note_begin("second", "cafe", NOW) is None
+    assert history.read() == []
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", '{"boot_id": "this-boot"}'])
+def test_damaged_note_of_a_run_is_none(
+    tmp_path: Path, history: CrashHistory, content: str
+):
+    (tmp_path / "crashes").mkdir()
+    (tmp_path / "crashes" / "dashboard.run").write_text(content)
+
+    assert history.note_begin("second", "cafe", NOW) is None
