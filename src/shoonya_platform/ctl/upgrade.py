@@ -34,10 +34,10 @@ class Upgrade:
         self.machine = Machine(layout, self.releases, self.settings)
 
     def settle(self) -> Record | None:
-        """Bring one that was interrupted to its end; return the last one's record."""
+        """Bring one that was interrupted to its end; None if none was."""
         record = _record.read(self.home)
         if record is None or not record.is_under_way:
-            return record
+            return None
         tell(f"an upgrade from {record.old} to {record.new} was interrupted")
         go = _upgrading.forward if record.phase is Phase.FORWARD else _upgrading.back
         return go(record, self.machine, self._keep, tell)
@@ -180,15 +180,25 @@ def cli(source: str | None, rollback: bool, dry_run: bool) -> None:
     with alone(layout.home):
         upgrade = Upgrade(layout)
         if rollback:
-            record = upgrade.back()
-            click.echo(f"on {record.old} again")
+            back = upgrade.back()
+            click.echo(f"on {back.old} again")
             return
-        settled = upgrade.settle()
-        if source is not None:
-            settled = upgrade.to(source, dry_run=dry_run)
-        elif settled is None:
-            raise click.UsageError("name a wheel, a folder or a version")
-    _report(upgrade, settled, dry_run=dry_run)
+        try:
+            record = upgrade.settle()
+            if source is not None:
+                record = upgrade.to(source, dry_run=dry_run)
+        except KeyboardInterrupt as e:
+            raise ShoonyaError(
+                "interrupted",
+                hint="'shoonyactl upgrade' goes on where something was begun, "
+                "'shoonyactl upgrade --rollback' goes back",
+            ) from e
+    if source is None and record is None:
+        raise click.UsageError(
+            f"name a wheel, a folder or a version; kept here: "
+            f"{', '.join(upgrade.releases.ids())}"
+        )
+    _report(upgrade, record, dry_run=dry_run)
 
 
 def _report(upgrade: Upgrade, record: Record | None, *, dry_run: bool) -> None:

@@ -3,11 +3,14 @@
 import os
 import sys
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from shoonya_platform.ctl import _building, upgrade
+from shoonya_platform.ctl import _building, _layout, _record, upgrade
+from shoonya_platform.ctl._layout import Layout, of_machine
+from shoonya_platform.ctl._record import Phase, Record
 from shoonya_platform.ctl._releases import Releases
 from shoonya_platform.errors import AlreadyRunning, ShoonyaError
 
@@ -241,6 +244,42 @@ def test_upgrade_without_root_is_refused(ctl, monkeypatch):
 
 def test_rollback_takes_no_version(ctl):
     assert ctl("upgrade", "--rollback", "x.whl").code == 2
+
+
+@pytest.fixture
+def installed(releases, home, monkeypatch) -> Layout:
+    """The machine of the calls has these releases."""
+    layout = replace(
+        of_machine(), home=releases.link.parent, config=home / "shoonya.toml"
+    )
+    monkeypatch.setattr(_layout, "of_machine", lambda: layout)
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    return layout
+
+
+def test_upgrade_without_a_name_says_what_is_kept(ctl, installed):
+    result = ctl("upgrade")
+
+    assert result.code == 2
+    assert "kept here: 1-aaa, 2-bbb" in result.err
+
+
+def test_upgrade_to_what_is_in_use_has_nothing_to_do(ctl, installed):
+    result = ctl("upgrade", "1-aaa")
+
+    assert (result.code, result.out) == (0, "nothing to do: 1-aaa is in use\n")
+
+
+def test_rollback_without_an_upgrade_before_is_4(ctl, installed):
+    assert ctl("upgrade", "--rollback").code == 4
+
+
+def test_rollback_to_a_version_that_is_gone_is_4_and_changes_nothing(ctl, installed):
+    done = Record(phase=Phase.DONE, old="0-gone", new="1-aaa", services=())
+    _record.write(installed.home, done)
+
+    assert ctl("upgrade", "--rollback").code == 4
+    assert _record.read(installed.home) == done
 
 
 def test_wheel_carries_what_an_upgrade_needs_of_it():
