@@ -6,6 +6,9 @@ import importlib
 from typing import Any
 
 import click
+from click.shell_completion import CompletionItem
+
+from shoonya_platform.ctl.services import complete_service
 
 #: Each sub-verb, the module that has it, and its line in the overview.
 VERBS = {
@@ -45,9 +48,10 @@ class _Logs(click.Group):
 
     def shell_complete(
         self, ctx: click.Context, incomplete: str
-    ) -> list[click.shell_completion.CompletionItem]:
-        found = _lines().shell_complete(click.Context(_lines(), parent=ctx), incomplete)
-        return [*super().shell_complete(ctx, incomplete), *found]
+    ) -> list[CompletionItem]:
+        options = _lines().shell_complete(ctx, incomplete)
+        services = map(CompletionItem, complete_service(ctx, None, incomplete))
+        return [*super().shell_complete(ctx, incomplete), *options, *services]
 
     def format_usage(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         formatter.write_usage(ctx.command_path, "[OPTIONS] [SERVICES]...")

@@ -11,7 +11,7 @@ from shoonya_platform.ctl.context import Ctl, check_services
 from shoonya_platform.ctl.logs_output import document, people
 from shoonya_platform.ctl.output import console, json_option, print_json
 from shoonya_platform.ctl.services import complete_service
-from shoonya_platform.logging.reading.gaps import GapFinder
+from shoonya_platform.logging.reading.filters import Filter
 from shoonya_platform.logging.reading.groups import Group, grouped
 from shoonya_platform.logging.reading.records import LEVELS, Record
 from shoonya_platform.logging.reading.streams import read
@@ -48,12 +48,11 @@ def cli(
       shoonyactl logs errors risk_manager --level WARNING --json | jq '.[].template'
     """
     names = check_services(services)
-    levels = set(LEVELS[LEVELS.index(level.upper()) :])
     found = read(
         log_directory(ctl),
-        {name: GapFinder(name) for name in names},
+        dict.fromkeys(names),
         since=moment(since, datetime.now().astimezone()),
-        wanted=lambda record: record.level in levels,
+        wanted=Filter(level.upper()),
         last=None,
         tell=lambda sentence: click.echo(f"shoonyactl: {sentence}", err=True),
     )

@@ -16,9 +16,10 @@ from shoonya_platform.ctl._logs import log_directory, moment, since_option
 from shoonya_platform.ctl.context import Ctl, check_services
 from shoonya_platform.ctl.logs_output import document, people
 from shoonya_platform.ctl.services import complete_service
+from shoonya_platform.logging.reading.filters import Filter
 from shoonya_platform.logging.reading.follow import ComponentFollower
 from shoonya_platform.logging.reading.gaps import Gap, GapFinder
-from shoonya_platform.logging.reading.records import LEVELS, Record
+from shoonya_platform.logging.reading.records import LEVELS
 from shoonya_platform.logging.reading.streams import Item, read
 
 #: Between two looks at the files when following.
@@ -102,7 +103,7 @@ def _followers(log_dir: Path, finders: dict[str, GapFinder]) -> list[ComponentFo
 
 def _follow(
     followers: list[ComponentFollower],
-    wanted: Callable[[Record], bool],
+    wanted: Filter,
     show: Callable[[Item], str],
 ) -> None:
     try:
@@ -123,21 +124,11 @@ def _follow(
             follower.close()
 
 
-def _filter(level: str, grep: str | None) -> Callable[[Record], bool]:
-    levels = set(LEVELS[LEVELS.index(level.upper()) :])
+def _filter(level: str, grep: str | None) -> Filter:
     try:
-        pattern = re.compile(grep) if grep else None
+        return Filter(level.upper(), grep)
     except re.error as e:
         raise click.UsageError(f"--grep: {e}") from e
-
-    def wanted(record: Record) -> bool:
-        return (record.level in levels or record.level not in LEVELS) and (
-            pattern is None
-            or pattern.search(record.text) is not None
-            or any(pattern.search(line) for line in record.more)
-        )
-
-    return wanted
 
 
 def _print(items: Iterable[Item], show: Callable[[Item], str]) -> None:

@@ -57,7 +57,7 @@ def command(verb: str, help_text: str) -> click.Command:
 
 
 def complete_service(
-    ctx: click.Context, param: click.Parameter, incomplete: str
+    ctx: click.Context, param: click.Parameter | None, incomplete: str
 ) -> list[str]:
     del ctx, param
     return [name for name in COMPONENTS if name.startswith(incomplete)]

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from shoonya_platform.config.settings import COMPONENTS
+from shoonya_platform.logging.reading.filters import ALL
 from shoonya_platform.logging.reading.follow import ComponentFollower
 from shoonya_platform.logging.reading.gaps import Gap, GapFinder
 from shoonya_platform.logging.reading.records import LEVELS, Record
@@ -101,7 +102,7 @@ class RecentLog:
                 self._log_dir,
                 finders,
                 since="",
-                wanted=lambda _: True,
+                wanted=ALL,
                 last=KEPT,
                 # A damaged archive is told of by `shoonyactl logs`.
                 tell=lambda _: None,

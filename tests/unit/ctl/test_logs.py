@@ -10,10 +10,12 @@ from datetime import datetime, timedelta
 from functools import partial
 
 import pytest
+from click.shell_completion import ShellComplete
 
 from shoonya_platform.config.settings import COMPONENTS
 from shoonya_platform.ctl._logs import moment
 from shoonya_platform.ctl.logs import VERBS
+from shoonya_platform.ctl.main import cli
 from shoonya_platform.testing.waiting import eventually
 
 DAY = "2026-11-25"
@@ -270,6 +272,28 @@ def test_json_of_a_record_has_it_taken_apart(ctl, logs):
     assert record["message"] == "a"
     assert record["fields"] == {"order_id": "1", "why": "b c"}
     assert (record["run"], record["seq"]) == ("r1", 1)
+
+
+@pytest.mark.parametrize(
+    ("words", "offered"),
+    [
+        pytest.param(["logs", ""], {"verify", "risk_manager"}, id="nothing-yet"),
+        pytest.param(["logs", "ri"], {"risk_manager"}, id="service"),
+        pytest.param(["logs", "ve"], {"verify"}, id="sub-verb"),
+        pytest.param(["logs", "--fo"], {"--follow"}, id="option"),
+        pytest.param(["logs", "risk_manager", "da"], {"dashboard"}, id="second"),
+        pytest.param(["logs", "verify", "--jo"], {"--journal"}, id="of-a-sub-verb"),
+    ],
+)
+def test_completion_offers_services_sub_verbs_and_options(words, offered):
+    *before, incomplete = words
+    completion = ShellComplete(cli, {}, "shoonyactl", "_SHOONYACTL_COMPLETE")
+
+    found = {
+        item.value for item in completion.get_completions(list(before), incomplete)
+    }
+
+    assert offered <= found
 
 
 def test_no_service_is_called_like_a_sub_verb():

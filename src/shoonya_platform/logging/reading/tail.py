@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
+from shoonya_platform.logging.reading.filters import Filter
 from shoonya_platform.logging.reading.generations import Generation
-from shoonya_platform.logging.reading.records import Record, first_line
+from shoonya_platform.logging.reading.records import first_line
 
 _BLOCK = 1 << 16
+# Where a record begins, and its lines.
+_Raw = tuple[int, list[bytes]]
 
 
 def start_of_last(
-    files: Sequence[Generation], count: int, wanted: Callable[[Record], bool]
+    files: Sequence[Generation], count: int, wanted: Filter
 ) -> tuple[Sequence[Generation], int]:
     """
     Find the last *count* records that are wanted.
@@ -26,53 +30,55 @@ def start_of_last(
     left = count
     for index in range(len(files) - 1, -1, -1):
         file = files[index]
-        begins = _from_start(file, left, wanted) if file.archived else None
-        if begins is None:
-            begins = _from_end(file, left, wanted)
+        if file.archived:
+            begins = list(deque(_found(_forwards(file), wanted), left))
+        else:
+            begins = list(itertools.islice(_found(_from_end(file), wanted), left))[::-1]
         left -= len(begins)
         if left <= 0:
             return files[index:], begins[0]
     return files, 0
 
 
-def _from_start(
-    file: Generation, count: int, wanted: Callable[[Record], bool]
-) -> list[int]:
-    """Return the offsets of the last *count* wanted records, oldest first."""
-    found: deque[int] = deque(maxlen=count)
-    record: Record | None = None
+def _found(records: Iterable[_Raw], wanted: Filter) -> Iterator[int]:
+    """Yield where the wanted records begin."""
+    for offset, lines in records:
+        if wanted.may_be(lines[0], lines[1:]):
+            record = first_line(lines[0].decode("utf-8", "replace"))
+            if record is not None:
+                record.more += [line.decode("utf-8", "replace") for line in lines[1:]]
+                if wanted(record):
+                    yield offset
+
+
+def _forwards(file: Generation) -> Iterator[_Raw]:
+    lines: list[bytes] = []
     begin = offset = 0
     for line in file.lines():
-        next_one = first_line(line.decode("utf-8", "replace").rstrip("\n"))
-        if next_one is not None:
-            if record is not None and wanted(record):
-                found.append(begin)
-            record, begin = next_one, offset
-        elif record is not None:
-            record.more.append(line.decode("utf-8", "replace"))
+        if _begins_record(line):
+            if lines:
+                yield begin, lines
+            begin, lines = offset, []
+        if lines or _begins_record(line):
+            lines.append(line.rstrip(b"\n"))
         offset += len(line)
-    if record is not None and wanted(record):
-        found.append(begin)
-    return list(found)
+    if lines:
+        yield begin, lines
 
 
-def _from_end(
-    file: Generation, count: int, wanted: Callable[[Record], bool]
-) -> list[int]:
-    found: list[int] = []
-    more: list[str] = []
-    for offset, raw in _backwards(file.fd, file.size):
-        line = raw.decode("utf-8", "replace")
-        record = first_line(line)
-        if record is None:
+def _from_end(file: Generation) -> Iterator[_Raw]:
+    more: list[bytes] = []
+    for offset, line in _backwards(file.fd, file.size):
+        if _begins_record(line):
+            yield offset, [line, *reversed(more)]
+            more = []
+        else:
             more.append(line)
-            continue
-        record.more, more = more[::-1], []
-        if wanted(record):
-            found.append(offset)
-            if len(found) == count:
-                break
-    return found[::-1]
+
+
+def _begins_record(line: bytes) -> bool:
+    # Nearly: whoever takes it for one parses it.
+    return line[:1] == b"{" or (line[:1].isdigit() and line[10:11] == b" ")
 
 
 def _backwards(fd: int, end: int) -> Iterator[tuple[int, bytes]]:

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from shoonya_platform.logging.reading.filters import ALL
 from shoonya_platform.logging.reading.follow import ComponentFollower, Follower
 from shoonya_platform.logging.reading.gaps import Gap, GapFinder
 from shoonya_platform.logging.reading.streams import Item, read
@@ -178,7 +179,7 @@ def test_each_record_comes_once_and_in_order(tmp_path_factory, before, after):
         directory,
         {COMPONENT: finder},
         since="",
-        wanted=lambda _: True,
+        wanted=ALL,
         last=None,
         tell=pytest.fail,
     )

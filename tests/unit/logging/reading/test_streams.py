@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shoonya_platform.logging import get_component_logger, setup_application_logging
+from shoonya_platform.logging.reading.filters import ALL, Filter
 from shoonya_platform.logging.reading.gaps import Gap, GapFinder
 from shoonya_platform.logging.reading.groups import template_of
 from shoonya_platform.logging.reading.records import Record
@@ -26,7 +27,7 @@ def writer(tmp_path):
     opened.close()
 
 
-def items(directory, *, since="", last=None, wanted=lambda _: True, tell=None):
+def items(directory, *, since="", last=None, wanted=ALL, tell=None):
     troubles: list[str] = []
     found = read(
         directory,
@@ -56,9 +57,10 @@ def test_backups_and_archives_are_read_oldest_first_each_record_once(writer, tmp
     st.integers(0, 70),
     st.booleans(),
     st.booleans(),
+    st.sampled_from([None, "text", "seq=1", "seq=.2", "^text", "ValueError", "no"]),
 )
 def test_last_are_those_that_a_whole_reading_ends_with(
-    tmp_path_factory, kinds, last, archived, only_errors
+    tmp_path_factory, kinds, last, archived, only_errors, pattern
 ):
     directory = tmp_path_factory.mktemp("logs")
     writer = Writer(directory)
@@ -70,16 +72,26 @@ def test_last_are_those_that_a_whole_reading_ends_with(
         writer.archive()
     writer.close()
 
-    def wanted(record):
-        return not only_errors or record.level == "ERROR"
+    wanted = Filter("ERROR", pattern) if only_errors else Filter(pattern=pattern)
 
     whole = items(directory, wanted=wanted)
     end = items(directory, wanted=wanted, last=last)
 
     assert end == (whole[-last:] if last else [])
-    assert [len(record.more) for record in whole if record.level == "ERROR"] == [
-        2 if kind == "traceback" else 0 for kind in kinds if kind != "plain"
-    ]
+    assert all(isinstance(item, Record) and wanted(item) for item in whole)
+    no_gaps = read(
+        directory,
+        {COMPONENT: None},
+        since="",
+        wanted=wanted,
+        last=None,
+        tell=pytest.fail,
+    )
+    assert list(no_gaps) == whole
+    if not pattern:
+        assert [len(r.more) for r in whole if r.level == "ERROR"] == [
+            2 if kind == "traceback" else 0 for kind in kinds if kind != "plain"
+        ]
 
 
 def test_since_reaches_into_archives_and_leaves_out_older_files(writer, tmp_path):
@@ -141,7 +153,7 @@ def test_components_are_merged_by_time_but_never_against_the_order_of_a_file(tmp
         tmp_path,
         {name: GapFinder(name) for name in (COMPONENT, other)},
         since="",
-        wanted=lambda _: True,
+        wanted=ALL,
         last=None,
         tell=pytest.fail,
     )
@@ -198,7 +210,7 @@ def test_nothing_is_kept_of_a_large_reading(writer, tmp_path):
         tmp_path,
         {COMPONENT: GapFinder(COMPONENT)},
         since="",
-        wanted=lambda _: True,
+        wanted=ALL,
         last=None,
         tell=pytest.fail,
     )
