@@ -75,9 +75,12 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
         "clock",
         "logging",
     ),
+    # What `shoonyactl trace` and the dashboard tell alike.
+    "tracing": ("domain", "store.base", "errors", "config", "logging"),
     "dashboard": (
         "domain",
         "store.base",
+        "tracing",
         *LEAVES,
         "errors",
         "clock",

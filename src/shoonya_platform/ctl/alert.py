@@ -67,7 +67,7 @@ def send(
         if as_json:
             print_json({**answer, "outcome": outcome})
         else:
-            print_trace(ctl, alert_id, None)
+            print_trace(ctl, alert_id)
     elif as_json:
         print_json(answer)
     else:

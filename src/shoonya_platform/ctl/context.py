@@ -9,17 +9,12 @@ from shoonya_platform.clock import SystemClock
 from shoonya_platform.config.loader import DEFAULT_PATH, Config, load
 from shoonya_platform.config.settings import COMPONENTS, Settings
 from shoonya_platform.ctl._layout import of_user
-from shoonya_platform.domain.orders import (
-    AlertId,
-    BrokerOrderId,
-    ClientOrderId,
-    Order,
-    OrderId,
-)
+from shoonya_platform.domain.orders import Order
 from shoonya_platform.errors import NotFound, NotRunning
 from shoonya_platform.store.base import OrderStore
 from shoonya_platform.store.doorbell import Doorbell
 from shoonya_platform.store.sqlite import SqliteOrderStore
+from shoonya_platform.tracing.ids import find_order
 
 LOCAL_PATH = Path(".shoonya/shoonya.toml")
 
@@ -89,22 +84,7 @@ class Ctl:
         Raises:
             NotFound: No order has this id.
         """
-        orders = self.store.orders
-        found = orders.by_client_order_id(ClientOrderId(name))
-        if found is None:
-            found = orders.by_broker_order_id(BrokerOrderId(name))
-        if found is None and name.isascii() and name.isdigit() and len(name) < 19:
-            found = orders.get(OrderId(int(name)))
-        if found is None:
-            raise NotFound(
-                f"no order has the id '{name}'",
-                hint="see the newest: shoonyactl order list",
-            )
-        return found
-
-    def find_alert(self, name: str) -> AlertId | None:
-        stored = self.store.alerts.get(AlertId(name))
-        return None if stored is None else stored.alert_id
+        return find_order(self.store, name)
 
     def close(self) -> None:
         if self._store is not None:

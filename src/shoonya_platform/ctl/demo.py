@@ -38,7 +38,7 @@ def tell() -> None:
     click.echo(f"{answer['status']} {alert_id}")
     outcome = wait_for(ctl, alert_id, TIMEOUT_SECONDS)
     click.echo(f"\n$ shoonyactl trace {alert_id}")
-    print_trace(ctl, alert_id, None)
+    print_trace(ctl, alert_id)
     settings = ctl.settings
     click.echo(f"\noutcome: {outcome}")
     click.echo(

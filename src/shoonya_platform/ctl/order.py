@@ -111,7 +111,7 @@ def show(ctl: Ctl, identifier: str, as_json: bool) -> None:
     if as_json:
         print_json(order)
     else:
-        print_trace(ctl, order.alert_id, order)
+        print_trace(ctl, order.order_id)
 
 
 @cli.command()

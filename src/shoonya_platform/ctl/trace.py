@@ -2,98 +2,183 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+from pathlib import Path
+
 import click
 
+from shoonya_platform.ctl._logs import moment
 from shoonya_platform.ctl.context import Ctl
-from shoonya_platform.ctl.output import (
-    console,
-    json_option,
-    local,
-    plain,
-    print_json,
-    print_table,
-)
-from shoonya_platform.domain.orders import AlertId, Order, OrderEvent
-from shoonya_platform.domain.story import hops
+from shoonya_platform.ctl.output import console, json_option, plain, print_json
+from shoonya_platform.domain.orders import AlertId, OrderId
 from shoonya_platform.errors import NotFound
+from shoonya_platform.services.units import BOOTED
+from shoonya_platform.tracing.gather import trace
+from shoonya_platform.tracing.ids import find
+from shoonya_platform.tracing.lanes import length, swim_lanes
+from shoonya_platform.tracing.trace import Kind, Step, Trace
+
+_LEVEL_STYLES = {"WARNING": "yellow", "ERROR": "red", "CRITICAL": "red"}
 
 
 @click.command()
-@click.argument("identifier", metavar="ID")
+@click.argument("identifier", metavar="[ID]", required=False)
+@click.option("--strategy", help="Instead of an ID: this strategy's alert ...")
+@click.option("--at", "at", metavar="WHEN", help="... that came last by then.")
+@click.option("--events", "only_events", is_flag=True, help="Without the log's lines.")
 @json_option
+@click.option(
+    "--svg",
+    "svg_path",
+    type=click.Path(path_type=Path, dir_okay=False, allow_dash=True),
+    help="Write a picture with a lane for each service there; - prints it.",
+)
 @click.pass_obj
-def cli(ctl: Ctl, identifier: str, as_json: bool) -> None:
-    """Tell the story of an order or an alert.
+def cli(
+    ctl: Ctl,
+    identifier: str | None,
+    strategy: str | None,
+    at: str | None,
+    only_events: bool,
+    as_json: bool,
+    svg_path: Path | None,
+) -> None:
+    """Tell the story of an order or an alert, over all eight services.
 
-    ID is an alert's id, a client order id, a broker order id or an order's number.
-    Each line shows who moved it, when, and how long after the line before.
+    ID is an alert's id, a client order id, a broker order id, a trade's id or an
+    order's number.  What the store recorded has its delay in front; what the services
+    logged of it (files, archives and journal together) stands between.  Late steps,
+    steps that are due, and services whose lines are missing are marked with !.
 
     \b
     Examples:
       shoonyactl trace A261124-7K3M9QXZ
       shoonyactl trace O261124-7K3M9QXZ-1 --json
-      shoonyactl trace 42
+      shoonyactl trace 42 --svg order.svg
+      shoonyactl trace --strategy Momentum --at 09:20
     """
-    alert_id = ctl.find_alert(identifier)
-    if alert_id is not None:
-        print_trace(ctl, alert_id, None, as_json=as_json)
-        return
-    try:
-        order = ctl.find_order(identifier)
-    except NotFound as e:
-        raise NotFound(
-            f"no alert and no order has the id '{identifier}'",
-            hint="see the newest: shoonyactl order list",
-        ) from e
-    print_trace(ctl, order.alert_id, order, as_json=as_json)
+    found = _trace(ctl, _subject(ctl, identifier, strategy, at))
+    if svg_path is not None:
+        picture = swim_lanes(found, title=_title(found))
+        if str(svg_path) == "-":
+            click.echo(picture, nl=False)
+        else:
+            svg_path.write_text(picture)
+    elif as_json:
+        print_json(document(found))
+    else:
+        show(found, only_events=only_events)
 
 
-def print_trace(
-    ctl: Ctl, alert_id: AlertId, order: Order | None, *, as_json: bool = False
-) -> None:
-    """Print an alert's events, or those of one of its orders."""
-    orders = [order] if order else ctl.store.orders.of_alert(alert_id)
-    told = hops(
-        event
-        for event in ctl.store.orders.events(alert_id=alert_id)
-        if order is None or event.order_id in (None, order.order_id)
+def _subject(
+    ctl: Ctl, identifier: str | None, strategy: str | None, at: str | None
+) -> OrderId | AlertId:
+    if identifier is not None:
+        if strategy is not None or at is not None:
+            raise click.UsageError("an ID needs neither --strategy nor --at")
+        try:
+            return find(ctl.store, identifier)
+        except NotFound as e:
+            raise NotFound(
+                f"no alert and no order has the id '{identifier}'",
+                hint="see the newest: shoonyactl order list",
+            ) from e
+    if strategy is None:
+        raise click.UsageError("expected an ID, or --strategy and --at")
+    now = ctl.clock.now().astimezone()
+    until = datetime.fromisoformat(moment(at, now)).astimezone() if at else now
+    stored = ctl.store.alerts.last_of(strategy, until=until)
+    if stored is None:
+        raise NotFound(f"no alert of strategy '{strategy}' came by then")
+    return stored.alert_id
+
+
+def print_trace(ctl: Ctl, found: OrderId | AlertId) -> None:
+    """Print what is known of an order or an alert by now."""
+    show(_trace(ctl, found))
+
+
+def _trace(ctl: Ctl, found: OrderId | AlertId) -> Trace:
+    return trace(
+        ctl.store,
+        found,
+        ctl.clock.now(),
+        log_dir=ctl.settings.paths.log_dir,
+        journal=BOOTED.exists(),
     )
-    if as_json:
-        print_json(
-            {
-                "alert_id": alert_id,
-                "orders": orders,
-                "events": [
-                    {**_fields(hop.event), "delay_ms": hop.delay_ms} for hop in told
-                ],
-            }
-        )
-        return
+
+
+def show(found: Trace, *, only_events: bool = False) -> None:
+    """Print a trace for people."""
     out = console()
-    out.print(f"alert {alert_id}", style="bold")
-    for each in orders:
+    if found.alert is not None:
+        out.print(f"alert {found.alert.alert_id}", style="bold")
+    for order in found.orders:
         out.print(
-            f"order {each.order_id}  {each.client_order_id}  "
-            f"broker {each.broker_order_id or '-'}  {each.summary}  {each.status}"
+            f"order {order.order_id}  {order.client_order_id}  "
+            f"broker {order.broker_order_id or '-'}  {order.summary}  {order.status}"
         )
-    print_table(
-        ["time", "delay>", "service", "order>", "event", ""],
-        [
-            (
-                local(hop.event.occurred_at),
-                f"{hop.delay_ms:+.1f} ms",
-                hop.event.service,
-                hop.event.order_id,
-                hop.event.trigger,
-                hop.event.text,
-            )
-            for hop in told
+    out.print()
+    many = len(found.orders) > 1
+    for step in found.steps:
+        if step.kind is Kind.LINE and only_events:
+            continue
+        out.print(
+            _row(step, many=many),
+            style=_style(step),
+            markup=False,
+            highlight=False,
+            soft_wrap=True,
+        )
+        for line in step.detail:
+            out.print(f"{'':34}{line}", markup=False, highlight=False, soft_wrap=True)
+    for note in found.notes:
+        click.echo(f"shoonyactl: {note}", err=True)
+
+
+def _row(step: Step, *, many: bool) -> str:
+    at = f"{step.at.astimezone():%H:%M:%S.%f}"[:-3]
+    mark = "!" if step.is_late or step.kind in (Kind.SILENT, Kind.ABSENT) else " "
+    delay = "" if step.delay_ms is None else length(step.delay_ms)
+    if step.kind is Kind.LINE:
+        level = "" if step.level == "INFO" else f"{step.level.lower()}: "
+        return f"{at} {mark}{'':>11}  {step.service:<17}   {level}{step.text}"
+    order = f"order {step.order_id} " if many and step.order_id is not None else ""
+    words = f"{order}{step.what}".strip()
+    text = f"{words}  {step.text}" if words else step.text
+    return f"{at} {mark}{delay:>11}  {step.service:<17} {text}".rstrip()
+
+
+def _style(step: Step) -> str:
+    if step.is_late or step.kind in (Kind.SILENT, Kind.ABSENT):
+        return "yellow"
+    if step.kind is Kind.LINE:
+        return _LEVEL_STYLES.get(step.level, "bright_black")
+    return "bold"
+
+
+def _title(found: Trace) -> str:
+    if len(found.orders) == 1:
+        order = found.orders[0]
+        return f"Order {order.order_id}: {order.summary}, {order.status}"
+    alert = found.alert
+    return f"Alert {alert.alert_id}" if alert is not None else "Trace"
+
+
+def document(found: Trace) -> dict[str, object]:
+    """Return a trace for programs."""
+    return {
+        "alert_id": None if found.alert is None else found.alert.alert_id,
+        "orders": found.orders,
+        "steps": [
+            {**_fields(step), "copies": sorted(step.copies)} for step in found.steps
         ],
-    )
+        "notes": found.notes,
+    }
 
 
-def _fields(event: OrderEvent) -> dict[str, object]:
-    fields = plain(event)
+def _fields(step: Step) -> dict[str, object]:
+    fields = plain(step)
     if not isinstance(fields, dict):
-        raise TypeError(f"expected a dataclass, was {type(event).__name__}")
+        raise TypeError(f"expected a dataclass, was {type(step).__name__}")
     return fields

@@ -29,8 +29,6 @@ from shoonya_platform.domain.days import day_begin, trading_day
 from shoonya_platform.domain.orders import (
     REFUSED,
     AlertId,
-    BrokerOrderId,
-    ClientOrderId,
     Order,
     OrderId,
 )
@@ -41,6 +39,7 @@ from shoonya_platform.errors import NotFound, StoreError
 from shoonya_platform.logging.reading.streams import Item
 from shoonya_platform.services.units import ServiceView
 from shoonya_platform.store.base import OrderStore, ServiceBeat
+from shoonya_platform.tracing.ids import find
 
 _T = TypeVar("_T")
 
@@ -191,21 +190,7 @@ class Sources:
             NotFound: Nothing has it.
         """
 
-        def read() -> OrderId | AlertId:
-            orders = self._store.orders
-            stored = self._store.alerts.get(AlertId(name))
-            if stored is not None:
-                return stored.alert_id
-            order = orders.by_client_order_id(
-                ClientOrderId(name)
-            ) or orders.by_broker_order_id(BrokerOrderId(name))
-            if order is None and name.isascii() and name.isdigit() and len(name) < 19:
-                order = orders.get(OrderId(int(name)))
-            if order is None:
-                raise NotFound(f"no alert and no order has the id '{name[:80]}'")
-            return order.order_id
-
-        return await self._in_store(read)
+        return await self._in_store(lambda: find(self._store, name))
 
     async def alert(self, alert_id: AlertId) -> AlertStory:
         """

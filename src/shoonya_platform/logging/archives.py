@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import io
 import os
 import re
 import sys
@@ -29,9 +30,8 @@ from shoonya_platform.logging.chain import (
     give_to_owner,
 )
 from shoonya_platform.logging.components import COMPONENTS
+from shoonya_platform.logging.frames import compress
 
-_BLOCK = 1 << 20
-_LEVEL = 3
 #: The renames of another process take less than a millisecond.
 _LOCK_SECONDS = 5.0
 _FIRST_ARCHIVED = 2
@@ -53,8 +53,11 @@ def open_log(path: str | os.PathLike[str]) -> IO[bytes]:
         return open(path, "rb")
     import zstandard
 
-    file: IO[bytes] = zstandard.open(path, "rb")
-    return file
+    packed = open(path, "rb")  # noqa: SIM115 - closed with what reads it
+    stream = zstandard.ZstdDecompressor().stream_reader(
+        packed, read_across_frames=True, closefd=True
+    )
+    return io.BufferedReader(stream)
 
 
 def can_archive() -> bool:
@@ -153,20 +156,16 @@ def _unfinished(chain: Chain) -> Iterator[IO[bytes]]:
 
 
 def _compress(source: IO[bytes], target: IO[bytes], size: int, max_bytes: int) -> None:
-    import zstandard
-
-    compressor = zstandard.ZstdCompressor(
-        level=_LEVEL, write_checksum=True, write_content_size=True
-    ).compressobj(size=size)
     written = 0
-    left = size
-    while left:
-        block = source.read(min(_BLOCK, left))
-        if not block:
-            raise _TooLargeError
-        left -= len(block)
-        written += _write(target, compressor.compress(block), max_bytes - written)
-    _write(target, compressor.flush(), max_bytes - written)
+
+    def write(data: bytes) -> None:
+        nonlocal written
+        written += _write(target, data, max_bytes - written)
+
+    try:
+        compress(source, write, size=size)
+    except EOFError as e:
+        raise _TooLargeError from e
     target.flush()
 
 

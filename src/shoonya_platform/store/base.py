@@ -32,6 +32,7 @@ from shoonya_platform.domain.orders import (
     OrderStatus,
     OrderTrigger,
     OrderType,
+    TradeId,
 )
 from shoonya_platform.domain.positions import Position
 from shoonya_platform.domain.terms import ModifyRequest, ModifyStage, Terms
@@ -95,6 +96,10 @@ class AlertTable(Protocol):
         """Return the newest alerts, newest first."""
         ...
 
+    def last_of(self, strategy: str, *, until: datetime) -> StoredAlert | None:
+        """Return a strategy's newest alert that came by then."""
+        ...
+
     def record(
         self, alert_id: AlertId, status: AlertStatus, *, outcome: str, text: str
     ) -> None:
@@ -116,6 +121,8 @@ class OrderTable(Protocol):
     def by_client_order_id(self, client_order_id: ClientOrderId) -> Order | None: ...
 
     def by_broker_order_id(self, broker_order_id: BrokerOrderId) -> Order | None: ...
+
+    def by_trade_id(self, trade_id: TradeId) -> Order | None: ...
 
     def of_alert(self, alert_id: AlertId) -> list[Order]:
         """Return an alert's orders by leg, part and attempt."""

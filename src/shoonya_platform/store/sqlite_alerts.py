@@ -65,6 +65,13 @@ class SqliteAlerts:
     def recent(self, *, limit: int) -> list[StoredAlert]:
         return self._select("ORDER BY received_at DESC LIMIT ?", (limit,))
 
+    def last_of(self, strategy: str, *, until: datetime) -> StoredAlert | None:
+        found = self._select(
+            "WHERE strategy = ? AND received_at <= ? ORDER BY received_at DESC LIMIT 1",
+            (strategy, text_of(until)),
+        )
+        return found[0] if found else None
+
     def record(
         self, alert_id: AlertId, status: AlertStatus, *, outcome: str, text: str
     ) -> None:

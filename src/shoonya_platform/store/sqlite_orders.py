@@ -26,6 +26,7 @@ from shoonya_platform.domain.orders import (
     OrderType,
     Side,
     TimeInForce,
+    TradeId,
     next_status,
 )
 from shoonya_platform.domain.terms import Terms, with_terms
@@ -76,6 +77,14 @@ class SqliteOrders:
 
     def by_broker_order_id(self, broker_order_id: BrokerOrderId) -> Order | None:
         return self._one("broker_order_id = ?", broker_order_id)
+
+    def by_trade_id(self, trade_id: TradeId) -> Order | None:
+        found = self._select(
+            "WHERE order_id = (SELECT order_id FROM fills WHERE trade_id = ?"
+            " ORDER BY order_id DESC LIMIT 1)",
+            (trade_id,),
+        )
+        return found[0] if found else None
 
     def of_alert(self, alert_id: AlertId) -> list[Order]:
         return self._select(

@@ -282,7 +282,9 @@ def test_configuration_may_be_named_by_an_option(ctl, home, tmp_path):
         pytest.param(
             ["order", "show", "1"], {"order_id", "status", "price"}, id="order-show"
         ),
-        pytest.param(["trace", "1"], {"alert_id", "orders", "events"}, id="trace"),
+        pytest.param(
+            ["trace", "1"], {"alert_id", "orders", "steps", "notes"}, id="trace"
+        ),
         pytest.param(
             ["risk", "show"], {"trading", "figures", "max_order_value"}, id="risk-show"
         ),

@@ -17,7 +17,7 @@ from shoonya_platform.domain.orders import (
     OrderType,
 )
 from shoonya_platform.store.doorbell import Doorbell
-from shoonya_platform.testing.orders import a_fill, store_alert, store_order
+from shoonya_platform.testing.orders import a_fill, store_order
 
 S, T = OrderStatus, OrderTrigger
 
@@ -100,52 +100,6 @@ def test_order_is_found_by_each_of_its_ids(ctl, store):
     for name in (order.order_id, order.client_order_id, order.broker_order_id):
         shown = ctl("order", "show", str(name), "--json").document
         assert shown["client_order_id"] == order.client_order_id
-
-
-def test_trace_tells_an_alert_with_all_its_orders(ctl, store):
-    alert_id = store_alert(store)
-    orders = [
-        store_order(store, S.RISK_PASSED, alert_id=alert_id, leg=leg) for leg in (1, 2)
-    ]
-
-    document = ctl("trace", alert_id, "--json").document
-
-    assert document["alert_id"] == alert_id
-    assert [order["order_id"] for order in document["orders"]] == [
-        order.order_id for order in orders
-    ]
-    assert [event["trigger"] for event in document["events"]] == [
-        "alert_received",
-        "created",
-        "risk_passed",
-        "created",
-        "risk_passed",
-    ]
-    assert {event["service"] for event in document["events"]} == {"tests"}
-
-
-def test_trace_of_an_order_leaves_out_the_other_legs(ctl, store):
-    alert_id = store_alert(store)
-    orders = [store_order(store, alert_id=alert_id, leg=leg) for leg in (1, 2)]
-
-    document = ctl("trace", orders[1].client_order_id, "--json").document
-
-    assert {event["order_id"] for event in document["events"]} == {
-        None,
-        orders[1].order_id,
-    }
-
-
-def test_trace_shows_how_long_each_hop_took(ctl, store, clock):
-    order = store_order(store)
-    clock.advance(1.5)
-    with store.transaction(durable=False):
-        store.orders.record(order, T.RISK_PASSED)
-
-    events = ctl("trace", str(order.order_id), "--json").document["events"]
-
-    assert events[-1]["delay_ms"] == 1500.0
-    assert "+1500.0 ms" in ctl("trace", str(order.order_id)).out
 
 
 def test_show_is_the_orders_story_for_people(ctl, store):

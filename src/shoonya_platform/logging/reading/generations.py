@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import IO
 
 from shoonya_platform.logging.chain import Chain
+from shoonya_platform.logging.frames import read_table
 
 _BUFFER_BYTES = 1 << 18
 _TRIES = 20
@@ -112,6 +113,10 @@ class Generation:
     def _content_size(self) -> int:
         """Return how long it is unpacked, as it says itself."""
         import zstandard
+
+        table = read_table(self.fd)
+        if table is not None:
+            return sum(frame.size for frame in table)
 
         try:
             return zstandard.frame_content_size(os.pread(self.fd, 18, 0))

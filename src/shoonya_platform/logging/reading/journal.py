@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -44,6 +44,67 @@ class Entry:
     event: str
     lost: int
     unit: str
+
+
+@dataclass(frozen=True, slots=True)
+class JournalRecord:
+    """
+    A record as the journal has it.
+
+    Attributes:
+        at: When it was logged, local time as in the files.
+
+        message: The sentence, and behind a line break the traceback.
+
+        event: The record's event, "" if it has none; so with the order's number.
+    """
+
+    at: str
+    component: str
+    level: str
+    message: str
+    event: str
+    order_id: str
+    run: str
+    seq: int
+
+
+#: The fields that hold ids; matching one is a look-up in the journal's index.
+_ID_FIELDS = ("ALERT_ID", "CLIENT_ORDER_ID", "BROKER_ORDER_ID", "ORDER_ID")
+_LEVELS = {0: "CRITICAL", 1: "CRITICAL", 2: "CRITICAL", 3: "ERROR", 4: "WARNING"}
+
+
+def naming(ids: Collection[str], *, since: str, until: str) -> Iterator[JournalRecord]:
+    """
+    Yield the records whose context has one of the ids, oldest first.
+
+    Args:
+        since: Local time to the second, as `journalctl --since` takes it.
+
+        until: The same.
+
+    Raises:
+        JournalUnavailable: There is none, or it may not be read.
+    """
+    matches: list[str] = []
+    for field in _ID_FIELDS:
+        # Matches of one field are alternatives, those of several are not.
+        matches += [f"SHOONYA_{field}={name}" for name in sorted(ids)]
+        matches.append("+")
+    for found in _json(f"--since={since}", f"--until={until}", *matches[:-1]):
+        yield JournalRecord(
+            _at(found),
+            _text(found, "SHOONYA_COMPONENT"),
+            _LEVELS.get(
+                priority := _number(found, "PRIORITY"),
+                "INFO" if priority < 7 else "DEBUG",
+            ),
+            _text(found, "MESSAGE"),
+            _text(found, "SHOONYA_EVENT"),
+            _text(found, "SHOONYA_ORDER_ID"),
+            _text(found, "SHOONYA_RUN"),
+            _number(found, "SHOONYA_SEQ"),
+        )
 
 
 def entries(components: Sequence[str]) -> Iterator[Entry]:

@@ -206,7 +206,8 @@ def test_damaged_archive_is_told_and_explains_nothing(tmp_path):
     writer.close()
     newest = max(tmp_path.glob("*.zst"), key=lambda path: path.stat().st_mtime)
     newest.chmod(0o600)
-    newest.write_bytes(newest.read_bytes()[:-20])
+    content = newest.read_bytes()
+    newest.write_bytes(content[: len(content) // 2])
 
     report = verify(tmp_path, [COMPONENT], with_journal=False)
 

@@ -1,0 +1,226 @@
+"""
+Archives that need not be read whole: frames of zstd, and behind them a table.
+
+Each frame holds about a megabyte of whole lines.  The table tells of each where it
+lies, from when to when its records are, and which orders and alerts they may name
+(a Bloom filter, about 0.6 % of the text).  It stands in a skippable frame, which
+`zstdcat` and every other reader pass over:
+
+    [frame] [frame] … [skippable frame: JSON, filters, footer]
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import io
+import itertools
+import json
+import os
+import re
+import struct
+import zlib
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import IO
+
+FRAME_BYTES = 1 << 20
+
+_LEVEL = 3
+#: One of the sixteen numbers whose frames zstd passes over.
+_SKIPPABLE = 0x184D2A5B
+_HEADER = struct.Struct("<II")
+#: Length of the JSON, length of the filters, checksum of both.
+_FOOTER = struct.Struct("<III8s")
+_TAG = b"shoonya1"
+
+# One in a hundred names is found where it is not.
+_BITS_PER_KEY = 10
+_HASHES = 7
+
+# What a record is looked for by: its alert, which every order's records name; where
+# there is none, any other id.  In the forms of text and of JSON.
+_ALERT = re.compile(rb'[ ,]"?alert_id"?[=:] ?"?([^\s",}]+)')
+_OTHER = re.compile(rb'[ ,]"?[a-z_]*_id"?[=:] ?"?([^\s",}]+)')
+_TIME = re.compile(rb"\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d\.\d{3}")
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """
+    One frame, as the table has it.
+
+    Attributes:
+        offset: Where it begins in the archive, in bytes.
+
+        packed_bytes: How long it is there.
+
+        size: How long its text is.
+
+        first_at: The smallest time of its records, "" if it has none; as written.
+
+        last_at: The largest.
+
+        keys: The filter of the ids that its records name.
+    """
+
+    offset: int
+    packed_bytes: int
+    size: int
+    first_at: str
+    last_at: str
+    keys: bytes
+
+    def may_name(self, key: str) -> bool:
+        """Say whether a record here may name *key*; False is certain."""
+        if not self.keys:
+            return False
+        bits = len(self.keys) * 8
+        return all(
+            self.keys[bit >> 3] >> (bit & 7) & 1 for bit in _bits(key.encode(), bits)
+        )
+
+
+def compress(source: IO[bytes], write: Callable[[bytes], None], *, size: int) -> None:
+    """
+    Compress *size* bytes of a log, frame by frame, and write the table.
+
+    Raises:
+        EOFError: There is less to read.
+    """
+    import zstandard
+
+    compressor = zstandard.ZstdCompressor(level=_LEVEL, write_checksum=True)
+    frames: list[Frame] = []
+    offset = 0
+    for text in _blocks(source, size):
+        packed = compressor.compress(text)
+        write(packed)
+        times = [match.decode().replace("T", " ") for match in _times(text)]
+        frames.append(
+            Frame(
+                offset,
+                len(packed),
+                len(text),
+                min(times, default=""),
+                max(times, default=""),
+                _filter(set(_keys(text))),
+            )
+        )
+        offset += len(packed)
+    write(_packed_table(frames))
+
+
+def read_table(descriptor: int) -> list[Frame] | None:
+    """
+    Return an archive's table; None if it has none that can be trusted.
+
+    Args:
+        descriptor: Of the archive, open for reading; its position stays.
+    """
+    size = os.fstat(descriptor).st_size
+    footer = os.pread(descriptor, _FOOTER.size, max(size - _FOOTER.size, 0))
+    if len(footer) < _FOOTER.size:
+        return None
+    json_bytes, filter_bytes, checksum, tag = _FOOTER.unpack(footer)
+    length = json_bytes + filter_bytes
+    begin = size - _FOOTER.size - length
+    if tag != _TAG or begin < 0 or not json_bytes:
+        return None
+    payload = os.pread(descriptor, length, begin)
+    if len(payload) < length or zlib.crc32(payload) != checksum:
+        return None
+    filters = io.BytesIO(payload[json_bytes:])
+    return [
+        Frame(
+            offset, packed_bytes, length, first_at, last_at, filters.read(filter_bytes)
+        )
+        for offset, packed_bytes, length, first_at, last_at, filter_bytes in json.loads(
+            payload[:json_bytes]
+        )
+    ]
+
+
+def read_frame(descriptor: int, frame: Frame) -> bytes:
+    """
+    Return a frame's text.
+
+    Raises:
+        ValueError: It is damaged.
+    """
+    import zstandard
+
+    packed = os.pread(descriptor, frame.packed_bytes, frame.offset)
+    try:
+        return zstandard.ZstdDecompressor().decompress(
+            packed, max_output_size=frame.size
+        )
+    except zstandard.ZstdError as e:
+        raise ValueError(str(e)) from e
+
+
+def _packed_table(frames: list[Frame]) -> bytes:
+    rows = [
+        (f.offset, f.packed_bytes, f.size, f.first_at, f.last_at, len(f.keys))
+        for f in frames
+    ]
+    head = json.dumps(rows, separators=(",", ":")).encode()
+    filters = b"".join(frame.keys for frame in frames)
+    payload = head + filters
+    footer = _FOOTER.pack(len(head), len(filters), zlib.crc32(payload), _TAG)
+    return _HEADER.pack(_SKIPPABLE, len(payload) + len(footer)) + payload + footer
+
+
+def _blocks(source: IO[bytes], size: int) -> Iterator[bytes]:
+    """Cut into frames, none of which ends within a record of one line."""
+    left = size
+    rest = b""
+    while left:
+        block = source.read(min(FRAME_BYTES, left))
+        if not block:
+            raise EOFError
+        left -= len(block)
+        text = rest + block
+        end = text.rfind(b"\n") + 1 if left else len(text)
+        if end:
+            yield text[:end]
+        rest = text[end:]
+
+
+def _times(text: bytes) -> Iterator[bytes]:
+    for line in text.splitlines():
+        found = _TIME.match(line) or (
+            _TIME.search(line, 0, 80) if line.startswith(b"{") else None
+        )
+        if found is not None:
+            yield found[0]
+
+
+def _keys(text: bytes) -> Iterator[bytes]:
+    for line in text.splitlines():
+        alert = _ALERT.search(line)
+        if alert is not None:
+            yield alert[1]
+        else:
+            yield from (match[1] for match in _OTHER.finditer(line))
+
+
+def _filter(keys: Iterable[bytes]) -> bytes:
+    found = list(keys)
+    bits = bytearray((len(found) * _BITS_PER_KEY + 7) // 8)
+    for bit in itertools.chain.from_iterable(
+        _bits(key, len(bits) * 8) for key in found
+    ):
+        bits[bit >> 3] |= 1 << (bit & 7)
+    return bytes(bits)
+
+
+@functools.lru_cache(maxsize=64)
+def _pair(key: bytes) -> tuple[int, int]:
+    digest = hashlib.blake2b(key, digest_size=16).digest()
+    return int.from_bytes(digest[:8], "little"), int.from_bytes(digest[8:], "little")
+
+
+def _bits(key: bytes, size: int) -> list[int]:
+    one, other = _pair(key)
+    return [(one + number * other) % size for number in range(_HASHES)]

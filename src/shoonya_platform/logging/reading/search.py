@@ -1,0 +1,159 @@
+"""
+Finding the records that name certain ids, without reading everything.
+
+Of an archive only the frames are unpacked whose table says that they may name one
+of them at that time; of a plain file only the part of that time is looked through.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import mmap
+from collections.abc import Collection, Iterator, Sequence
+from pathlib import Path
+
+from shoonya_platform.logging.frames import read_frame, read_table
+from shoonya_platform.logging.reading.generations import Generation, generations
+from shoonya_platform.logging.reading.records import Record, first_line, records
+from shoonya_platform.logging.reading.streams import Tell
+
+
+def search(
+    log_dir: Path,
+    components: Sequence[str],
+    ids: Collection[str],
+    *,
+    since: str = "",
+    until: str = "~",
+    tell: Tell,
+) -> Iterator[Record]:
+    """
+    Yield the records whose context has one of the ids, by component and file.
+
+    Args:
+        ids: As the context's values have them.
+
+        since: Local time as in the files; "" is before all.
+
+        until: Local time; "~" is behind all.
+
+        tell: Is told of files that cannot be read.
+    """
+    wanted = frozenset(ids)
+    needles = [name.encode() for name in sorted(wanted)]
+    for component in components:
+        with generations(log_dir, component) as files:
+            for file in files:
+                for text in _texts(file, wanted, needles, since, until):
+                    for record in records(text.splitlines(keepends=True)):
+                        if since <= record.at <= until and not wanted.isdisjoint(
+                            record.fields.values()
+                        ):
+                            yield record
+                if file.trouble:
+                    tell(f"'{file.path}': {file.trouble}")
+
+
+def _texts(
+    file: Generation,
+    ids: frozenset[str],
+    needles: Sequence[bytes],
+    since: str,
+    until: str,
+) -> Iterator[bytes]:
+    """Yield pieces of text, of whole records, that may have what is looked for."""
+    if not file.archived:
+        yield from _plain(file, needles, since, until)
+        return
+    table = read_table(file.fd)
+    if table is None:
+        # Of a stranger, or damaged: there is no way but through all of it.
+        yield from _grep(file.lines(), needles)
+        return
+    for frame in table:
+        if (
+            frame.first_at <= until
+            and frame.last_at >= since
+            and any(frame.may_name(name) for name in ids)
+        ):
+            try:
+                text = read_frame(file.fd, frame)
+            except ValueError as e:
+                file.trouble = str(e)
+                continue
+            yield from _cut(text, 0, len(text), needles)
+
+
+def _plain(
+    file: Generation, needles: Sequence[bytes], since: str, until: str
+) -> Iterator[bytes]:
+    if not file.size:
+        return
+    with contextlib.closing(mmap.mmap(file.fd, 0, access=mmap.ACCESS_READ)) as text:
+        begin = _first_at(text, since) if since else 0
+        end = _first_at(text, until + "~") if until != "~" else len(text)
+        yield from _cut(text, begin, end, needles)
+
+
+def _cut(
+    text: bytes | mmap.mmap, begin: int, end: int, needles: Sequence[bytes]
+) -> Iterator[bytes]:
+    """Yield each record around a needle, once, with its traceback."""
+    found = set()
+    for needle in needles:
+        at = text.find(needle, begin, end)
+        while at >= 0:
+            start = text.rfind(b"\n", 0, at) + 1
+            found.add(start)
+            stop = text.find(b"\n", at)
+            if stop < 0:
+                break
+            at = text.find(needle, stop, end)
+    for start in sorted(found):
+        stop = text.find(b"\n", start) + 1 or len(text)
+        while text[stop : stop + 6] == b"    | ":
+            stop = text.find(b"\n", stop) + 1 or len(text)
+        yield text[start:stop]
+
+
+def _grep(lines: Iterator[bytes], needles: Sequence[bytes]) -> Iterator[bytes]:
+    wanted: list[bytes] = []
+    for line in lines:
+        if line.startswith(b"    | "):
+            if wanted:
+                wanted.append(line)
+            continue
+        if wanted:
+            yield b"".join(wanted)
+        wanted = [line] if any(needle in line for needle in needles) else []
+    if wanted:
+        yield b"".join(wanted)
+
+
+def _first_at(text: mmap.mmap, moment: str) -> int:
+    """
+    Return where the first line of that moment or later begins.
+
+    By halves, as a file is in the order of its times; where a clock was set back it
+    is not, and a little may be missed that a reading of all would find.
+    """
+    low, high = 0, len(text)
+    while low < high:
+        middle = text.rfind(b"\n", low, (low + high) // 2) + 1 or low
+        start, at = _dated_line(text, middle, high)
+        if at and at < moment:
+            low = text.find(b"\n", start) + 1 or len(text)
+        else:
+            high = middle
+    return low
+
+
+def _dated_line(text: mmap.mmap, begin: int, end: int) -> tuple[int, str]:
+    """Return the first line from there on that has a time, and its time."""
+    while begin < end:
+        stop = text.find(b"\n", begin) + 1 or len(text)
+        record = first_line(text[begin:stop].decode("utf-8", "replace").rstrip("\n"))
+        if record is not None:
+            return begin, record.at
+        begin = stop
+    return begin, ""
