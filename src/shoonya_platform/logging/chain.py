@@ -20,6 +20,8 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from shoonya_platform.logging.deleting import unlink
+
 FILE_MODE = 0o640
 #: A file that is full is made read-only: whoever still has it open sees that.
 SEALED_MODE = 0o440
@@ -134,7 +136,7 @@ class Chain:
         with contextlib.suppress(OSError):
             for backup in self.backups():
                 if backup.number > self.backup_count > 0:
-                    os.unlink(backup.path)
+                    unlink(backup.path)
 
     def heal(self) -> None:
         """Put in order what a killed process left; needs the lock."""
@@ -170,7 +172,7 @@ class Chain:
         for path in self._forms(free):
             # The oldest one; both forms, as a rename replaces only one.
             with contextlib.suppress(FileNotFoundError):
-                os.unlink(path)
+                unlink(path)
         for number in range(free, 1, -1):
             self._settle(number - 1)
             self._move(number - 1, number)
@@ -196,7 +198,7 @@ class Chain:
                 head = file.read(18)
         except FileNotFoundError:
             return
-        os.unlink(plain if _content_size(head) == size else archive)
+        unlink(plain if _content_size(head) == size else archive)
 
 
 def _content_size(head: bytes) -> int:

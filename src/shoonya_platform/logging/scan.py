@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from shoonya_platform.logging.chain import ARCHIVE_SUFFIX, UNFINISHED_SUFFIX
 from shoonya_platform.logging.components import COMPONENTS
+from shoonya_platform.logging.deleting import unlink
 
 #: What the disk is given out in.
 BLOCK = 4096
@@ -115,7 +116,7 @@ def unlink_same(victim: File) -> bool:
         found = os.stat(victim.path, follow_symlinks=False)
         if (found.st_ino, found.st_dev) != victim.inode:
             return False
-        os.unlink(victim.path)
+        unlink(victim.path)
     except OSError:
         return False
     return True

@@ -4,7 +4,10 @@ import os
 
 import pytest
 
+from shoonya_platform.logging import deleting
 from shoonya_platform.logging.chain import Chain, RotationBusyError
+from shoonya_platform.logging.deleting import unlink
+from tests.unit.logging.support import eventually, open_descriptors
 
 CALLS = ("rename", "unlink", "chmod", "open")
 
@@ -114,3 +117,30 @@ def test_lock_that_is_held_is_not_waited_for(tmp_path):
 
     with other.locked():
         pass
+
+
+def test_large_backup_is_gone_at_once_and_leaves_no_descriptor(tmp_path):
+    large = tmp_path / "x.log.1"
+    with large.open("wb") as file:
+        file.truncate(8 << 20)
+    before = open_descriptors()
+
+    unlink(str(large))
+
+    assert not large.exists()
+    eventually(lambda: open_descriptors() == before)
+    with pytest.raises(FileNotFoundError):
+        unlink(str(large))
+
+
+def test_large_directory_in_the_way_is_refused_and_leaves_no_descriptor(
+    tmp_path, monkeypatch
+):
+    (tmp_path / "x.log.1").mkdir()
+    monkeypatch.setattr(deleting, "_LARGE_BYTES", 0)
+    before = open_descriptors()
+
+    with pytest.raises(OSError, match="directory"):
+        unlink(str(tmp_path / "x.log.1"))
+
+    assert open_descriptors() == before
