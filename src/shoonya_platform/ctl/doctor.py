@@ -73,4 +73,5 @@ def show(found: list[Finding]) -> None:
                 out.print(f"{'':9}{each.command}", markup=False, soft_wrap=True)
     fine = [each.check for each in found if each.level is Level.OK]
     if fine:
-        out.print(f"{'ok':9}{len(fine)} of {len(found)}: {', '.join(fine)}")
+        told = f"{'ok':9}{len(fine)} of {len(found)}: {', '.join(fine)}"
+        out.print(told, soft_wrap=True)
