@@ -23,6 +23,7 @@ from pathlib import Path
 from shoonya_platform import __version__
 from shoonya_platform.config.settings import Settings
 from shoonya_platform.errors import ShoonyaError
+from shoonya_platform.store import sqlite_upkeep
 
 FOLDER = Path("/var/backups/shoonya")
 
@@ -57,7 +58,8 @@ def write(folder: Path, sources: Mapping[str, Path], now: datetime) -> Path:
     Make a backup in *folder*, whole or not at all; return its path.
 
     Raises:
-        ShoonyaError: A database is damaged, or the disk is full.
+        StoreError: A database cannot be read.
+        ShoonyaError: The disk is full, or the folder cannot be written.
     """
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     target = folder / f"shoonya-{now:%Y%m%d-%H%M%S}.tar.gz"
@@ -86,10 +88,6 @@ def write(folder: Path, sources: Mapping[str, Path], now: datetime) -> Path:
             _flush(unfinished)
         unfinished.replace(target)
         _flush(folder)
-    except sqlite3.Error as e:
-        raise ShoonyaError(
-            f"a database could not be copied: {e}", hint="sudo shoonyactl doctor"
-        ) from e
     except OSError as e:
         raise ShoonyaError(f"cannot write to '{folder}': {e.strerror or e}") from e
     finally:
@@ -157,17 +155,10 @@ _NEW = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
 
 
 def _copy(source: Path, target: Path) -> Path:
-    if source.suffix != ".db":
+    if source.suffix == ".db":
+        sqlite_upkeep.copy(source, target)
+    else:
         target.write_bytes(source.read_bytes())
-        return target
-    with (
-        contextlib.closing(sqlite3.connect(source)) as origin,
-        contextlib.closing(sqlite3.connect(target)) as copy,
-    ):
-        # In one step: a copy in several begins anew with each write of a service.
-        origin.backup(copy)
-        # A file by itself, without the journal beside it.
-        copy.execute("PRAGMA journal_mode = DELETE")
     return target
 
 
