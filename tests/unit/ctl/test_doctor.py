@@ -103,6 +103,7 @@ def world(tmp_path, programs, clock) -> World:
         "opt/shoonya/venv/bin/python": "",
         "proc/net/tcp": "  sl  local_address rem_address   st\n",
         "usr/bin/apt-get": "",
+        "sys/fs/cgroup/cgroup.controllers": "cpuset cpu io memory pids\n",
     }.items():
         (root / path).parent.mkdir(parents=True, exist_ok=True)
         (root / path).write_text(text)
@@ -381,6 +382,15 @@ def test_systemd_too_old_is_found(world, programs, said, level):
     programs.answers["systemctl --version"] = said
 
     assert found(world, "systemd_version")[0] is level
+
+
+def test_limits_that_nobody_keeps_are_a_note(world):
+    (world.root / "sys/fs/cgroup/cgroup.controllers").write_text("cpuset cpu io\n")
+
+    level, sentence, _ = found(world, "limits")
+
+    assert level is Level.NOTE
+    assert "memory, pids" in sentence
 
 
 # --- program

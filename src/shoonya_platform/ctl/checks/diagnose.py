@@ -47,6 +47,7 @@ UNITS: dict[str, Check] = {
     "obsolete_units": units.obsolete,
     "units_reloaded": units.reloaded,
     "started_at_boot": units.enabled,
+    "limits": units.limits,
     "private_files": privacy.orders,
     "journal_dropped": journal.dropped,
 }

@@ -85,6 +85,20 @@ def enabled(world: World) -> Verdict:
     )
 
 
+def limits(world: World) -> Verdict:
+    """In many containers systemd takes the limits and cannot keep them."""
+    there = (world.read("/sys/fs/cgroup/cgroup.controllers") or "").split()
+    missing = [each for each in ("cpu", "memory", "pids") if each not in there]
+    if not missing:
+        return ok("the limits of memory, processor and tasks are kept")
+    return (
+        Level.NOTE,
+        f"the limits of {', '.join(missing)} do nothing here: this machine has no such "
+        "cgroup controllers, as a container often has not",
+        "",
+    )
+
+
 def failed(world: World) -> Verdict:
     """What has failed is not started again by itself."""
     views = {view.service: view for view in world.views}
