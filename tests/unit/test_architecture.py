@@ -77,6 +77,18 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     ),
     # What `shoonyactl trace` and the dashboard tell alike.
     "tracing": ("domain", "store.base", "errors", "config", "logging"),
+    # Waits for the services by looking at their store; moves the paper market.
+    "replay": (
+        "domain",
+        "risk.limits",
+        "execution.reports",
+        "store.base",
+        "brokers.base",
+        "brokers.paper",
+        "config",
+        "errors",
+        "clock",
+    ),
     "dashboard": (
         "domain",
         "store.base",

@@ -31,8 +31,13 @@ from shoonya_platform.errors import ConfigError
 DEFAULT_PATH = Path("/etc/shoonya/shoonya.toml")
 
 #: `SHOONYA_…` variables that are not settings.
-RESERVED_VARIABLES = {"SHOONYA_BOOT", "SHOONYA_CONFIG", "SHOONYA_SUPERVISED"}
-_INTERNAL = {"SHOONYA_SUPERVISED"}
+RESERVED_VARIABLES = {
+    "SHOONYA_BOOT",
+    "SHOONYA_CONFIG",
+    "SHOONYA_REPLAY_CLOCK",
+    "SHOONYA_SUPERVISED",
+}
+_INTERNAL = {"SHOONYA_REPLAY_CLOCK", "SHOONYA_SUPERVISED"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +52,7 @@ class Config:
     secrets: Secrets
     sources: Mapping[str, str]
     path: Path | None  #: the file that was read
+    replay_clock: Path | None = None  #: of a replay, whose time is not today's
 
 
 def load(path: Path | None = None, environ: Mapping[str, str] | None = None) -> Config:
@@ -80,8 +86,31 @@ def load(path: Path | None = None, environ: Mapping[str, str] | None = None) -> 
         raise _explained(str(e), values, sources, path) from e
     _check(settings, sources)
     return Config(
-        settings, Secrets(settings.paths.credentials_dir, environ), sources, path
+        settings,
+        Secrets(settings.paths.credentials_dir, environ),
+        sources,
+        path,
+        _replay_clock(settings, environ),
     )
+
+
+def _replay_clock(settings: Settings, environ: Mapping[str, str]) -> Path | None:
+    """Refuse another time than the real one wherever there may be real money."""
+    given = environ.get("SHOONYA_REPLAY_CLOCK")
+    if not given:
+        return None
+    path = Path(given)
+    if (
+        settings.broker.name != "paper"
+        or environ.get("SHOONYA_BOOT")
+        or path.parent != settings.paths.state_dir
+    ):
+        raise ConfigError(
+            "$SHOONYA_REPLAY_CLOCK is for 'shoonyactl replay' alone: the paper broker, "
+            "in a directory of its own, without systemd",
+            hint="take it out of the environment",
+        )
+    return path
 
 
 def _path(kind: type, value: object) -> object:

@@ -47,6 +47,10 @@ class Ctl:
             self._config = load(path)
         return self._config
 
+    def use(self, config: Config) -> None:
+        """Go by a configuration that is not read from the usual places."""
+        self._config = config
+
     @property
     def settings(self) -> Settings:
         return self.config.settings

@@ -33,6 +33,8 @@ VERBS = {
     "calendar": ("calendar", "Show when the exchanges trade, and the holidays."),
     "risk": ("risk", "Show the risk figures; halt, reduce or resume trading."),
     "recovery": ("recovery", "Show the last comparison with the broker's books."),
+    "replay": ("replay", "Run a recorded day through the services again."),
+    "record": ("record", "Write a day of the store into a file for replay."),
     "notify": ("notify", "Try whether notifications arrive."),
     "paper": ("paper", "Set prices and faults of the paper broker."),
     "broker": ("broker", "Log in at the broker, or see how the session is."),

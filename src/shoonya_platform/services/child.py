@@ -63,6 +63,8 @@ class Child:
         tell: Called with a sentence at every change an operator wants to know of.
 
         policy: When it starts again after a crash.
+
+        stderr: The descriptor that its standard error goes to; None is ours.
     """
 
     def __init__(
@@ -73,6 +75,7 @@ class Child:
         clock: Clock,
         tell: Callable[[str, str], None],
         policy: RestartPolicy,
+        stderr: int | None = None,
     ) -> None:
         self.name = name
         self.pidfd: int | None = None
@@ -80,6 +83,7 @@ class Child:
         self._clock = clock
         self._tell = tell
         self._policy = policy
+        self._stderr = stderr
         self._crashes: list[float] = []
         self._ends: list[Crash] = []
         self._process: subprocess.Popen[bytes] | None = None
@@ -149,6 +153,7 @@ class Child:
                 "SHOONYA_SUPERVISED": str(os.getpid()),
             },
             stdin=subprocess.DEVNULL,
+            stderr=self._stderr,
             # Ctrl-C goes to the manager alone, which then stops all in order.
             start_new_session=True,
         )

@@ -18,7 +18,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from types import FrameType
 
-from shoonya_platform.clock import Clock, SystemClock
+from shoonya_platform.clock import Clock, ReplayClock, SystemClock
 from shoonya_platform.config.loader import Config, load
 from shoonya_platform.errors import (
     EXIT_CONFIG,
@@ -136,6 +136,7 @@ class IsolatedService:
             signal.signal(number, self._on_signal)
         try:
             config = load()
+            self._take_clock(config)
             self._begin_logging(config)
         except (ConfigError, LoggingSetupError) as e:
             return self._give_up(str(e), EXIT_CONFIG)
@@ -201,6 +202,19 @@ class IsolatedService:
             return self._give_up(f"needs {held} within a minute of its start", 1)
         self.notifier.send("STOPPING=1", f"STATUS=starting anew, held {held}")
         return EXIT_RENEW
+
+    def _take_clock(self, config: Config) -> None:
+        """Go by the recorded time where a day is replayed; the loader sees to where."""
+        if config.replay_clock is None:
+            return
+        try:
+            self.clock = ReplayClock(config.replay_clock)
+        except (OSError, ValueError) as e:
+            raise ConfigError(
+                f"the replay's clock '{config.replay_clock}' cannot be read: {e}"
+            ) from e
+        self.started_at = self.clock.now()
+        self._weighed_at = self._begun_at = self.clock.monotonic()
 
     def _begin_logging(self, config: Config) -> None:
         log = config.settings.log

@@ -51,6 +51,8 @@ class ServiceManager:
 
         policy: How each service is started again; None is the usual way.
 
+        stderr: The descriptor that their standard error goes to; None is ours.
+
     Raises:
         AlreadyRunning: Another manager runs there.
         ConfigError: The directory cannot be used.
@@ -65,6 +67,7 @@ class ServiceManager:
         clock: Clock | None = None,
         tell: Callable[[str, str], None] | None = None,
         policy: RestartPolicy | None = None,
+        stderr: int | None = None,
     ) -> None:
         clock = clock or SystemClock()
         self._clock = clock
@@ -81,6 +84,7 @@ class ServiceManager:
                     clock,
                     tell or _tell_stderr,
                     policy or RestartPolicy(),
+                    stderr,
                 )
         except OSError as e:
             self._close_sockets()

@@ -100,6 +100,10 @@ class AlertTable(Protocol):
         """Return a strategy's newest alert that came by then."""
         ...
 
+    def received_between(self, begin: datetime, end: datetime) -> list[StoredAlert]:
+        """Return the alerts that came from `begin` on and before `end`, in order."""
+        ...
+
     def record(
         self, alert_id: AlertId, status: AlertStatus, *, outcome: str, text: str
     ) -> None:
@@ -264,6 +268,12 @@ class OrderTable(Protocol):
         self, *, alert_id: AlertId | None = None, order_id: OrderId | None = None
     ) -> list[OrderEvent]:
         """Return the events of an alert with all its orders, or of one order."""
+        ...
+
+    def fills_between(
+        self, begin: datetime, end: datetime
+    ) -> list[tuple[OrderId, Fill]]:
+        """Return the fills from `begin` on and before `end`, in order."""
         ...
 
     def events_after(self, event_id: int, *, limit: int) -> list[OrderEvent]:

@@ -72,6 +72,12 @@ class SqliteAlerts:
         )
         return found[0] if found else None
 
+    def received_between(self, begin: datetime, end: datetime) -> list[StoredAlert]:
+        return self._select(
+            "WHERE received_at >= ? AND received_at < ? ORDER BY received_at",
+            (text_of(begin), text_of(end)),
+        )
+
     def record(
         self, alert_id: AlertId, status: AlertStatus, *, outcome: str, text: str
     ) -> None:

@@ -320,6 +320,27 @@ class SqliteOrders:
         )
         return self._events(f"WHERE {column} = ? ORDER BY event_id", (value,))
 
+    def fills_between(
+        self, begin: datetime, end: datetime
+    ) -> list[tuple[OrderId, Fill]]:
+        rows = self._session.query(
+            "SELECT order_id, trade_id, quantity, price, filled_at FROM fills"
+            " WHERE filled_at >= ? AND filled_at < ? ORDER BY filled_at, order_id",
+            (text_of(begin), text_of(end)),
+        )
+        return [
+            (
+                OrderId(row["order_id"]),
+                Fill(
+                    trade_id=TradeId(row["trade_id"]),
+                    quantity=row["quantity"],
+                    price=Decimal(row["price"]),
+                    filled_at=datetime.fromisoformat(row["filled_at"]),
+                ),
+            )
+            for row in rows
+        ]
+
     def events_after(self, event_id: int, *, limit: int) -> list[OrderEvent]:
         return self._events(
             "WHERE event_id > ? ORDER BY event_id LIMIT ?", (event_id, limit)

@@ -1,0 +1,1 @@
+"""A recorded day, run again through the eight services on the paper broker."""
