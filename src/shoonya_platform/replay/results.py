@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 
-from shoonya_platform.domain.days import day_begin
+from shoonya_platform.domain.days import trading_day
 from shoonya_platform.domain.orders import AlertId, OrderStatus
 from shoonya_platform.domain.positions import ZERO, Position
 from shoonya_platform.store.base import OrderStore
@@ -98,7 +98,7 @@ def collect(
         for order in reversed(store.orders.recent(limit=_ALL))
     ]
     positions = store.positions.open()
-    realised = store.positions.realised_since(day_begin(begin))
+    realised = store.positions.realised_on(trading_day(begin))
     unrealised = sum((each.unrealised_pnl for each in positions), ZERO)
     trading = store.trading.status()
     return ReplayResult(

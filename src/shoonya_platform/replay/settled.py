@@ -5,7 +5,7 @@ from __future__ import annotations
 from shoonya_platform.brokers.base import Broker
 from shoonya_platform.clock import Clock
 from shoonya_platform.domain.alerts import AlertStatus
-from shoonya_platform.domain.days import day_begin, trading_day
+from shoonya_platform.domain.days import trading_day
 from shoonya_platform.domain.orders import BEFORE_BROKER, IN_FLIGHT, OPEN
 from shoonya_platform.domain.positions import ZERO
 from shoonya_platform.domain.trading import TradingState
@@ -69,7 +69,7 @@ class Settled:
         now = self._clock.now()
         book = RiskBook(
             positions=self._store.positions.open(),
-            realised_today=self._store.positions.realised_since(day_begin(now)),
+            realised_today=self._store.positions.realised_on(trading_day(now)),
         )
         day = self._store.risk.day(trading_day(now))
         if (ZERO if day is None else day.last_pnl) != book.daily_pnl:
