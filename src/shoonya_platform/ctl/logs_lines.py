@@ -6,7 +6,7 @@ import json
 import re
 import sys
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
 from pathlib import Path
 
@@ -16,11 +16,13 @@ from shoonya_platform.ctl._logs import log_directory, moment, since_option
 from shoonya_platform.ctl.context import Ctl, check_services
 from shoonya_platform.ctl.logs_output import document, people
 from shoonya_platform.ctl.services import complete_service
-from shoonya_platform.logging.reading.filters import Filter
+from shoonya_platform.errors import NotFound
+from shoonya_platform.logging.reading.filters import ALL, Filter
 from shoonya_platform.logging.reading.follow import ComponentFollower
 from shoonya_platform.logging.reading.gaps import Gap, GapFinder
+from shoonya_platform.logging.reading.journal import JournalUnavailable
 from shoonya_platform.logging.reading.records import LEVELS
-from shoonya_platform.logging.reading.streams import Item, read
+from shoonya_platform.logging.reading.streams import Item, read, read_journal
 
 #: Between two looks at the files when following.
 FOLLOW_SECONDS = 0.1
@@ -44,6 +46,9 @@ FOLLOW_SECONDS = 0.1
 @since_option
 @click.option("--grep", metavar="REGEX", help="Only records that match.")
 @click.option(
+    "--journal", is_flag=True, help="Read the journal's copy instead of the files."
+)
+@click.option(
     "--json",
     "as_json",
     is_flag=True,
@@ -58,6 +63,7 @@ def cli(
     level: str,
     since: str | None,
     grep: str | None,
+    journal: bool,
     as_json: bool,
 ) -> None:
     """Show the log lines of services, merged by time; all if none is named.
@@ -70,20 +76,22 @@ def cli(
       shoonyactl logs --grep order_id=42 --json | jq -r '.[].message'
       shoonyactl logs verify
     """
+    if journal and follow:
+        raise click.UsageError("--journal does not go with --follow: journalctl -f")
     names = check_services(services)
-    log_dir = log_directory(ctl)
     wanted = _filter(level, grep)
     begin = moment(since, datetime.now().astimezone())
-    finders = {name: GapFinder(name) for name in names}
-    followers = _followers(log_dir, finders) if follow else []
-    found = read(
-        log_dir,
-        finders,
-        since=begin,
-        wanted=wanted,
-        last=lines if lines is not None else None if since else 100,
-        tell=_tell,
-    )
+    last = lines if lines is not None else None if since else 100
+    followers: list[ComponentFollower] = []
+    if journal:
+        found = _from_journal(names, begin, wanted, last)
+    else:
+        log_dir = log_directory(ctl)
+        finders = {name: GapFinder(name) for name in names}
+        followers = _followers(log_dir, finders) if follow else []
+        found = read(
+            log_dir, finders, since=begin, wanted=wanted, last=last, tell=_tell
+        )
     show = people() if not as_json else None
     if show is None and not follow:
         _print_document(found)
@@ -92,6 +100,18 @@ def cli(
     _print(found, show)
     if follow:
         _follow(followers, wanted, show)
+
+
+def _from_journal(
+    names: list[str], since: str, wanted: Filter, last: int | None
+) -> Iterator[Item]:
+    try:
+        yield from read_journal(names, since=since, wanted=wanted, last=last)
+    except JournalUnavailable as e:
+        raise NotFound(
+            f"the journal cannot be read: {e}",
+            hint="say it as root, with sudo; or read the files, without --journal",
+        ) from e
 
 
 def _followers(log_dir: Path, finders: dict[str, GapFinder]) -> list[ComponentFollower]:
@@ -125,6 +145,8 @@ def _follow(
 
 
 def _filter(level: str, grep: str | None) -> Filter:
+    if level.upper() == LEVELS[0] and not grep:
+        return ALL
     try:
         return Filter(level.upper(), grep)
     except re.error as e:

@@ -274,6 +274,16 @@ def test_json_of_a_record_has_it_taken_apart(ctl, logs):
     assert (record["run"], record["seq"]) == ("r1", 1)
 
 
+def test_journal_that_cannot_be_read_is_4_with_a_hint(ctl, home, monkeypatch):
+    monkeypatch.setenv("PATH", "")
+
+    result = ctl("logs", "--journal")
+
+    assert result.code == 4
+    assert "hint: " in result.err
+    assert ctl("logs", "--journal", "-f").code == 2
+
+
 @pytest.mark.parametrize(
     ("words", "offered"),
     [

@@ -73,6 +73,7 @@ class GapFinder:
         self._component = component
         self._mark = f" event={event} "
         self._reason = REASONS[event]
+        self._is_of_files = event == "file_gap"
         self._runs: dict[str, _Run] = {}
         self._queue: deque[Record | Gap] = deque()
         self._records = 0
@@ -130,7 +131,7 @@ class GapFinder:
                 ]
 
     def _learn(self, run: _Run, record: Record) -> None:
-        if " event=file_failed " in record.text:
+        if self._is_of_files and " event=file_failed " in record.text:
             failed = _FAILED.search(record.text)
             run.trouble = failed[1].lower() if failed else ""
         elif self._mark in record.text:

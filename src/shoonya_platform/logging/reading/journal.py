@@ -8,11 +8,23 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from shoonya_platform.logging.formats import Stamp
+from shoonya_platform.logging.formats import (
+    Stamp,
+    detail_text,
+    escaped,
+    fields_text,
+    head_text,
+)
+from shoonya_platform.logging.reading.records import Record, first_line
 
 #: journald's own word for what its rate limit has thrown away.
 SUPPRESSED_ID = "a596d6fe7bfa4994828e72309e95d61e"
 
+_PREFIX = "SHOONYA_"
+# What stands in columns of its own, or is about the way to journald.
+_OWN = frozenset(
+    f"{_PREFIX}{name}" for name in ("COMPONENT", "RUN", "SEQ", "LOGGED_AT_USEC")
+)
 _stamp = Stamp()
 
 
@@ -139,6 +151,43 @@ def entries(components: Sequence[str]) -> Iterator[Entry]:
             )
 
 
+def records(component: str, *, since: str, last: int | None) -> Iterator[Record]:
+    """
+    Yield the records of a component as the lines of text have them.
+
+    Args:
+        since: Local time; "" is before all.
+
+        last: Only so many, the newest; None is all.
+
+    Raises:
+        JournalUnavailable: There is none, or it may not be read.
+    """
+    options = [f"SHOONYA_COMPONENT={component}"]
+    if since:
+        options.append(f"--since={since.partition('.')[0]}")
+    if last is not None:
+        options.append(f"--lines={last}")
+    for found in _json(*options):
+        at, seq = _at(found), _number(found, "SHOONYA_SEQ")
+        if not seq or at < since:
+            continue
+        sentence, _, detail = _text(found, "MESSAGE").partition("\n")
+        fields = {
+            name.removeprefix(_PREFIX).lower(): _text(found, name)
+            for name in sorted(found)
+            if name.startswith(_PREFIX) and name not in _OWN
+        }
+        run = _text(found, "SHOONYA_RUN")
+        head = head_text(_level(found), component.upper())
+        record = first_line(
+            f"{at}{head}{escaped(sentence)} |{fields_text(fields)} run={run} seq={seq}"
+        )
+        if record is not None:
+            record.more = detail_text(detail).splitlines() if detail else []
+            yield record
+
+
 def oldest_at() -> str:
     """
     Return the time of the oldest entry that the journal still has.
@@ -181,6 +230,14 @@ def _at(found: dict[str, Any]) -> str:
     logged = _number(found, "SHOONYA_LOGGED_AT_USEC")
     usec = logged or _number(found, "__REALTIME_TIMESTAMP")
     return _stamp.text(usec / 1_000_000)
+
+
+def _level(found: dict[str, Any]) -> str:
+    priority = _number(found, "PRIORITY")
+    for level, most in (("CRITICAL", 2), ("ERROR", 3), ("WARNING", 4), ("INFO", 6)):
+        if priority <= most:
+            return level
+    return "DEBUG"
 
 
 def _text(found: dict[str, Any], name: str) -> str:

@@ -9,7 +9,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 
-from shoonya_platform.logging.reading.filters import Filter
+from shoonya_platform.logging.reading import journal
+from shoonya_platform.logging.reading.filters import ALL, Filter
 from shoonya_platform.logging.reading.gaps import Gap, GapFinder
 from shoonya_platform.logging.reading.generations import Generation, generations
 from shoonya_platform.logging.reading.records import Record, first_line, records
@@ -61,6 +62,32 @@ def read(
         # Never against the order of a file, even where a clock was set back.
         items = heapq.merge(*streams, key=lambda item: item.at)
         yield from items if last is None else last_records(items, last)
+
+
+def read_journal(
+    components: Sequence[str], *, since: str, wanted: Filter, last: int | None
+) -> Iterator[Item]:
+    """
+    Do the same from the journal's copy, with the gaps that are in it.
+
+    Raises:
+        JournalUnavailable: There is none, or it may not be read.
+    """
+    if last == 0:
+        return
+    # Of a journal that one may not read journalctl says nothing at all.
+    journal.oldest_at()
+    # Only if every record counts journald can say which are the last.
+    at_most = last if wanted is ALL else None
+
+    def one(component: str) -> Iterator[Item]:
+        finder = GapFinder(component, "journal_gap")
+        for record in journal.records(component, since=since, last=at_most):
+            yield from _only(finder.see(record), wanted)
+        yield from _only(finder.flush(), wanted)
+
+    items = heapq.merge(*map(one, components), key=lambda item: item.at)
+    yield from items if last is None else last_records(items, last)
 
 
 def last_records(items: Iterable[Item], count: int) -> Iterator[Item]:

@@ -1,9 +1,5 @@
 """What is missing or doubled is named exactly, and explained by what explains it."""
 
-import json
-import stat
-from datetime import datetime
-
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -11,51 +7,8 @@ from hypothesis import strategies as st
 from shoonya_platform.logging import get_component_logger, setup_application_logging
 from shoonya_platform.logging.reading.journal import SUPPRESSED_ID
 from shoonya_platform.logging.reading.verify import RING_RECORDS, Cause, verify
+from tests.unit.logging.reading.journals import UNIT, entry, usec
 from tests.unit.logging.reading.writing import COMPONENT, Writer, text_line
-
-UNIT = f"shoonya@{COMPONENT}.service"
-JOURNALCTL = """#!/usr/bin/env python3
-import sys
-matches = [word for word in sys.argv[1:] if not word.startswith("-")]
-with open("{entries}") as file:
-    for number, line in enumerate(file):
-        if number or not matches:
-            print(line, end="")
-"""
-
-
-@pytest.fixture
-def journal(tmp_path_factory, monkeypatch):
-    """Have journalctl give these entries; its journal begins at that second."""
-    folder = tmp_path_factory.mktemp("bin")
-    program = folder / "journalctl"
-    program.write_text(JOURNALCTL.format(entries=folder / "entries"))
-    program.chmod(program.stat().st_mode | stat.S_IXUSR)
-    monkeypatch.setenv("PATH", str(folder), prepend=":")
-
-    def put(*entries, begins=0):
-        first = {"__REALTIME_TIMESTAMP": str(usec(begins))}
-        (folder / "entries").write_text(
-            "".join(f"{json.dumps(entry)}\n" for entry in [first, *entries])
-        )
-
-    return put
-
-
-def usec(second):
-    begin = datetime.fromisoformat("2026-11-25 09:00:00").astimezone()
-    return int(begin.timestamp() + second) * 1_000_000
-
-
-def entry(seq, *, run="r1", component=COMPONENT, **fields):
-    return {
-        "__REALTIME_TIMESTAMP": str(usec(seq)),
-        "SHOONYA_COMPONENT": component,
-        "SHOONYA_RUN": run,
-        "SHOONYA_SEQ": str(seq),
-        "_SYSTEMD_UNIT": UNIT,
-        **fields,
-    }
 
 
 def suppressed(lost, unit=UNIT):
