@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
 import click
 from rich.console import Console
-from rich.progress import Progress
+from rich.progress import BarColumn, Progress
 
 from shoonya_platform.ctl._logs import log_directory, moment, since_option
 from shoonya_platform.ctl.context import Ctl, check_services
@@ -20,11 +20,16 @@ from shoonya_platform.ctl.output import (
     json_option,
     plain,
     print_json,
-    print_table,
 )
 from shoonya_platform.ctl.services import complete_service
 from shoonya_platform.logging.reading.numbers import text as numbers_text
-from shoonya_platform.logging.reading.verify import Cause, Finding, Report, verify
+from shoonya_platform.logging.reading.verify import (
+    Advance,
+    Cause,
+    Finding,
+    Report,
+    verify,
+)
 
 EXIT_EXPLAINED = 40
 EXIT_UNEXPLAINED = 41
@@ -108,19 +113,29 @@ def exit_code(report: Report) -> int:
 
 
 @contextlib.contextmanager
-def _progress(log_dir: Path) -> Iterator[Callable[[int], None]]:
+def _progress(log_dir: Path) -> Iterator[Advance]:
     """Show how far it is, on a terminal's stderr."""
     if not sys.stderr.isatty():
-        yield lambda _: None
+        yield lambda _copy, _count: None
         return
-    with Progress(console=Console(stderr=True), transient=True) as progress:
-        # Archives are about a sixth of their text.
-        size = sum(
-            path.stat().st_size * (6 if path.suffix == ".zst" else 1)
-            for path in log_dir.glob("*.log*")
-        )
-        task = progress.add_task("reading", total=size)
-        yield lambda count: progress.advance(task, count)
+    # Archives are about a sixth of their text.
+    size = sum(
+        path.stat().st_size * (6 if path.suffix == ".zst" else 1)
+        for path in log_dir.glob("*.log*")
+    )
+    with Progress(
+        "{task.description}",
+        BarColumn(),
+        "{task.completed:,.0f} {task.fields[unit]}",
+        console=Console(stderr=True),
+        transient=True,
+    ) as progress:
+        tasks = {
+            "files": progress.add_task("files", total=size, unit="bytes"),
+            # Nobody knows how long a journal is.
+            "journal": progress.add_task("journal", total=None, unit="records"),
+        }
+        yield lambda copy, count: progress.advance(tasks[copy], count)
 
 
 def _print(report: Report) -> None:
@@ -140,22 +155,20 @@ def _print(report: Report) -> None:
     if not report.findings:
         out.print("nothing is missing, nothing is doubled", style="green")
         return
-    print_table(
-        ["service", "run", "copy", "what", "records>", "elsewhere>", "numbers", "why"],
-        (
-            (
-                finding.component,
-                finding.run,
-                finding.copy,
-                finding.what,
-                f"{finding.count:,}",
-                f"{finding.elsewhere:,}",
-                _numbers(finding),
-                _WHY[finding.cause] if finding.what == "missing" else finding.at,
-            )
-            for finding in report.findings
-        ),
-    )
+    for finding in report.findings:
+        # Sentences, as a table of this needs more than 80 columns.
+        sentence = (
+            f"{finding.component} run={finding.run}: {finding.count:,} {finding.what} "
+            f"in the {finding.copy}"
+        )
+        if not report.without_journal:
+            other = "journal" if finding.copy == "file" else "file"
+            sentence += f", the {other} has {finding.elsewhere:,} of them"
+        colour = None if finding.cause is Cause.RETENTION else "yellow"
+        click.secho(sentence, fg=colour)
+        click.echo(f"  {_numbers(finding)}")
+        if finding.what == "missing":
+            click.echo(f"  {_WHY[finding.cause]}")
 
 
 def _numbers(finding: Finding) -> str:

@@ -9,6 +9,7 @@ kept, the counters that the library writes, journald's own rate limit, a kill.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -21,6 +22,12 @@ from shoonya_platform.logging.reading.numbers import Numbers, Range, common, cou
 
 #: What journald has not taken is kept by the process up to so many records.
 RING_RECORDS = 1000
+
+#: Called with `files` and how many bytes of text, or `journal` and how many entries
+#: have been read since the last call.
+Advance = Callable[[str, int], None]
+
+_STEP = 1000
 
 
 class Cause(StrEnum):
@@ -114,7 +121,7 @@ def verify(
     components: Sequence[str],
     *,
     with_journal: bool,
-    advance: Callable[[int], None] = lambda _: None,
+    advance: Advance = lambda _copy, _count: None,
 ) -> Report:
     """
     Check the files of these components, and the journal's copy.
@@ -122,7 +129,7 @@ def verify(
     Args:
         with_journal: Whether to look into the journal, where there is one.
 
-        advance: Is told how many bytes of text have been read since the last call.
+        advance: Is told how far it is.
     """
     written, sent = Copies(), Copies()
     without = "" if with_journal else "not asked for"
@@ -141,13 +148,15 @@ def verify(
                     file,
                     oldest=not index,
                     old_until=old_until,
-                    advance=advance,
+                    advance=functools.partial(advance, "files"),
                 )
             read += len(files)
     if not without:
         sent.oldest_at = written.oldest_at
-        for entry in journal.entries(components):
+        for number, entry in enumerate(journal.entries(components), 1):
             sent.take_entry(entry)
+            if not number % _STEP:
+                advance("journal", _STEP)
         if not sent.records:
             without = "it has no records of ours, or may not be read by this user"
     judge = _Judge(written, sent, checked_journal=not without)
