@@ -161,6 +161,15 @@ class CrashHistory:
         _replace(self._run_path, json.dumps(begun))
         return unseen
 
+    def forget_run(self) -> None:
+        """
+        Take in that the run ends in order.
+
+        Raises:
+            OSError: It cannot be noted.
+        """
+        self._run_path.unlink(missing_ok=True)
+
     def _begun(self) -> dict[str, str]:
         try:
             found = json.loads(self._run_path.read_text(encoding="utf-8"))
@@ -184,7 +193,7 @@ class CrashHistory:
             OSError: The history cannot be written.
         """
         if self._begun().get("invocation_id") == environ.get("INVOCATION_ID"):
-            self._run_path.unlink(missing_ok=True)
+            self.forget_run()
         result = environ.get("SERVICE_RESULT", "success")
         status = environ.get("EXIT_STATUS", "")
         earlier = self.read()

@@ -146,7 +146,7 @@ class IsolatedService:
             self._blackbox = BlackBox(folder, self.run_id)
         self._soft_memory_bytes = soft_limit_bytes(config.settings.soft_memory_bytes)
         if not supervisor and not self._back_off():
-            return 0 if self._stopping else EXIT_GIVEN_UP
+            return self._end() if self._stopping else EXIT_GIVEN_UP
         self.logger.info(
             "%s begins, pid %d",
             self.name,
@@ -178,6 +178,7 @@ class IsolatedService:
         finally:
             self.close()
         self.logger.info("%s ends in order", self.name, extra={"event": "service_end"})
+        self._end()
         return self._renew() if self._outgrown_bytes else 0
 
     def _weigh(self) -> None:
@@ -284,6 +285,14 @@ class IsolatedService:
             self.beat(policy.describe_wait(len(crashes), left))
             time.sleep(min(left, 0.5))
         return not self._stopping
+
+    def _end(self) -> int:
+        """Say that this run did not just vanish, whoever looks after it."""
+        history = CrashHistory.of_unit(os.environ, self.name)
+        if history is not None:
+            with contextlib.suppress(OSError):
+                history.forget_run()
+        return 0
 
     def _note_run(self, history: CrashHistory) -> None:
         with contextlib.suppress(OSError):

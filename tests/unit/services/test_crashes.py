@@ -194,3 +194,10 @@ def test_damaged_note_of_a_run_is_none(
     (tmp_path / "crashes" / "dashboard.run").write_text(content)
 
     assert history.note_begin("second", "cafe", NOW) is None
+
+
+def test_run_that_ended_in_order_by_itself_is_not_noted(history: CrashHistory):
+    history.note_begin("first", "beef", NOW)
+    history.forget_run()
+
+    assert history.note_begin("second", "cafe", NOW) is None
