@@ -1009,6 +1009,50 @@ def test_s66_platform_starts_anew_after_a_silence(world):
     assert begun(store)
 
 
+def test_s80_run_that_did_not_end_in_order_is_counted(world):
+    def crashes(run_id, *, ends):
+        store = world.open(service="risk_manager", run_id=run_id)
+        with store.transaction(durable=False):
+            store.services.beat(pid=7, status="a", started_at=BEGIN)
+            store.services.beat(pid=7, status="b", started_at=BEGIN)
+            if ends:
+                store.services.end()
+        return store.services.all()[0].crashes
+
+    assert crashes("run-1", ends=True) == 0
+    assert crashes("run-2", ends=False) == 0
+    assert crashes("run-3", ends=False) == 1
+    assert crashes("run-4", ends=True) == 2
+    assert crashes("run-5", ends=True) == 2
+
+
+def test_s81_what_happened_can_be_read_on_from_any_event(store):
+    assert store.orders.newest_event_id() == 0
+    store_order(store, S.FILLED)
+    middle = store.orders.newest_event_id()
+    order = store_order(store, S.DENIED)
+
+    events = store.orders.events_after(middle, limit=100)
+
+    assert events[-1].event_id == store.orders.newest_event_id()
+    assert {event.order_id for event in events} == {None, order.order_id}
+    assert store.orders.events_after(middle, limit=1) == events[:1]
+    assert len(store.orders.events_after(0, limit=100)) == len(events) + middle
+
+
+def test_s82_alerts_and_fills_of_a_time_can_be_read(store):
+    order = store_order(store, S.FILLED)
+    later = BEGIN + timedelta(seconds=1)
+
+    (alert,) = store.alerts.received_between(BEGIN, later)
+    ((order_id, fill),) = store.orders.fills_between(BEGIN, later)
+
+    assert (alert.alert_id, order_id) == (order.alert_id, order.order_id)
+    assert (fill.quantity, fill.price, fill.filled_at) == (65, Decimal(100), BEGIN)
+    assert store.alerts.received_between(later, later + timedelta(days=1)) == []
+    assert store.orders.fills_between(BEGIN - timedelta(days=1), BEGIN) == []
+
+
 def test_s67_reconciliation_is_awaited_until_one_succeeds_in_this_start(world):
     store = world.open(service="recovery_service")
     assert store.recovery.last() is None
