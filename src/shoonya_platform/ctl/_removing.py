@@ -14,6 +14,8 @@ from shoonya_platform.errors import ShoonyaError
 
 USER = "shoonya"
 
+BACKUPS = Path("/var/backups/shoonya")
+
 #: The command, which scripts/install puts there.
 COMMAND = Path("/usr/local/bin/shoonyactl")
 
@@ -52,8 +54,6 @@ def belongings(layout: Layout) -> dict[Path, str]:
         layout.config.parent: "configuration and credentials",
         layout.home: "the program",
     }
-    if not layout.user:
-        places[Path("/var/backups/shoonya")] = "copies of the orders from upgrades"
     return {layout.below(place): what for place, what in places.items()}
 
 
@@ -74,6 +74,11 @@ def look(layout: Layout, *, dry_run: bool, is_purge: bool) -> Removal:
         command = layout.below(COMMAND)
         if not layout.user and _leads_to(command, layout):
             purged[command] = "the command"
+    kept = {} if is_purge else there
+    backups = layout.below(BACKUPS)
+    if not layout.user and backups.exists():
+        # What one has for the day on which all else is gone.
+        kept = {**kept, backups: "backups"}
     manifest = _manifest.path_of(layout)
     return Removal(
         layout=layout,
@@ -81,7 +86,7 @@ def look(layout: Layout, *, dry_run: bool, is_purge: bool) -> Removal:
         files=(*ours, *([manifest] if manifest.exists() else [])),
         left=() if is_purge else tuple(sorted(overrides)),
         purged=purged,
-        kept={} if is_purge else there,
+        kept=kept,
     )
 
 

@@ -25,7 +25,8 @@ from shoonya_platform.errors import ShoonyaError
     "--purge",
     "is_purge",
     is_flag=True,
-    help="Remove orders, logs, configuration, secrets, program and user too.",
+    help="Remove orders, logs, configuration, secrets, program and user too; "
+    "backups stay.",
 )
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")

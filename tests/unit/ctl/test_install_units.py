@@ -328,7 +328,12 @@ def test_purge_takes_orders_logs_secrets_and_own_drop_ins_and_no_more(tmp_path, 
         "etc/shoonya/shoonya.toml",
         f"{UNIT_DIR}/shoonya@dashboard.service.d/override.conf",
     )
-    others = ("etc/passwd", "var/lib/other/data", f"{UNIT_DIR}/other.service")
+    others = (
+        "etc/passwd",
+        "var/lib/other/data",
+        "var/backups/shoonya/orders.tar.gz",
+        f"{UNIT_DIR}/other.service",
+    )
     for path in (*ours, *others):
         (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / path).write_text("x")
