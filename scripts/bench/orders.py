@@ -2,7 +2,8 @@
 Prints how long an alert takes from the webhook to its fill, on the paper broker.
 
 Beside it, in the same run, the floor: what the disk and the kernel take for the
-commits and doorbells that such an order cannot do without.
+commits and doorbells that such an order cannot do without.  Then how many orders a
+second come through, and what each costs, in stores with ever longer histories.
 """
 
 from __future__ import annotations
@@ -23,6 +24,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
+from scripts.bench.history import fill  # noqa: E402 the path comes first
+
 from shoonya_platform.domain.alerts import AlertStatus  # noqa: E402
 from shoonya_platform.domain.orders import AlertId  # noqa: E402 the path comes first
 from tests.acceptance.platform import Platform, entry  # noqa: E402
@@ -30,7 +33,7 @@ from tests.acceptance.platform import Platform, entry  # noqa: E402
 SETTINGS = """
 [risk]
 max_exposure = 1000000000
-max_orders_per_day = 1000000
+max_orders_per_day = 1000000000
 max_open_positions = 100000
 """
 
@@ -130,10 +133,52 @@ def sustained(platform: Platform, alerts: int) -> tuple[float, float]:
     return orders / took, alerts / accepted
 
 
+def cpu_seconds(platform: Platform) -> float:
+    """Return what the eight have used of the processors so far."""
+    ticks = 0
+    for pid in platform.pids().values():
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        ticks += int(fields[11]) + int(fields[12])
+    return ticks / os.sysconf("SC_CLK_TCK")
+
+
+def grown(folder: Path, history: int, alerts: int) -> tuple[float, float, float, float]:
+    """Return the store's MB, ms to the acknowledgement, orders a second, CPU ms."""
+    folder.mkdir()
+    platform = Platform(folder, SETTINGS)
+    path = platform.config.settings.store_path
+    fill(path, history)
+    megabytes = path.stat().st_size / 1e6
+    with platform:
+        accepted, _ = one_by_one(platform, 50)
+        before = cpu_seconds(platform)
+        rate, _ = sustained(platform, alerts)
+        cost = (cpu_seconds(platform) - before) * 1000 / alerts
+    return megabytes, statistics.median(accepted), rate, cost
+
+
+def show_growth(histories: list[int], alerts: int) -> None:
+    print(f"a flood of {alerts} alerts into a store with a history of the day")
+    names = ("orders in it", "MB", "ack p50 ms", "orders a second", "CPU ms an order")
+    print("".join(f"{name:>16}" for name in names))
+    for history in histories:
+        with tempfile.TemporaryDirectory(dir="/var/tmp") as name:
+            figures = grown(Path(name) / "platform", history, alerts)
+        print(f"{history:16,}" + "".join(f"{figure:16.1f}" for figure in figures))
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--orders", type=int, default=200)
-    count = parser.parse_args().orders
+    parser.add_argument(
+        "--histories",
+        type=int,
+        nargs="*",
+        default=[0, 10_000, 100_000, 1_000_000],
+        help="orders that the store has before the flood begins",
+    )
+    asked = parser.parse_args()
+    count = asked.orders
     # On the disk, not in a memory file system: the point is what the disk takes.
     with tempfile.TemporaryDirectory(dir="/var/tmp") as name:
         folder = Path(name)
@@ -167,6 +212,7 @@ def main() -> None:
         f"a flood of {5 * count} alerts: {intake:.0f} accepted a second, "
         f"{rate:.0f} orders a second from webhook to fill"
     )
+    show_growth(asked.histories, 5 * count)
 
 
 if __name__ == "__main__":

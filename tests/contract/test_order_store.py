@@ -615,12 +615,24 @@ def test_s36_orders_are_listed_by_alert_status_and_age(store):
     assert orders.recent(limit=1, statuses=CLOSED, before=first.order_id) == [again]
 
 
-def test_s37_lost_order_is_unreplaced_until_a_later_attempt_is_there(store):
+def planned(store) -> AlertId:
+    """Store an alert whose orders are under way; return its id."""
     alert_id = store_alert(store)
+    with store.transaction(durable=False):
+        store.alerts.record(alert_id, AlertStatus.PLANNED, outcome="", text="")
+    return alert_id
+
+
+def test_s37_lost_order_is_unreplaced_until_a_later_attempt_is_there(store):
+    alert_id = planned(store)
     lost = store_order(store, S.NOT_PLACED, alert_id=alert_id)
     store_order(store, S.FILLED)
     old = BEGIN - timedelta(seconds=60)
-    store_order(store, S.NOT_PLACED, alerted_at=old)
+    store_order(store, S.NOT_PLACED, alert_id=planned(store), alerted_at=old)
+    ended = planned(store)
+    store_order(store, S.NOT_PLACED, alert_id=ended)
+    with store.transaction(durable=False):
+        store.alerts.record(ended, AlertStatus.COMPLETED, outcome="", text="")
 
     assert store.orders.unreplaced(since=old) == [lost]
     store_order(store, alert_id=alert_id, attempt=2)
@@ -629,7 +641,7 @@ def test_s37_lost_order_is_unreplaced_until_a_later_attempt_is_there(store):
 
 
 def test_s37_lost_order_is_not_to_be_replaced_once_its_cancel_was_requested(store):
-    lost = store_order(store, S.NOT_PLACED)
+    lost = store_order(store, S.NOT_PLACED, alert_id=planned(store))
     since = BEGIN - timedelta(seconds=60)
     with store.transaction(durable=False):
         store.orders.request_cancel(lost.order_id, by="somebody")
@@ -643,9 +655,10 @@ def test_s37_lost_order_is_not_to_be_replaced_once_its_cancel_was_requested(stor
 
 def test_s38_zone_in_which_an_alert_was_sent_does_not_change_when_that_was(store):
     india = timezone(timedelta(hours=5, minutes=30))
-    recent = store_order(store, S.NOT_PLACED, alerted_at=BEGIN.astimezone(india))
+    now = BEGIN.astimezone(india)
+    recent = store_order(store, S.NOT_PLACED, alert_id=planned(store), alerted_at=now)
     hour_ago = (BEGIN - timedelta(hours=1)).astimezone(india)
-    store_order(store, S.NOT_PLACED, alerted_at=hour_ago)
+    store_order(store, S.NOT_PLACED, alert_id=planned(store), alerted_at=hour_ago)
 
     assert store.orders.unreplaced(since=BEGIN - timedelta(minutes=1)) == [recent]
 

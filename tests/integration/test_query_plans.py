@@ -113,3 +113,12 @@ def test_what_is_limited_to_the_oldest_is_not_sorted_first(store, asked):
     assert not {
         each: steps for each in limited if _SORT in (steps := plan(store.path, each))
     }
+
+
+def test_lost_orders_are_looked_for_among_the_recent_ones(store, asked):
+    (statement,) = (each for each in asked if "later.attempt" in each)
+
+    assert any(
+        "orders USING INDEX orders_not_placed (status=? AND alerted_at>?)" in step
+        for step in plan(store.path, statement)
+    )

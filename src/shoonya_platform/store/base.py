@@ -181,6 +181,7 @@ class OrderTable(Protocol):
         """
         Return orders proven not placed that no later attempt replaces.
 
+        Only of alerts that are planned: what has ended stays as it ended.
         Not those whose cancel was ever requested: nobody wants them any more.
 
         Args:

@@ -178,8 +178,11 @@ class SqliteOrders:
             " SELECT 1 FROM orders AS later WHERE later.alert_id = orders.alert_id"
             " AND later.leg = orders.leg AND later.part = orders.part"
             " AND later.attempt > orders.attempt)"
-            " AND NOT EXISTS (SELECT 1 FROM cancel_requests"
-            " WHERE cancel_requests.order_id = orders.order_id) ORDER BY order_id",
+            " AND EXISTS (SELECT 1 FROM alerts WHERE alerts.alert_id = orders.alert_id"
+            " AND alerts.status = 'planned') AND NOT EXISTS (SELECT 1"
+            " FROM cancel_requests"
+            " WHERE cancel_requests.order_id = orders.order_id)"
+            " ORDER BY order_id",
             (text_of(since),),
         )
 

@@ -42,4 +42,6 @@ DROP INDEX fills_by_time;
 -- Flat positions and settled losses are most of what there is after some months.
 CREATE INDEX positions_open ON positions (strategy, exchange, tradingsymbol, product)
     WHERE quantity != 0;
-CREATE INDEX orders_not_placed ON orders (alerted_at) WHERE status = 'not_placed';
+-- With the status as well, or SQLite would rather take the index of all statuses.
+CREATE INDEX orders_not_placed ON orders (status, alerted_at)
+    WHERE status = 'not_placed';
