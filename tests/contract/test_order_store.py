@@ -781,7 +781,7 @@ def test_s46_exits_are_ready_before_entries_and_each_kind_by_age(store):
 
 
 def test_s47_lost_part_is_replaced_by_a_later_attempt_of_the_same_part(store):
-    lost = store_order(store, S.NOT_PLACED, part=2)
+    lost = store_order(store, S.NOT_PLACED, alert_id=planned(store), part=2)
     store_order(store, alert_id=lost.alert_id, attempt=2)
     assert store.orders.unreplaced(since=BEGIN - timedelta(1)) == [lost]
 
