@@ -212,6 +212,45 @@ def test_a_resting_order_is_canceled(platform: Platform):
     assert "canceled" in platform.outcome(alert_id)
 
 
+def test_a_resting_order_is_modified_and_fills_at_its_new_price(platform: Platform):
+    symbol = "BANKNIFTY28DEC27P60000"
+    platform.outcome(platform.accept(entry("first", symbol, quantity=30)))
+    body = entry("modified", symbol)
+    leg = {"tradingsymbol": symbol, "direction": "SELL", "qty": 30}
+    body["legs"] = [{**leg, "order_type": "LMT", "price": "118"}]
+    alert_id = platform.accept(body)
+    store = platform.store()
+
+    def accepted() -> int | None:
+        orders = store.orders.of_alert(alert_id)  # type: ignore[arg-type]
+        return next((o.order_id for o in orders if o.broker_order_id), None)
+
+    order_id = str(eventually(accepted))
+    store.close()
+
+    denied = platform.ctl("order", "modify", order_id, "--price", "118.03", "--yes")
+    done = platform.ctl("order", "modify", order_id, "--price", "90", "--yes")
+
+    assert denied.returncode == 31
+    assert "PRICE_NOT_ON_TICK" in denied.stderr
+    assert done.returncode == 0, done.stderr
+    assert ": replaced" in done.stdout
+    assert platform.outcome(alert_id) == "filled"
+    told = platform.ctl("trace", order_id).stdout
+    for step in ("replace_denied", "replace_guard_passed", "replace_requested"):
+        assert step in told
+
+
+def test_a_leg_beyond_the_freeze_quantity_is_filled_in_parts(platform: Platform):
+    alert_id = platform.accept(entry("large", C, quantity=1820))
+
+    assert platform.outcome(alert_id) == "filled"
+    store = platform.store()
+    orders = store.orders.of_alert(alert_id)  # type: ignore[arg-type]
+    store.close()
+    assert [(o.part, o.filled_quantity) for o in orders] == [(1, 1755), (2, 65)]
+
+
 def test_an_unknown_outcome_is_found_at_the_broker_and_not_sent_again(
     platform: Platform,
 ):
