@@ -1,6 +1,7 @@
 """A denial is a stable word and its figures."""
 
 from decimal import Decimal
+from pathlib import Path
 
 from shoonya_platform.domain.denials import Denial, DenialCode
 
@@ -22,3 +23,14 @@ def test_figures_follow_the_code_in_the_order_given():
 
 def test_code_is_its_own_word_so_that_programs_may_match_on_it():
     assert {code.name for code in DenialCode} == {code.value for code in DenialCode}
+
+
+def test_each_code_is_documented_with_rule_and_remedy_and_none_that_is_gone():
+    page = (Path(__file__).parents[3] / "docs" / "denials.md").read_text()
+    rows = [line.split("|")[1:-1] for line in page.splitlines() if line[:3] == "| `"]
+
+    assert [row[0].strip(" `") for row in rows if len(row) == 4] == [
+        row[0].strip(" `") for row in rows
+    ]
+    assert sorted(row[0].strip(" `") for row in rows) == sorted(DenialCode)
+    assert all(cell.strip() for row in rows for cell in row)

@@ -489,6 +489,19 @@ def test_late_report_with_old_terms_does_not_undo_new_ones(store, broker, watche
     assert now(store, order).price == Decimal(101)
 
 
+def test_late_report_with_other_terms_than_those_asked_for_settles_nothing(
+    store, broker, watcher
+):
+    order = pending(store, broker, terms("102"))
+    claimed(broker, order, price=Decimal(98))
+
+    watcher.step()
+
+    after = now(store, order)
+    assert (after.status, after.price) == (S.PENDING_REPLACE, Decimal(100))
+    assert stage(store, order) == "sent"
+
+
 def test_exchange_that_refuses_what_the_broker_took_leaves_the_old_terms(
     store, broker, watcher
 ):
