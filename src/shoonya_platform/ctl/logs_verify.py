@@ -22,14 +22,9 @@ from shoonya_platform.ctl.output import (
     print_json,
 )
 from shoonya_platform.ctl.services import complete_service
+from shoonya_platform.logging.reading.judging import Cause, Finding
 from shoonya_platform.logging.reading.numbers import text as numbers_text
-from shoonya_platform.logging.reading.verify import (
-    Advance,
-    Cause,
-    Finding,
-    Report,
-    verify,
-)
+from shoonya_platform.logging.reading.verify import Advance, Report, verify
 
 EXIT_EXPLAINED = 40
 EXIT_UNEXPLAINED = 41

@@ -12,80 +12,18 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 from pathlib import Path
 
 from shoonya_platform.logging.reading import journal
-from shoonya_platform.logging.reading.copies import Copies, RunCopy, later
+from shoonya_platform.logging.reading.copies import Copies, later
 from shoonya_platform.logging.reading.generations import generations
-from shoonya_platform.logging.reading.numbers import Numbers, Range, common, count
-
-#: What journald has not taken is kept by the process up to so many records.
-RING_RECORDS = 1000
+from shoonya_platform.logging.reading.judging import Finding, Judge
 
 #: Called with `files` and how many bytes of text, or `journal` and how many entries
 #: have been read since the last call.
 Advance = Callable[[str, int], None]
 
 _STEP = 1000
-
-
-class Cause(StrEnum):
-    """What explains a hole; the last three do not."""
-
-    RETENTION = "retention"  #: older than all that this copy keeps
-    DISK = "file_gap"  #: the disk did not take them, and they were counted
-    JOURNAL = "journal_gap"  #: journald did not take them, and they were counted
-    RATE_LIMIT = "suppressed"  #: journald's rate limit
-    KILLED = "killed"  #: the run ended while they waited for journald
-    DAMAGED = "damaged"  #: a file of this component cannot be read
-    NO_COPY = "no_copy"  #: the journal has nothing of this run
-    UNKNOWN = "unknown"
-
-
-EXPLAINING = (
-    Cause.RETENTION,
-    Cause.DISK,
-    Cause.JOURNAL,
-    Cause.RATE_LIMIT,
-    Cause.KILLED,
-)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Finding:
-    """
-    Numbers that are missing or doubled in one copy.
-
-    Attributes:
-        copy: `file` or `journal`.
-
-        what: `missing` or `doubled`.
-
-        ranges: First and last of each stretch.
-
-        count: How many numbers those are.
-
-        elsewhere: How many of them the other copy has.
-
-        at: The time of the record behind them, or of the run's last one.
-
-        cause: Why.
-    """
-
-    component: str
-    run: str
-    copy: str
-    what: str
-    ranges: tuple[Range, ...]
-    count: int
-    elsewhere: int
-    at: str
-    cause: Cause
-
-    @property
-    def is_explained(self) -> bool:
-        return self.what == "missing" and self.cause in EXPLAINING
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -159,7 +97,7 @@ def verify(
                 advance("journal", _STEP)
         if not sent.records:
             without = "it has no records of ours, or may not be read by this user"
-    judge = _Judge(written, sent, checked_journal=not without)
+    judge = Judge(written, sent, checked_journal=not without)
     return Report(
         without_journal=without,
         files=read,
@@ -171,183 +109,3 @@ def verify(
         evicted=tuple(written.evicted),
         findings=tuple(judge.findings()),
     )
-
-
-class _Judge:
-    """Sets holes against what explains them; each counter explains once."""
-
-    def __init__(self, written: Copies, sent: Copies, *, checked_journal: bool) -> None:
-        self._written = written
-        self._sent = sent
-        self._checked_journal = checked_journal
-        self._suppressed = dict(sent.suppressed)
-        # One process counts for all components that it logs for.
-        self._unsent: dict[str, dict[tuple[str, int], int]] = {}
-        for copies in (written, sent):
-            for (component, run), copy in copies.runs.items():
-                told = self._unsent.setdefault(run, {})
-                for seq, lost in copy.counters.get("journal_gap", {}).items():
-                    told[component, seq] = lost
-
-    def findings(self) -> list[Finding]:
-        found = []
-        nothing = RunCopy()
-        for key in {**self._written.runs, **self._sent.runs}:
-            file = self._written.runs.get(key, nothing)
-            entries = self._sent.runs.get(key, nothing)
-            last = max(file.numbers.last, entries.numbers.last)
-            found += self._of_file(key, file, entries, last)
-            if self._checked_journal:
-                found += self._of_journal(key, file, entries, last)
-        return found
-
-    def _of_file(
-        self, key: tuple[str, str], file: RunCopy, entries: RunCopy, last: int
-    ) -> list[Finding]:
-        left = Holes(file.numbers.missing(1, last))
-        explained: list[tuple[Cause, list[Range]]] = []
-        head = _in_front(file, entries)
-        if not self._may_be_older(key, file):
-            head = min(head, entries.old)
-        explained.append((Cause.RETENTION, left.take_old(head, entries)))
-        counters = {
-            **file.counters.get("file_gap", {}),
-            **entries.counters.get("file_gap", {}),
-        }
-        for seq, lost in sorted(counters.items()):
-            explained.append((Cause.DISK, left.take(lost, below=seq)[0]))
-        damaged = key[0] in self._written.unreadable
-        rest = Cause.DAMAGED if damaged else Cause.UNKNOWN
-        explained.append((rest, left.ranges))
-        return _findings(key, "file", file, entries, explained)
-
-    def _may_be_older(self, key: tuple[str, str], file: RunCopy) -> bool:
-        """Say whether a run may have begun in a file that is no longer kept."""
-        if not file.from_start:
-            return False
-        first_run = self._written.first_runs[key[0]]
-        # Of those that stand behind it only what ran beside it.
-        beside = self._written.runs[key[0], first_run].last_at >= file.first_at
-        return first_run == key[1] or beside
-
-    def _of_journal(
-        self, key: tuple[str, str], file: RunCopy, entries: RunCopy, last: int
-    ) -> list[Finding]:
-        component, run = key
-        left = Holes(entries.numbers.missing(1, last))
-        explained: list[tuple[Cause, list[Range]]] = []
-        old = left.take_old(_in_front(entries, file), file)
-        explained.append((Cause.RETENTION, old))
-        told = self._unsent.get(run, {})
-        for (teller, seq), lost in sorted(told.items(), key=lambda item: item[0][1]):
-            below = seq if teller == component else last + 1
-            taken, told[teller, seq] = left.take(lost, below=below)
-            explained.append((Cause.JOURNAL, taken))
-            if teller == component:
-                # At the end of a run the record that tells of it is lost as well.
-                explained.append((Cause.JOURNAL, left.take_one(seq)))
-        for unit, lost in self._suppressed.items():
-            if unit == entries.unit or (not entries.unit and component in unit):
-                taken, self._suppressed[unit] = left.take(lost, below=last + 1)
-                explained.append((Cause.RATE_LIMIT, taken))
-        if not entries.numbers:
-            explained.append((Cause.NO_COPY, left.ranges))
-        else:
-            unsent = left.take_end(last, RING_RECORDS)
-            explained.append((Cause.KILLED, unsent))
-            explained.append((Cause.UNKNOWN, left.ranges))
-        return _findings(key, "journal", entries, file, explained)
-
-
-class Holes:
-    """Missing numbers, taken away piece by piece as they are explained."""
-
-    def __init__(self, ranges: list[Range]) -> None:
-        self.ranges = ranges
-
-    def take_old(self, limit: int, other: RunCopy) -> list[Range]:
-        """
-        Take what is older than all that this copy keeps.
-
-        Args:
-            limit: No higher number is.
-
-            other: What the other copy has of it, and knows not to be that old.
-        """
-        old = common(self.ranges, [(1, limit)])
-        young = common(other.numbers, [(other.old + 1, limit)])
-        taken = [
-            part for first, last in old for part in Numbers(young).missing(first, last)
-        ]
-        self._remove(taken)
-        return taken
-
-    def take(self, number: int, *, below: int) -> tuple[list[Range], int]:
-        """Take up to so many, the highest below *below* first; and what is left."""
-        taken: list[Range] = []
-        for first, last in reversed(common(self.ranges, [(1, below - 1)])):
-            if not number:
-                break
-            begin = max(first, last - number + 1)
-            number -= last - begin + 1
-            taken.insert(0, (begin, last))
-        self._remove(taken)
-        return taken, number
-
-    def take_one(self, number: int) -> list[Range]:
-        taken = common(self.ranges, [(number, number)])
-        self._remove(taken)
-        return taken
-
-    def take_end(self, last: int, most: int) -> list[Range]:
-        """Take the stretch up to *last*, unless it is longer than *most*."""
-        if not self.ranges or self.ranges[-1][1] != last:
-            return []
-        if count(self.ranges[-1:]) > most:
-            return []
-        taken = self.ranges[-1:]
-        self._remove(taken)
-        return taken
-
-    def _remove(self, taken: list[Range]) -> None:
-        gone = Numbers(taken)
-        self.ranges = [part for hole in self.ranges for part in gone.missing(*hole)]
-
-
-def _in_front(copy: RunCopy, other: RunCopy) -> int:
-    """Return the last number in front of all that this copy has."""
-    first = next(iter(copy.numbers), None)
-    return other.old if first is None else first[0] - 1
-
-
-def _findings(
-    key: tuple[str, str],
-    name: str,
-    copy: RunCopy,
-    other: RunCopy,
-    explained: list[tuple[Cause, list[Range]]],
-) -> list[Finding]:
-    by_cause: dict[Cause, list[Range]] = {}
-    for cause, ranges in explained:
-        by_cause.setdefault(cause, []).extend(ranges)
-    named = [("missing", cause, ranges) for cause, ranges in by_cause.items()]
-    named.append(("doubled", Cause.UNKNOWN, list(copy.doubled)))
-    return [
-        Finding(
-            component=key[0],
-            run=key[1],
-            copy=name,
-            what=what,
-            ranges=tuple(ordered),
-            count=count(ordered),
-            elsewhere=count(common(ordered, other.numbers)),
-            at=_at(copy, other, ordered[-1][1]),
-            cause=cause,
-        )
-        for what, cause, ranges in named
-        if (ordered := sorted(ranges))
-    ]
-
-
-def _at(copy: RunCopy, other: RunCopy, last: int) -> str:
-    return copy.jumps.get(last + 1) or copy.last_at or other.last_at

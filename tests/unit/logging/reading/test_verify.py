@@ -6,7 +6,8 @@ from hypothesis import strategies as st
 
 from shoonya_platform.logging import get_component_logger, setup_application_logging
 from shoonya_platform.logging.reading.journal import SUPPRESSED_ID
-from shoonya_platform.logging.reading.verify import RING_RECORDS, Cause, verify
+from shoonya_platform.logging.reading.judging import RING_RECORDS, Cause
+from shoonya_platform.logging.reading.verify import verify
 from tests.unit.logging.reading.journals import UNIT, entry, usec
 from tests.unit.logging.reading.writing import COMPONENT, Writer, text_line
 
