@@ -118,9 +118,9 @@ class JournalTransport:
                 if now >= self._gather_until:
                     if self._gathers:
                         self._gather_until = now + _GATHER_SECONDS
-                    if self._socket.send(payload):
+                    self._refused = not self._socket.send(payload)
+                    if not self._refused:
                         return
-                    self._refused = True
             if not self._socket.seen:
                 return
             self._keep(payload)
@@ -195,7 +195,7 @@ class JournalTransport:
             try:
                 # Not threading's: it waits for the thread to start, and takes a
                 # lock that a signal handler may find taken by whom it interrupted.
-                _thread.start_new_thread(self._send_what_comes, (self._wake,))
+                _thread.start_new_thread(self._run_sender, (self._wake,))
             except RuntimeError:
                 # No threads any more: the next record or flush() has to do it.
                 self._has_sender = self._gathers = False
@@ -246,6 +246,15 @@ class JournalTransport:
                     self._waiting_bytes = 0
         return done
 
+    def _run_sender(self, wake: _thread.LockType) -> None:
+        try:
+            self._send_what_comes(wake)
+        except BaseException:
+            # The next record starts another one.
+            with self._lock:
+                self._has_sender = self._sender_sleeps = False
+            raise
+
     def _send_what_comes(self, wake: _thread.LockType) -> None:
         """Run in a thread of its own until nothing has come for a while."""
         patience = _RETRY_SECONDS
@@ -262,7 +271,8 @@ class JournalTransport:
                 continue
             report = self.on_drops
             if self.dropped and report is not None and not self._closed:
-                report()
+                with contextlib.suppress(Exception):
+                    report()
             with self._lock:
                 if not self._closed:
                     if self._ring:
@@ -273,6 +283,9 @@ class JournalTransport:
             with self._lock:
                 if self._sender_sleeps or self._closed:
                     self._has_sender = self._sender_sleeps = False
+                    if self._closed:
+                        # close() could not while we were sending.
+                        self._socket.close()
                     return
                 # Woken at the last moment: the signal is on its way.
 
