@@ -70,7 +70,7 @@ def journald_stopped(seconds: int) -> dict[str, float]:
             "",
             "longest",
             "less the wait for a processor",
-            "an empty loop",
+            "an empty loop as long",
             "calls",
         ),
         rows,

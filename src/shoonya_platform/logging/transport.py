@@ -226,7 +226,9 @@ class JournalTransport:
                 return None
             if not ring:
                 return 0
-            batch = [ring.popleft() for _ in range(min(len(ring), BATCH_RECORDS))]
+            # One alone finds out whether journald is back.
+            most = 1 if self._refused else BATCH_RECORDS
+            batch = [ring.popleft() for _ in range(min(len(ring), most))]
             self._in_flight = len(batch)
         done = 0
         try:
