@@ -27,7 +27,7 @@ from shoonya_platform.logging.datagrams import (
 )
 
 _RING_RECORDS = 4000
-_RING_BYTES = 2 << 20
+_RING_BYTES = 4 << 20
 # How long a burst gathers: long enough that the thread wakes seldom, so short that
 # nobody who reads along sees it, and that a SIGKILL takes little away.
 _GATHER_SECONDS = 0.02
@@ -93,7 +93,7 @@ class JournalTransport:
         self._in_flight = 0
         # Whether journald did not take all of what it was last offered.
         self._refused = False
-        self._gather_until = 0.0
+        self._gather_until = self._next_knock_at = 0.0
         self._has_sender = self._sender_sleeps = self._closed = False
         self._wake = _thread.allocate_lock()
         self._wake.acquire()
@@ -131,7 +131,11 @@ class JournalTransport:
                 return
             self._trim()
             if self._refused:
-                return
+                # Not each call: as often as the sender, should that get no turn.
+                now = time.monotonic()
+                if now < self._next_knock_at:
+                    return
+                self._next_knock_at = now + _PAUSE_SECONDS
         # It would overflow before the sender wakes.
         self._send_batch()
 
