@@ -127,6 +127,8 @@ def broker_down(platform: Platform, seconds: float) -> set[str]:
 
     All that hangs on it waits inside, nobody ends, and the order goes out afterwards.
     """
+    # No entry goes out before the first reconciliation, and that needs the broker.
+    platform.wait_until_filled_once(platform.send())
     before = platform.pids()
     # Limits of their own: a price that nobody can be asked for is a denial.
     legs = [

@@ -271,16 +271,18 @@ class IsolatedService:
             )
             self._give_up(f"{message}: systemctl start shoonya@{self.name}", 1)
             return False
-        if not crashes or crashes[-1] + delay <= now:
+        if not crashes:
             return True
         until = crashes[-1] + delay
-        self.logger.warning(
-            "%s %s, %s",
-            self.name,
-            counting[-1].cause,
-            policy.describe(len(crashes), until - now),
-            extra={"event": "service_backoff"},
-        )
+        # Not where the run before this one ended otherwise since.
+        if history.read()[-1].counts:
+            self.logger.warning(
+                "%s %s, %s",
+                self.name,
+                counting[-1].cause,
+                policy.describe(len(crashes), max(0.0, until - now)),
+                extra={"event": "service_backoff"},
+            )
         while not self._stopping and (left := until - since_boot()) > 0:
             self.beat(policy.describe_wait(len(crashes), left))
             time.sleep(min(left, 0.5))
