@@ -40,7 +40,7 @@ ANONYMOUS_DUPLICATE_SECONDS = 30
 #: An alert that names itself or its moment is the same alert all day.
 NAMED_DUPLICATE_SECONDS = 86_400
 
-_ALIASES = {
+ALIASES = {
     "symbol": "tradingsymbol",
     "ticker": "tradingsymbol",
     "action": "direction",
@@ -58,7 +58,7 @@ _ALIASES = {
     "alert_id": "dedupe_id",
 }
 
-_ORDER_TYPES = {
+ORDER_TYPES = {
     "MKT": OrderType.MARKET,
     "MARKET": OrderType.MARKET,
     "LMT": OrderType.LIMIT,
@@ -70,7 +70,7 @@ _ORDER_TYPES = {
     "SL-MKT": OrderType.STOP_MARKET,
     "STOP_MARKET": OrderType.STOP_MARKET,
 }
-_PRODUCTS = {
+PRODUCTS = {
     "C": Product.CNC,
     "CNC": Product.CNC,
     "M": Product.NRML,
@@ -84,7 +84,7 @@ _SYMBOL = re.compile(r"[A-Z0-9&._-]{1,40}")
 _STRATEGY = re.compile(r"[\w .:@/+-]{1,64}")
 
 
-class _LegFields(msgspec.Struct):
+class LegFields(msgspec.Struct):
     tradingsymbol: str
     direction: str
     qty: Decimal
@@ -95,8 +95,8 @@ class _LegFields(msgspec.Struct):
     product_type: str | None = None
 
 
-class _AlertFields(msgspec.Struct):
-    legs: list[_LegFields]
+class AlertFields(msgspec.Struct):
+    legs: list[LegFields]
     strategy_name: str = "default"
     execution_type: str | None = None
     exchange: str = "NFO"
@@ -108,8 +108,8 @@ class _AlertFields(msgspec.Struct):
     test_mode: object = None
 
 
-_LEG_KEYS = frozenset(_LegFields.__struct_fields__)
-_ALERT_KEYS = frozenset(_AlertFields.__struct_fields__) | {"secret_key"}
+_LEG_KEYS = frozenset(LegFields.__struct_fields__)
+_ALERT_KEYS = frozenset(AlertFields.__struct_fields__) | {"secret_key"}
 #: Keys the original PineScript builder sends and nobody has ever read.
 _KNOWN_IDLE_KEYS = frozenset({"underlying", "expiry", "interval", "comment", "volume"})
 
@@ -176,7 +176,7 @@ def _is_deeper(value: object, levels: int) -> bool:
 
 def _key(text: str) -> str:
     name = text.strip().lower()
-    return _ALIASES.get(name, name)
+    return ALIASES.get(name, name)
 
 
 def _canonical(raw: Mapping[str, object], where: str) -> dict[str, object]:
@@ -204,7 +204,7 @@ def parse(fields: Mapping[str, object]) -> Alert:
     if not nested:
         content = _as_one_leg(content)
     try:
-        read = msgspec.convert(content, _AlertFields, strict=False)
+        read = msgspec.convert(content, AlertFields, strict=False)
     except msgspec.ValidationError as e:
         raise AlertRefused("FIELD_INVALID", _readable(str(e))) from e
     if not 1 <= len(read.legs) <= MAX_LEGS:
@@ -264,7 +264,7 @@ def _as_one_leg(content: dict[str, object]) -> dict[str, object]:
     return rest | {"legs": [leg]}
 
 
-def _intent(read: _AlertFields, *, nested: bool) -> Intent:
+def _intent(read: AlertFields, *, nested: bool) -> Intent:
     if read.execution_type is not None:
         words = {intent.value.upper(): intent for intent in Intent}
         return _word(read.execution_type, words, "execution_type")
@@ -282,14 +282,14 @@ def _intent(read: _AlertFields, *, nested: bool) -> Intent:
     return Intent.ADJUST
 
 
-def _leg(read: _LegFields, product_type: str, where: str) -> Leg:
+def _leg(read: LegFields, product_type: str, where: str) -> Leg:
     symbol = read.tradingsymbol.strip().upper()
     if not _SYMBOL.fullmatch(symbol):
         raise AlertRefused(
             "FIELD_INVALID",
             f"{where}tradingsymbol: expected 1 to 40 of A-Z 0-9 & . _ -",
         )
-    order_type = _word(read.order_type, _ORDER_TYPES, f"{where}order_type")
+    order_type = _word(read.order_type, ORDER_TYPES, f"{where}order_type")
     price = _price(read.price, f"{where}price")
     if price is None and not order_type.needs_price:
         price = _price(read.close, f"{where}close")
@@ -310,7 +310,7 @@ def _leg(read: _LegFields, product_type: str, where: str) -> Leg:
         price=price,
         trigger_price=trigger if order_type.needs_trigger else None,
         product=_word(
-            read.product_type or product_type, _PRODUCTS, f"{where}product_type"
+            read.product_type or product_type, PRODUCTS, f"{where}product_type"
         ),
     )
 
@@ -348,7 +348,7 @@ def _price(value: Decimal | None, where: str) -> Decimal | None:
     return value
 
 
-def _dedupe(read: _AlertFields, canonical: str) -> tuple[str, int]:
+def _dedupe(read: AlertFields, canonical: str) -> tuple[str, int]:
     if read.dedupe_id is not None:
         return f"id:{read.strategy_name}:{str(read.dedupe_id)[:128]}", (
             NAMED_DUPLICATE_SECONDS

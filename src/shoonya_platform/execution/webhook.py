@@ -24,6 +24,7 @@ from shoonya_platform.domain.alerts import alert_id as new_alert_id
 from shoonya_platform.domain.orders import AlertId
 from shoonya_platform.errors import AlertRefused, StoreError
 from shoonya_platform.execution.gathered import Gathered
+from shoonya_platform.execution.openapi import document
 from shoonya_platform.logging import get_component_logger
 from shoonya_platform.store.base import OrderStore
 
@@ -212,9 +213,16 @@ def create_app(intake: Intake, health: Callable[[], dict[str, object]]) -> Starl
         answer = health()
         return JSONResponse(answer, status_code=200 if answer["ok"] else 503)
 
+    described = JSONResponse(document())
+
+    async def get_document(request: Request) -> Response:
+        del request
+        return described
+
     return Starlette(
         routes=[
             Route("/webhook", intake.webhook, methods=["POST"]),
             Route("/health", get_health),
+            Route("/openapi.json", get_document),
         ]
     )
