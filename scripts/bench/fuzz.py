@@ -3,7 +3,8 @@ Posts anything to the webhook and holds each answer against the store.
 
 No 5xx, no crash, no row without a cause; what is accepted then goes through
 trading_bot, risk_manager and execution_guard.  The first broken promise ends it, with
-the body that broke it.
+the body that broke it.  Then schemathesis asks running services what their OpenAPI
+document allows, and more.
 """
 
 from __future__ import annotations
@@ -20,6 +21,8 @@ from hypothesis import HealthCheck, Verbosity, given, seed, settings
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
+
+from scripts.bench.described import described  # noqa: E402 the path comes first
 
 from tests.fuzz.bodies import TOGETHER, bodies, content_types  # noqa: E402
 from tests.fuzz.door import Door  # noqa: E402 the path comes first
@@ -60,6 +63,12 @@ def main() -> None:
     )
     parser.add_argument("--bodies", type=int, default=100_000)
     parser.add_argument("--seed", type=int, help="repeats the bodies of a run")
+    parser.add_argument(
+        "--examples",
+        type=int,
+        default=1000,
+        help="of schemathesis, for each operation; 0 leaves it out",
+    )
     asked = parser.parse_args()
     begin = asked.seed or random.SystemRandom().randrange(1, 10**6)
     print(f"repeat with: scripts/bench/fuzz --bodies {asked.bodies} --seed {begin}")
@@ -75,6 +84,8 @@ def main() -> None:
     print(f"{sum(answers.values())} bodies in {time.monotonic() - began:.0f} s")
     for status, count in sorted(answers.items()):
         print(f"{status:6} {count:8}")
+    if asked.examples and not described(asked.examples, begin):
+        sys.exit("schemathesis has found something")
 
 
 if __name__ == "__main__":
