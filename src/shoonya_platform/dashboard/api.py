@@ -6,13 +6,29 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from shoonya_platform.config.settings import COMPONENTS
 from shoonya_platform.dashboard import documents, queries
 from shoonya_platform.dashboard.sources import Sources
-from shoonya_platform.errors import StoreError
+from shoonya_platform.errors import NotFound, StoreError
+from shoonya_platform.services.child import ServiceStatus
+
+#: What a load balancer or a probe may ask for, below `/ready`.
+GROUPS = {
+    "all": COMPONENTS,
+    "webhook": ("execution_service",),
+    "orders": (
+        "trading_bot",
+        "risk_manager",
+        "execution_guard",
+        "command_service",
+        "order_watcher",
+    ),
+    "recovery": ("recovery_service",),
+}
 
 
 class Api:
-    """The handlers below `/api/`, and `/health`."""
+    """The handlers below `/api/`, and `/health` and `/ready`."""
 
     def __init__(self, sources: Sources, run_id: str) -> None:
         self._sources = sources
@@ -21,6 +37,8 @@ class Api:
     def routes(self) -> list[Route]:
         return [
             Route("/health", self.health),
+            Route("/ready", self.ready),
+            Route("/ready/{group}", self.ready),
             Route("/api/services", self.services),
             Route("/api/trading", self.trading),
             Route("/api/positions", self.positions),
@@ -42,6 +60,20 @@ class Api:
         except StoreError as e:
             answer |= {"ok": False, "code": "STORE_UNAVAILABLE", "reason": e.sentence}
         return JSONResponse(answer, status_code=200 if answer["ok"] else 503)
+
+    async def ready(self, request: Request) -> Response:
+        """200 if all services of the group are running, else 503 and those that not."""
+        queries.no_query(request.query_params)
+        group = request.path_params.get("group", "all")
+        if group not in GROUPS:
+            raise NotFound(f"no group '{group[:40]}', only {', '.join(GROUPS)}")
+        not_ready = {
+            view.service: view.state
+            for view in await self._sources.services()
+            if view.service in GROUPS[group] and view.state is not ServiceStatus.RUNNING
+        }
+        answer = {"ready": not not_ready, "group": group, "not_ready": not_ready}
+        return JSONResponse(answer, status_code=503 if not_ready else 200)
 
     async def services(self, request: Request) -> Response:
         queries.no_query(request.query_params)

@@ -19,6 +19,7 @@ from shoonya_platform.dashboard.api import Api
 from shoonya_platform.dashboard.fragments import Fragments
 from shoonya_platform.dashboard.live import Live
 from shoonya_platform.dashboard.login import Door, Login, Wall
+from shoonya_platform.dashboard.metrics import Metrics
 from shoonya_platform.dashboard.pages import Pages
 from shoonya_platform.dashboard.queries import BadRequest
 from shoonya_platform.dashboard.rendering import Renderer, load_assets
@@ -71,6 +72,7 @@ def create_app(
             *Api(sources, run_id).routes(),
             *Login(door, render).routes(),
             *Actions(sources, render, ring).routes(),
+            *Metrics(sources).routes(),
             *live.routes(),
             *Pages(sources, fragments, render, assets).routes(),
         ],
@@ -141,7 +143,7 @@ class _Errors:
         headers: dict[str, str] | None = None,
     ) -> Response:
         path = request.url.path
-        if path == "/health" or path.startswith("/api/"):
+        if path.startswith(("/api/", "/health", "/ready", "/metrics")):
             body = {"code": code, "reason": reason}
             return JSONResponse(body, status_code=status, headers=headers)
         html = self._render.page(

@@ -33,7 +33,9 @@ from shoonya_platform.dashboard.sessions import (
 from shoonya_platform.logging import get_component_logger
 
 #: What needs no session: how else would one get one.
-_OPEN = ("/login", "/health", "/static/")
+_OPEN = ("/login", "/health", "/ready", "/static/")
+#: What programs ask for, with the password itself.
+_FOR_PROGRAMS = ("/api/", "/metrics")
 
 
 class Door:
@@ -110,7 +112,9 @@ class Wall:
     async def _is_program(self, connection: HTTPConnection) -> bool:
         """Say whether the API is asked with the password itself (HTTP Basic)."""
         scheme, _, text = connection.headers.get("authorization", "").partition(" ")
-        if scheme.lower() != "basic" or not connection.url.path.startswith("/api/"):
+        if scheme.lower() != "basic" or not connection.url.path.startswith(
+            _FOR_PROGRAMS
+        ):
             return False
         try:
             user, _, password = (
@@ -125,12 +129,12 @@ class Wall:
 
 def _refusal(connection: HTTPConnection) -> Response:
     path = connection.url.path
-    if path.startswith(("/api/", "/fragments/", "/live")):
+    if path.startswith((*_FOR_PROGRAMS, "/fragments/", "/live")):
         return JSONResponse(
             {
                 "code": "LOGIN_NEEDED",
                 "reason": f"log in at /login, or send the user '{USER}' and the "
-                "password (HTTP Basic) to /api/",
+                "password (HTTP Basic) to /api/ and /metrics",
             },
             status_code=401,
             # Without a challenge: a browser would ask in a window of its own.

@@ -11,11 +11,14 @@ from decimal import Decimal
 from urllib.parse import urlencode
 
 from shoonya_platform.dashboard.curve import Curve
+from shoonya_platform.dashboard.meter import EventMeter, LogMeter
 from shoonya_platform.domain.alerts import StoredAlert
 from shoonya_platform.domain.orders import Order, OrderStatus
 from shoonya_platform.domain.positions import ZERO, Position
 from shoonya_platform.domain.story import Hop
 from shoonya_platform.domain.trading import TradingStatus
+from shoonya_platform.logging.usage import DiskUse
+from shoonya_platform.services.units import ServiceView
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,3 +126,26 @@ class AlertStory:
     def total_ms(self) -> float:
         """From the first event to the last."""
         return self.hops[-1].begin_ms if self.hops else 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Queue:
+    """What waits for a service."""
+
+    service: str
+    depth: int
+    age_seconds: float  #: of the oldest; 0 if nothing waits
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Figures:
+    """What `/metrics` tells."""
+
+    services: Sequence[ServiceView]
+    queues: Sequence[Queue]
+    orders: dict[OrderStatus, int]
+    trading: Trading
+    book: Book
+    events: EventMeter
+    log: LogMeter
+    disk: DiskUse

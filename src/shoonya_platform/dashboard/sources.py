@@ -10,18 +10,22 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
+from datetime import datetime
 from pathlib import Path
 from typing import TypeVar
 
 from shoonya_platform.clock import Clock
 from shoonya_platform.dashboard.curve import curve
 from shoonya_platform.dashboard.logview import LogQuery, RecentLog
+from shoonya_platform.dashboard.meter import EventMeter, LogMeter
 from shoonya_platform.dashboard.results import (
     AlertStory,
     Book,
+    Figures,
     OrderPage,
     OrderQuery,
     OrderStory,
+    Queue,
     Trading,
 )
 from shoonya_platform.domain.alerts import StoredAlert
@@ -31,12 +35,14 @@ from shoonya_platform.domain.orders import (
     AlertId,
     Order,
     OrderId,
+    OrderStatus,
 )
 from shoonya_platform.domain.positions import ZERO
 from shoonya_platform.domain.story import hops
 from shoonya_platform.domain.trading import TradingState
 from shoonya_platform.errors import NotFound, StoreError
 from shoonya_platform.logging.reading.streams import Item
+from shoonya_platform.logging.usage import DiskUse
 from shoonya_platform.services.units import ServiceView
 from shoonya_platform.store.base import OrderStore, ServiceBeat
 from shoonya_platform.tracing.ids import find
@@ -47,6 +53,25 @@ _T = TypeVar("_T")
 DENIALS = 10
 
 ReadServices = Callable[[Sequence[ServiceBeat]], list[ServiceView]]
+
+#: Whose turn it is in which status.
+_QUEUES = {
+    "risk_manager": OrderStatus.INITIALIZED,
+    "execution_guard": OrderStatus.RISK_PASSED,
+    "command_service": OrderStatus.GUARD_PASSED,
+    "recovery_service": OrderStatus.OUTCOME_UNKNOWN,
+}
+
+
+def _queue(
+    store: OrderStore, service: str, status: OrderStatus, now: datetime
+) -> Queue:
+    oldest = store.orders.in_status(status, limit=1)
+    return Queue(
+        service=service,
+        depth=store.orders.count_in(status),
+        age_seconds=(now - oldest[0].updated_at).total_seconds() if oldest else 0.0,
+    )
 
 
 class Sources:
@@ -61,6 +86,8 @@ class Sources:
         executor: The store's thread.
 
         log_dir: Where the services' log files are.
+
+        disk_use: Tells what they take; may wait for the disk.
 
         broker: The configured broker's name.
 
@@ -77,6 +104,7 @@ class Sources:
         *,
         executor: Executor,
         log_dir: Path,
+        disk_use: Callable[[], DiskUse],
         broker: str,
         market_hours: str,
         entries_wait: bool,
@@ -88,6 +116,9 @@ class Sources:
         self._units_executor = ThreadPoolExecutor(1, "units")
         self._log_executor = ThreadPoolExecutor(1, "log")
         self._log = RecentLog(log_dir)
+        self._disk_use = disk_use
+        self._event_meter = EventMeter()
+        self._log_meter = LogMeter(log_dir)
         self._broker = broker
         self._market_hours = market_hours
         self._entries_wait = entries_wait
@@ -102,6 +133,32 @@ class Sources:
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(
             self._units_executor, self._read_services, beats
+        )
+
+    async def figures(self) -> Figures:
+        """Return what `/metrics` tells; only one asks at a time."""
+        loop = asyncio.get_running_loop()
+        disk = await loop.run_in_executor(self._log_executor, self._disk_use)
+        await loop.run_in_executor(self._log_executor, self._log_meter.read)
+
+        def read() -> tuple[list[Queue], dict[OrderStatus, int]]:
+            self._event_meter.read(self._store)
+            now = self._clock.now()
+            return [
+                _queue(self._store, service, status, now)
+                for service, status in _QUEUES.items()
+            ], self._store.orders.count()
+
+        queues, orders = await self._in_store(read)
+        return Figures(
+            services=await self.services(),
+            queues=queues,
+            orders=orders,
+            trading=await self.trading(),
+            book=await self.book(),
+            events=self._event_meter,
+            log=self._log_meter,
+            disk=disk,
         )
 
     async def trading(self) -> Trading:

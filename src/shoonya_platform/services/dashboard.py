@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 from shoonya_platform.dashboard.app import create_app
 from shoonya_platform.dashboard.passwords import check_hash
 from shoonya_platform.dashboard.security import is_this_machine
 from shoonya_platform.dashboard.sources import Sources
 from shoonya_platform.errors import ConfigError
+from shoonya_platform.logging.usage import disk_use
 from shoonya_platform.services.http import HttpService, Site
 from shoonya_platform.services.runtime import Parts
 from shoonya_platform.services.units import ServiceReader
@@ -32,6 +34,13 @@ def build(parts: Parts, executor: ThreadPoolExecutor) -> Site:
         parts.clock,
         executor=executor,
         log_dir=settings.paths.log_dir,
+        disk_use=partial(
+            disk_use,
+            settings.paths.log_dir,
+            budget=settings.log_budget_bytes,
+            max_bytes=settings.log_max_bytes,
+            backup_count=settings.log.backup_count,
+        ),
         broker=settings.broker.name,
         market_hours=settings.guard.market_hours,
         entries_wait=settings.recovery.entries_wait,

@@ -8,6 +8,7 @@ import pytest
 from shoonya_platform.config.settings import COMPONENTS
 from shoonya_platform.dashboard.app import create_app
 from shoonya_platform.dashboard.sources import Sources
+from shoonya_platform.logging.usage import disk_use
 from shoonya_platform.services.child import ServiceStatus
 from shoonya_platform.services.units import ServiceView, Supervisor
 from shoonya_platform.store.base import ServiceBeat
@@ -96,6 +97,7 @@ def open_client(
                 clock,
                 executor=executor,
                 log_dir=tmp_path,
+                disk_use=lambda: disk_use(tmp_path),
                 broker=broker,
                 market_hours=market_hours,
                 entries_wait=entries_wait,
