@@ -20,6 +20,7 @@ from shoonya_platform.errors import ShoonyaError
 VERBS = {
     "up": ("up", "Run all eight services in the foreground."),
     "status": ("status", "Show how the eight services are."),
+    "check": ("check", "Say in one line whether all is well, for Nagios."),
     "why": ("why", "Tell how a service's last run ended, and what to do."),
     "doctor": ("doctor", "Look for what is wrong with this machine."),
     "start": ("start", "Start services and wait until they are ready."),
