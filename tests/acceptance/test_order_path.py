@@ -60,8 +60,9 @@ def test_every_id_leads_to_the_same_story(platform: Platform):
         str(order["order_id"]),
     ):
         again = json.loads(platform.ctl("trace", identifier, "--json").stdout)
-        assert again["events"] == story["events"]
-    assert [event["service"] for event in story["events"]] == [
+        assert again["steps"] == story["steps"]
+    events = [step for step in story["steps"] if step["kind"] == "event"]
+    assert [event["service"] for event in events] == [
         "execution_service",
         "trading_bot",
         "trading_bot",
@@ -74,6 +75,11 @@ def test_every_id_leads_to_the_same_story(platform: Platform):
         "order_watcher",
         "trading_bot",
     ]
+    # Each owner's line is in the log, and nothing is marked as missing.
+    kinds = {step["kind"] for step in story["steps"]}
+    assert kinds == {"event", "line"}
+    spoke = {step["service"] for step in story["steps"] if step["kind"] == "line"}
+    assert spoke >= {event["service"] for event in events}
 
 
 def test_grep_over_the_log_files_tells_the_orders_way(platform: Platform):

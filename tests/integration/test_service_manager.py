@@ -474,7 +474,7 @@ def test_start_of_what_cannot_start_is_a_failure_with_its_cause(toys):
         done = shoonyactl(toys, "start", TWO)
         assert done.returncode == 1
         assert "exited with 78" in done.stderr
-        assert f"shoonyactl logs {TWO}" in done.stderr
+        assert f"shoonyactl why {TWO}" in done.stderr
 
     toys.run(story)
 
