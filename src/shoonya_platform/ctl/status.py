@@ -36,18 +36,31 @@ _QUEUES = {
 
 
 @click.command()
+@click.option(
+    "--watch",
+    "watch_seconds",
+    type=click.FloatRange(min=0.1, max=3600),
+    is_flag=False,
+    flag_value=2.0,
+    metavar="[SECONDS]",
+    help="Show it anew each so many seconds, with orders on their way and the latest "
+    "errors, until q or Ctrl-C  [2 if not said]",
+)
 @json_option
 @click.pass_obj
-def cli(ctl: Ctl, as_json: bool) -> None:
+def cli(ctl: Ctl, watch_seconds: float | None, as_json: bool) -> None:
     """Show how the eight services are.
 
-    Ends with 3 when not all of them are running.
+    Ends with 3 when not all of them are running; with --watch always with 0.
 
     \b
     Examples:
       shoonyactl status
+      shoonyactl status --watch
       shoonyactl status --json | jq -r '.services[].service'
     """
+    if watch_seconds is not None and _watched(ctl, watch_seconds, as_json=as_json):
+        return
     views = read_services(ctl.settings.paths.runtime_dir)
     try:
         queues = queue_lengths(ctl.store)
@@ -78,7 +91,7 @@ def cli(ctl: Ctl, as_json: bool) -> None:
                     view.restarts,
                     megabytes(view.memory_bytes),
                     queues.get(view.service, 0),
-                    _sentence(view),
+                    sentence(view),
                 )
                 for view in views
             ],
@@ -95,6 +108,19 @@ def cli(ctl: Ctl, as_json: bool) -> None:
             )
     if any(view.state != "running" for view in views):
         raise click.exceptions.Exit(NotRunning.exit_code)
+
+
+def _watched(ctl: Ctl, seconds: float, *, as_json: bool) -> bool:
+    # A status alone has no use for what draws and listens.
+    from shoonya_platform.ctl._watching import can_watch, watch
+
+    if as_json:
+        raise click.UsageError("--watch does not go with --json")
+    if not can_watch():
+        click.echo("shoonyactl: no terminal to watch on: this is one status", err=True)
+        return False
+    watch(ctl, seconds)
+    return True
 
 
 def queue_lengths(store: OrderStore) -> dict[str, int]:
@@ -117,7 +143,8 @@ def _fields(view: ServiceView) -> dict[str, object]:
     return fields
 
 
-def _sentence(view: ServiceView) -> str:
+def sentence(view: ServiceView) -> str:
+    """Return what there is to say of a service: its own words, or why it ended."""
     if view.state == "backoff" and view.text and view.cause:
         return f"{view.text}: {view.cause}"
     if view.state in ("running", "starting"):
