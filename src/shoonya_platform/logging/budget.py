@@ -127,6 +127,9 @@ class Budget:
 
     def _may_grow_to(self, size: int) -> int:
         # Two steps: another process may have looked after us and gone one further.
+        # Small files are full before whoever rotates them is on the processor again.
+        if self.max_bytes < _SLACK_BYTES:
+            return rounded(self.hard_limit)
         return rounded(min(self.hard_limit, (size // self._step + 2) * self._step))
 
 

@@ -29,8 +29,8 @@ from shoonya_platform.logging.scan import Scan, unlink_same
 MAX_BYTES = 300
 BACKUP_COUNT = 12
 BUDGET = 9 << 20
-#: Leaves room for about ten blocks of backups.
-BALLAST = BUDGET - 125_000
+#: Leaves room for the live file and about ten blocks of backups.
+BALLAST = BUDGET - 125_000 - (1 << 20)
 NAME = "dashboard.log"
 SYSTEM_CALLS = ("rename", "chmod", "fchmod", "open", "write", "unlink", "fsync")
 _NUMBER = struct.Struct("<I")

@@ -14,7 +14,7 @@ from shoonya_platform.logging import (
 )
 from shoonya_platform.logging import budget as module
 from shoonya_platform.logging.budget import Budget, check_budget
-from shoonya_platform.logging.scan import unlink_same
+from shoonya_platform.logging.scan import Scan, unlink_same
 from shoonya_platform.logging.sizes import parse_size, size_text
 
 K, M = 1 << 10, 1 << 20
@@ -220,3 +220,21 @@ def test_use_of_a_directory_that_is_not_there_is_nothing(tmp_path):
 
     assert use.used_bytes == 0
     assert use.next_evicted is None
+
+
+@pytest.mark.parametrize("max_bytes", [20_000, 600_000, 50 << 20])
+def test_a_live_file_has_room_kept_for_all_it_may_grow_by_before_the_next_look(
+    tmp_path, max_bytes
+):
+    budget = Budget(str(tmp_path), 2 << 30, max_bytes)
+    live = tmp_path / "dashboard.log"
+
+    for size in (0, max_bytes // 2, max_bytes):
+        # Written, as what counts is what lies on the disk.
+        live.write_bytes(b"x" * size)
+        scan = Scan(str(tmp_path))
+        kept = budget.reserved(scan, str(live)) + sum(file.size for file in scan.files)
+
+        # Small files may be filled up to the hard limit while nobody looks.
+        most = budget.hard_limit if max_bytes < 1 << 20 else budget.next_check(size)
+        assert kept >= most
