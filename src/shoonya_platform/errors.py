@@ -11,6 +11,7 @@ The tree of errors, sorted by what there is to do.
      ├─ NotRunning             nobody answers; start the services
      ├─ WaitedTooLong          a time limit of the caller's has passed
      ├─ AlreadyRunning         another process does this service's work
+     ├─ BundleRefused          a secret is in what was to be handed out
      ├─ StoreError
      │   ├─ StoreBusy          try later: locked, disk full
      │   └─ StoreDamaged       stop and fetch a human; a service exits 78
@@ -121,6 +122,12 @@ class AlreadyRunning(ShoonyaError):
     """Another process is doing this service's work."""
 
     exit_code = 1
+
+
+class BundleRefused(ShoonyaError):
+    """A secret was found in a finished archive, which was deleted."""
+
+    exit_code = 50
 
 
 class StoreError(ShoonyaError):

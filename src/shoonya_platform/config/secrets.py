@@ -119,16 +119,31 @@ class Secrets:
 
     def known_values(self) -> list[str]:
         """Return every secret that can be read here, for the log's redaction."""
-        values: list[str] = []
+        return [value for values in self.known().values() for value in values]
+
+    def known(self) -> dict[str, list[str]]:
+        """Return the values of every secret that can be read here, by its name."""
+        found: dict[str, list[str]] = {}
         for name in SECRETS:
             try:
-                found = self.find(name)
+                secret = self.find(name)
             except ConfigError:
                 continue
-            if found is not None and found.value:
-                # An error may quote one line of a secret that has several.
-                values.extend(line.strip() for line in found.value.splitlines())
-        return [value for value in values if value]
+            # An error may quote one line of a secret that has several.
+            lines = [] if secret is None else secret.value.splitlines()
+            if values := [line.strip() for line in lines if line.strip()]:
+                found[name] = values
+        return found
+
+    def unreadable(self) -> dict[str, str]:
+        """Return the secrets that may be there and cannot be read, and why."""
+        found: dict[str, str] = {}
+        for name in SECRETS:
+            try:
+                self.find(name)
+            except ConfigError as e:
+                found[name] = e.message
+        return found
 
 
 def variable(name: str) -> str:

@@ -23,6 +23,7 @@ VERBS = {
     "check": ("check", "Say in one line whether all is well, for Nagios."),
     "why": ("why", "Tell how a service's last run ended, and what to do."),
     "doctor": ("doctor", "Look for what is wrong with this machine."),
+    "bundle": ("bundle", "Put all that a bug report needs into one archive."),
     "start": ("start", "Start services and wait until they are ready."),
     "stop": ("stop", "Stop services in order."),
     "restart": ("restart", "Restart services and wait until they are ready."),
@@ -60,7 +61,7 @@ Examples:
 
 Exit codes: 0 done, 1 failed, 2 wrong usage, 3 not running, 4 no such service or
 order, 10-19 configuration and store, 20-29 broker, 30-39 risk, 40-41 log records
-missing, 124 waited too long.
+missing, 50 a secret found in a bundle, 124 waited too long.
 """
 
 

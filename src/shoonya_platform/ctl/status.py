@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 import click
 
 from shoonya_platform.ctl.context import Ctl
@@ -16,6 +18,7 @@ from shoonya_platform.ctl.output import (
 )
 from shoonya_platform.domain.alerts import AlertStatus
 from shoonya_platform.domain.orders import OrderStatus
+from shoonya_platform.domain.trading import TradingStatus
 from shoonya_platform.errors import NotRunning
 from shoonya_platform.services.units import ServiceView, read_services
 from shoonya_platform.store.base import OrderStore
@@ -61,24 +64,10 @@ def cli(ctl: Ctl, watch_seconds: float | None, as_json: bool) -> None:
     """
     if watch_seconds is not None and _watched(ctl, watch_seconds, as_json=as_json):
         return
-    views = read_services(ctl.settings.paths.runtime_dir)
-    try:
-        queues = queue_lengths(ctl.store)
-        trading = ctl.store.trading.status()
-        waits = ctl.settings.recovery.entries_wait and ctl.store.recovery.is_awaited()
-    except NotRunning:
-        queues, trading, waits = {}, None, False
+    looked = look(ctl)
+    views, queues, trading, waits = looked
     if as_json:
-        services = [
-            {**_fields(view), "queue": queues.get(view.service, 0)} for view in views
-        ]
-        print_json(
-            {
-                "services": services,
-                "trading": trading,
-                "awaits_reconciliation": waits,
-            }
-        )
+        print_json(document(looked))
     else:
         now = ctl.clock.now()
         print_table(
@@ -121,6 +110,33 @@ def _watched(ctl: Ctl, seconds: float, *, as_json: bool) -> bool:
         return False
     watch(ctl, seconds)
     return True
+
+
+#: The services, what waits for each, the trading state, and whether entries wait.
+Look = tuple[Sequence[ServiceView], Mapping[str, int], TradingStatus | None, bool]
+
+
+def look(ctl: Ctl) -> Look:
+    """Return how things are; without a store, of the services alone."""
+    views = read_services(ctl.settings.paths.runtime_dir)
+    try:
+        waits = ctl.settings.recovery.entries_wait and ctl.store.recovery.is_awaited()
+        return views, queue_lengths(ctl.store), ctl.store.trading.status(), waits
+    except NotRunning:
+        return views, {}, None, False
+
+
+def document(looked: Look) -> dict[str, object]:
+    """Return the same as `--json` prints it."""
+    views, queues, trading, waits = looked
+    services = [
+        {**_fields(view), "queue": queues.get(view.service, 0)} for view in views
+    ]
+    return {
+        "services": services,
+        "trading": plain(trading),
+        "awaits_reconciliation": waits,
+    }
 
 
 def queue_lengths(store: OrderStore) -> dict[str, int]:

@@ -70,19 +70,17 @@ class Redactor:
     """
 
     def __init__(self, secrets: Iterable[str] = ()) -> None:
-        spellings = sorted(
-            {s for secret in secrets for s in _spellings(secret)},
+        known = sorted(
+            {s for secret in secrets for s in spellings(secret)},
             key=len,
             reverse=True,  # a secret that begins another one must not hide its rest
         )
-        self._values = (
-            re.compile("|".join(map(re.escape, spellings))) if spellings else None
-        )
+        self._values = re.compile("|".join(map(re.escape, known))) if known else None
         # Casefolding is done character by character (lower() is not), so what is
         # contained in a text is contained in the casefolded one.
-        folded = {re.escape(spelling.casefold()) for spelling in spellings}
+        folded = {re.escape(spelling.casefold()) for spelling in known}
         # As the name of a field.
-        folded |= {re.sub("[^a-z0-9_]", "_", s.lower()) for s in spellings}
+        folded |= {re.sub("[^a-z0-9_]", "_", s.lower()) for s in known}
         hints = folded | {re.escape(hint) for hint in _HINTS}
         self._suspicion = re.compile("|".join(sorted(hints)))
         self._folded = re.compile("|".join(sorted(folded))) if folded else None
@@ -120,7 +118,7 @@ def _without_value(match: re.Match[str]) -> str:
     return f"{head}{quote}{REPLACEMENT}"
 
 
-def _spellings(secret: str) -> Iterator[str]:
+def spellings(secret: str) -> Iterator[str]:
     """Yield the forms in which a secret may be printed, itself first."""
     # One that was read from a file often still has its line break.
     secret = secret.strip()

@@ -35,6 +35,26 @@ def schema_version(path: Path) -> int:
     return version
 
 
+def facts(path: Path) -> dict[str, object]:
+    """
+    Return a store's schema version and how many rows each table has; writes nothing.
+
+    Raises:
+        StoreError: It cannot be read.
+    """
+    try:
+        with closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)) as reader:
+            version: int = reader.execute("PRAGMA user_version").fetchone()[0]
+            tables = [name for kind, name in _schema(reader) if kind == "table"]
+            rows = {
+                name: reader.execute(f'SELECT count(*) FROM "{name}"').fetchone()[0]
+                for name in sorted(tables)
+            }
+    except sqlite3.Error as e:
+        raise translate(e, path) from e
+    return {"schema_version": version, "rows": rows}
+
+
 def copy(path: Path, target: Path) -> None:
     """
     Copy a store that may be in use, as a whole or not at all; for root's eyes alone.

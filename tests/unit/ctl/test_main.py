@@ -28,6 +28,7 @@ EXIT_CODES = {
     "BrokerUnavailable": 21,
     "BrokerRejected": 22,
     "OutcomeUnknown": 23,
+    "BundleRefused": 50,
     "AlertRefused": 30,
     "Denied": 31,
     "WaitedTooLong": 124,
@@ -42,6 +43,7 @@ DOCUMENTED = {
     "20-29": "broker",
     "30-39": "risk",
     "40-41": "log records missing",
+    "50": "a secret found in a bundle",
     "124": "waited too long",
 }
 
