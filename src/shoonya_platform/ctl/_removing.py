@@ -18,6 +18,13 @@ BACKUPS = Path("/var/backups/shoonya")
 
 #: The command, which scripts/install puts there.
 COMMAND = Path("/usr/local/bin/shoonyactl")
+#: What shells and man know of it, likewise.
+COMFORTS = (
+    "usr/local/share/man/man1/shoonyactl*.1",
+    "usr/local/share/bash-completion/completions/shoonyactl",
+    "usr/local/share/zsh/site-functions/_shoonyactl",
+    "usr/local/share/fish/vendor_completions.d/shoonyactl.fish",
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,6 +81,9 @@ def look(layout: Layout, *, dry_run: bool, is_purge: bool) -> Removal:
         command = layout.below(COMMAND)
         if not layout.user and _leads_to(command, layout):
             purged[command] = "the command"
+            for pattern in COMFORTS:
+                for path in sorted(layout.root.glob(pattern)):
+                    purged[path] = "its manual and completion"
     kept = {} if is_purge else there
     backups = layout.below(BACKUPS)
     if not layout.user and backups.exists():

@@ -12,9 +12,13 @@ from click.shell_completion import get_completion_class
 def cli(ctx: click.Context, shell: str) -> None:
     """Print the completion script of a shell.
 
+    It completes verbs, options, services, and the ids of the newest orders and
+    alerts.  scripts/install has put it where the three shells look.
+
     \b
     Examples:
-      shoonyactl completion bash > /etc/bash_completion.d/shoonyactl
+      source <(shoonyactl completion bash)
+      shoonyactl completion zsh > /usr/local/share/zsh/site-functions/_shoonyactl
       shoonyactl completion fish > ~/.config/fish/completions/shoonyactl.fish
     """
     found = get_completion_class(shell)

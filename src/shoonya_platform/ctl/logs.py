@@ -53,6 +53,10 @@ class _Logs(click.Group):
         services = map(CompletionItem, complete_service(ctx, None, incomplete))
         return [*super().shell_complete(ctx, incomplete), *options, *services]
 
+    def described(self) -> click.Command:
+        """Return the verb whose options the help of this one shows."""
+        return _lines()
+
     def format_usage(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         formatter.write_usage(ctx.command_path, "[OPTIONS] [SERVICES]...")
         formatter.write_usage(ctx.command_path, "COMMAND ...", prefix="       ")

@@ -48,6 +48,7 @@ VERBS = {
     "install-units": ("install_units", "Install the systemd units."),
     "upgrade": ("upgrade", "Upgrade to another version, or go back."),
     "uninstall-units": ("uninstall_units", "Remove the systemd units."),
+    "man": ("man", "Write the man pages, one for each verb."),
     "completion": ("completion", "Print the completion script of a shell."),
 }
 

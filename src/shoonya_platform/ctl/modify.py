@@ -7,6 +7,7 @@ from decimal import Decimal, InvalidOperation
 
 import click
 
+from shoonya_platform.ctl._completing import complete_order
 from shoonya_platform.ctl.asking import confirm, user
 from shoonya_platform.ctl.context import Ctl
 from shoonya_platform.ctl.output import console
@@ -33,7 +34,7 @@ class _Rupees(click.ParamType[Decimal]):
 
 
 @click.command()
-@click.argument("identifier", metavar="ID")
+@click.argument("identifier", metavar="ID", shell_complete=complete_order)
 @click.option(
     "--quantity",
     type=click.IntRange(min=1),

@@ -6,6 +6,7 @@ import time
 
 import click
 
+from shoonya_platform.ctl._completing import complete_order
 from shoonya_platform.ctl.asking import confirm, user
 from shoonya_platform.ctl.context import Ctl
 from shoonya_platform.ctl.modify import modify
@@ -97,7 +98,7 @@ def list_orders(ctl: Ctl, status: tuple[str, ...], limit: int, as_json: bool) ->
 
 
 @cli.command()
-@click.argument("identifier", metavar="ID")
+@click.argument("identifier", metavar="ID", shell_complete=complete_order)
 @json_option
 @click.pass_obj
 def show(ctl: Ctl, identifier: str, as_json: bool) -> None:
@@ -115,7 +116,7 @@ def show(ctl: Ctl, identifier: str, as_json: bool) -> None:
 
 
 @cli.command()
-@click.argument("identifier", metavar="ID")
+@click.argument("identifier", metavar="ID", shell_complete=complete_order)
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @click.option(
     "--timeout",

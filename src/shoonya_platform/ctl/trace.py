@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from shoonya_platform.ctl._completing import complete_story
 from shoonya_platform.ctl._logs import moment
 from shoonya_platform.ctl.context import Ctl
 from shoonya_platform.ctl.output import console, json_option, plain, print_json
@@ -22,7 +23,9 @@ _LEVEL_STYLES = {"WARNING": "yellow", "ERROR": "red", "CRITICAL": "red"}
 
 
 @click.command()
-@click.argument("identifier", metavar="[ID]", required=False)
+@click.argument(
+    "identifier", metavar="[ID]", required=False, shell_complete=complete_story
+)
 @click.option("--strategy", help="Instead of an ID: this strategy's alert ...")
 @click.option("--at", "at", metavar="WHEN", help="... that came last by then.")
 @click.option("--events", "only_events", is_flag=True, help="Without the log's lines.")

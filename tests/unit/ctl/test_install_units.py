@@ -327,8 +327,11 @@ def test_purge_takes_orders_logs_secrets_and_own_drop_ins_and_no_more(tmp_path, 
         "opt/shoonya/logs/dashboard.log",
         "etc/shoonya/shoonya.toml",
         f"{UNIT_DIR}/shoonya@dashboard.service.d/override.conf",
+        "usr/local/share/man/man1/shoonyactl-order-list.1",
+        "usr/local/share/bash-completion/completions/shoonyactl",
     )
     others = (
+        "usr/local/share/man/man1/other.1",
         "etc/passwd",
         "var/lib/other/data",
         "var/backups/shoonya/orders.tar.gz",
