@@ -283,8 +283,11 @@ class Notify(Section, frozen=True):
 class InstrumentLimits(Section, frozen=True):
     """Lot, tick and freeze quantity of one instrument or of one underlying."""
 
+    #: Units; quantities are multiples of it.
     lot_size: Count = 1
+    #: In rupees; prices are multiples of it.
     tick_size: Rupees = Decimal("0.05")
+    #: The most units that the exchange takes in one order; absent is no limit.
     freeze_quantity: Count | None = None
 
 

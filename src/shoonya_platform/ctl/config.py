@@ -102,7 +102,7 @@ def sample() -> None:
 
 def sample_text() -> str:
     """Return the sample: the settings' own comments above their defaults."""
-    comments = _comments()
+    said = comments()
     lines = [
         "# Shoonya's configuration.  Every setting stands here with its default;",
         "# a leading # means that the default holds.  Secrets do not belong here:",
@@ -120,14 +120,14 @@ def sample_text() -> str:
         about = (section.__doc__ or "").strip().splitlines()[0]
         lines += ["", f"# {about}", f"[{field.name}]"]
         for item in msgspec.structs.fields(section):
-            lines += [f"# {line}" for line in comments[section.__name__, item.name]]
+            lines += [f"# {line}" for line in said[section.__name__, item.name]]
             default = getattr(section(), item.name)
-            lines.append(f"#{item.name} = {_toml(default)}")
+            lines.append(f"#{item.name} = {toml(default)}")
     lines += ["", '#[instruments."NFO:FINNIFTY"]', "#lot_size = 65"]
     return "\n".join(lines) + "\n"
 
 
-def _comments() -> dict[tuple[str, str], list[str]]:
+def comments() -> dict[tuple[str, str], list[str]]:
     """Read the `#:` comments of the settings: they are said once, there."""
     source = (resources.files("shoonya_platform.config") / "settings.py").read_text(
         encoding="utf-8"
@@ -145,7 +145,8 @@ def _comments() -> dict[tuple[str, str], list[str]]:
     return found
 
 
-def _toml(value: object) -> str:
+def toml(value: object) -> str:
+    """Return a default as a file would have it."""
     value = msgspec.to_builtins(value, enc_hook=str)
     if isinstance(value, bool):
         return str(value).lower()
