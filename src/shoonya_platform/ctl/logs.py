@@ -14,6 +14,7 @@ from shoonya_platform.ctl.services import complete_service
 VERBS = {
     "errors": ("logs_errors", "Group repeated errors, with one example of each."),
     "verify": ("logs_verify", "Name the records that are missing or doubled, and why."),
+    "received": ("logs_received", "Name the records that an agent did not ship."),
     "disk": ("logs_disk", "Show what the log files take, and what goes next."),
     "rotate": ("logs_rotate", "Begin new log files now."),
 }

@@ -161,12 +161,13 @@ def _print(report: Report) -> None:
             sentence += f", the {other} has {finding.elsewhere:,} of them"
         colour = None if finding.cause is Cause.RETENTION else "yellow"
         click.secho(sentence, fg=colour)
-        click.echo(f"  {_numbers(finding)}")
+        click.echo(f"  {stretches(finding)}")
         if finding.what == "missing":
             click.echo(f"  {_WHY[finding.cause]}")
 
 
-def _numbers(finding: Finding) -> str:
+def stretches(finding: Finding) -> str:
+    """Return the numbers for people: the first stretches, and how many more."""
     shown = numbers_text(finding.ranges[:_STRETCHES])
     more = len(finding.ranges) - _STRETCHES
     return f"{shown} and {more} more stretches" if more > 0 else shown

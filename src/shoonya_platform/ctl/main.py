@@ -28,6 +28,7 @@ VERBS = {
     "stop": ("stop", "Stop services in order."),
     "restart": ("restart", "Restart services and wait until they are ready."),
     "logs": ("logs", "Show log lines; check, group and rotate them."),
+    "export-config": ("export_config", "Configure an agent that ships the log."),
     "log-level": ("log_level", "Show or change log levels while services run."),
     "trace": ("trace", "Tell the story of an order or an alert."),
     "alert": ("alert", "Send an alert to the webhook."),
