@@ -127,21 +127,30 @@ class JournalSocket:
                 done += self._many.send(sock.fileno(), small)
         return done
 
-    def wait(self, seconds: float) -> None:
-        """Wait until journald may take an entry, *seconds* at most."""
+    def wait(self, seconds: float) -> bool:
+        """Wait, *seconds* at most; say whether an attempt to send may succeed."""
         sock = self._socket
         if sock is None:
             # journald may be restarting.
-            time.sleep(seconds)
-            return
+            time.sleep(min(seconds, _MISSING_SECONDS))
+            return True
         # Another thread may close it meanwhile.
         with contextlib.suppress(OSError, ValueError):
             poll = select.poll()
             poll.register(sock, select.POLLOUT)
-            poll.poll(seconds * 1000)
+            return bool(poll.poll(seconds * 1000))
+        return True
 
     def close(self) -> None:
         """Let go of the socket; a later send opens another one."""
+        if self._socket is not None:
+            # Whoever waits for it stops waiting.
+            with contextlib.suppress(OSError):
+                self._socket.shutdown(socket.SHUT_RDWR)
+        self.leave()
+
+    def leave(self) -> None:
+        """Let go of the socket in a child, whose parent goes on using it."""
         sock, self._socket = self._socket, None
         if sock is not None:
             sock.close()

@@ -36,7 +36,9 @@ _GATHER_SECONDS = 0.02
 _LATE_NS = 100_000_000
 # While journald takes nothing: how soon to try again if the kernel says nothing.
 _RETRY_SECONDS = 0.05
-_LONGEST_RETRY_SECONDS = 1.0
+# The kernel does say when a living journald takes more.  Each wake of the sender is
+# a chance that it gets the interpreter's lock and then waits for a processor with it.
+_LONGEST_RETRY_SECONDS = 10.0
 # So that a slow journald gets more than one entry at a time.
 _PAUSE_SECONDS = 0.001
 # Without anything to do the sender ends.
@@ -78,7 +80,7 @@ class JournalTransport:
 
     def reinitialize(self) -> None:
         """Begin anew in the child after a fork: what waits is the parent's."""
-        self._socket.close()
+        self._socket.leave()
         self._gathers = False
         self._forget()
 
@@ -136,6 +138,9 @@ class JournalTransport:
                 if now < self._next_knock_at:
                     return
                 self._next_knock_at = now + _PAUSE_SECONDS
+                # An entry that is refused would wake the sender, for nothing.
+                if not self._socket.wait(0):
+                    return
         # It would overflow before the sender wakes.
         self._send_batch()
 
@@ -272,7 +277,7 @@ class JournalTransport:
                 patience = _RETRY_SECONDS
             elif self._ring and not self._closed:
                 self._socket.wait(patience)
-                patience = min(2 * patience, _LONGEST_RETRY_SECONDS)
+                patience = min(4 * patience, _LONGEST_RETRY_SECONDS)
             if self._ring and not self._closed:
                 continue
             report = self.on_drops

@@ -249,6 +249,32 @@ def test_signal_handler_that_logs_breaks_nothing(make, journald):
     assert transport.waiting == 0
 
 
+def test_sender_that_waits_for_journald_ends_with_the_transport(
+    make, journald, monkeypatch
+):
+    # Looking again by the clock would come too late.
+    monkeypatch.setattr(transport_module, "_RETRY_SECONDS", 60.0)
+    transport = make(ring_records=100)
+    waiting = []
+    real = transport._socket.wait
+
+    def wait(seconds):
+        if seconds > 1:
+            waiting.append(threading.get_native_id())
+        return real(seconds)
+
+    monkeypatch.setattr(transport._socket, "wait", wait)
+    fill(transport, journald)
+    eventually(lambda: waiting)
+    task = Path(f"/proc/self/task/{waiting[0]}/syscall")
+    poll = ("7 ", "73 ")  # its number here and on ARM
+    eventually(lambda: task.read_text().startswith(poll))
+
+    transport.close()
+
+    eventually(lambda: not transport._has_sender)
+
+
 def test_child_of_a_process_that_is_sending_can_send(make, journald):
     transport = make(ring_records=1_000_000, ring_bytes=1 << 30)
     stop = threading.Event()
