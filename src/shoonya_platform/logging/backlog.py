@@ -11,8 +11,9 @@ class Backlog:
     """
     Records that wait for the disk.
 
-    The oldest are kept and the newest refused when it is full: so the file has
-    at most one gap, and what is in it is in order.
+    The oldest are kept and the newest refused when it is full, small ones too,
+    until the disk takes some again: so a file whose disk stays full has one gap,
+    and what is in it is in order.
 
     Args:
         max_bytes: How much memory the records may take.
@@ -22,6 +23,7 @@ class Backlog:
         self._records: collections.deque[bytes] = collections.deque()
         self._max_bytes = max_bytes
         self._bytes = 0
+        self._full = False
         #: Refused since `take_refused` was last called.
         self.refused = 0
 
@@ -30,29 +32,38 @@ class Backlog:
 
     def add(self, record: bytes) -> bool:
         """Keep *record*, if there is room."""
-        if self._bytes + len(record) > self._max_bytes:
+        # No call between reading and writing a number: there a signal handler that
+        # logs may come in.
+        size = len(record)
+        if self._full or self._bytes + size > self._max_bytes:
+            self._full = True
             self.refused += 1
             return False
         self._records.append(record)
-        self._bytes += len(record)
+        self._bytes += size
         return True
 
     def take(self) -> bytes:
         """Take out the oldest."""
         record = self._records.popleft()
-        self._bytes -= len(record)
+        size = len(record)
+        self._bytes -= size
+        self._full = False
         return record
 
     def put_back(self, record: bytes) -> None:
         """Undo `take`; always has room."""
         self._records.appendleft(record)
-        self._bytes += len(record)
+        size = len(record)
+        self._bytes += size
+        self._full = self.refused > 0
 
     def give_up(self) -> None:
         """Count all that is kept as refused."""
         self.refused += len(self._records)
         self._records.clear()
         self._bytes = 0
+        self._full = False
 
     def take_refused(self) -> int:
         """Return how many were refused, and begin to count anew."""
