@@ -8,6 +8,7 @@ says so is inherited by the process and ends with it, however it ends.
 
 from __future__ import annotations
 
+import _thread
 import contextlib
 import fcntl
 import os
@@ -61,9 +62,9 @@ class Archiver:
                 return
             # None may be had at the end of the interpreter.
             with contextlib.suppress(RuntimeError):
-                threading.Thread(
-                    target=self._work, name="log-archiver", daemon=True
-                ).start()
+                # Not threading's: it takes a lock that a signal handler which logs
+                # may find taken by whom it interrupted.
+                _thread.start_new_thread(self._work, ())
                 self._running = True
         finally:
             self._lock.release()

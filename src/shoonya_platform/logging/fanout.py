@@ -7,6 +7,7 @@ stays here; what could not be kept is counted and told in the copies that work.
 
 from __future__ import annotations
 
+import collections
 import contextlib
 import dataclasses
 import functools
@@ -15,6 +16,7 @@ import logging
 import os
 import secrets
 import sys
+import threading
 import weakref
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
@@ -56,6 +58,9 @@ _SENTENCES = {
     ),
 }
 _NEVER = sys.maxsize
+# Signal handlers that log inside each other, before the rest has to wait: far from
+# the interpreter's recursion limit, where a record would be lost half-way.
+_DEEPEST = 5
 
 _live: weakref.WeakSet[FanOutHandler] = weakref.WeakSet()
 
@@ -101,6 +106,13 @@ class _Channel:
         self.file = file
         self.counter = run.counter(component)
         self.form = form_of(form, component, run.run_id)
+
+
+class _Here(threading.local):
+    """Where a thread is: how deep in log calls, and whether it tells of ourselves."""
+
+    depth = 0
+    reporting = False
 
 
 class FanOutHandler(logging.Handler):
@@ -153,20 +165,30 @@ class FanOutHandler(logging.Handler):
         self._channels: dict[str, _Channel] = {}
         # Whether the file says already that the journal gets nothing.
         self._dropping = False
-        self._reporting = False
+        self._here = _Here()
+        self._late: collections.deque[logging.LogRecord] = collections.deque()
         if journal is not None:
             journal.transport.on_drops = self._tell_of_drops
         _register(self)
 
     def handle(self, record: logging.LogRecord) -> bool:
         """Deliver *record*; never raises and takes no lock of its own."""
+        here = self._here
+        depth = here.depth
+        if depth >= _DEEPEST:
+            # The calls that are interrupted deliver it, before they return.
+            self._late.append(record)
+            return True
+        here.depth = depth + 1
         try:
-            if self.filters and not self.filter(record):
-                return False
-            self._deliver(record)
-        except Exception as e:  # noqa: BLE001 - the log call never raises
-            self._fail(record, e)
-        return True
+            passed = self._try(record)
+            while self._late:
+                # Another thread may be faster.
+                with contextlib.suppress(IndexError):
+                    self._try(self._late.popleft())
+        finally:
+            here.depth = depth
+        return passed
 
     def emit(self, record: logging.LogRecord) -> None:
         """Do the same as `handle`."""
@@ -212,11 +234,22 @@ class FanOutHandler(logging.Handler):
         if self._archiver is not None:
             self._archiver.reinitialize_after_fork()
         self.run = self.run.fork()
-        self._reporting = self._dropping = False
+        self._dropping = False
+        self._here = _Here()
+        self._late.clear()
         self._channels = {
             name: _Channel(name, channel.file, self.run, self._form_of(name))
             for name, channel in self._channels.items()
         }
+
+    def _try(self, record: logging.LogRecord) -> bool:
+        try:
+            if self.filters and not self.filter(record):
+                return False
+            self._deliver(record)
+        except Exception as e:  # noqa: BLE001 - the log call never raises
+            self._fail(record, e)
+        return True
 
     def _deliver(self, record: logging.LogRecord) -> None:
         entry = prepare(record, self._redaction.redactor)
@@ -234,7 +267,7 @@ class FanOutHandler(logging.Handler):
             journal.deliver(record, entry, component, self.run.run_id, seq)
         if record.levelno >= self._console_level:
             _write_to_console(line)
-        if self._reporting:
+        if self._here.reporting:
             return
         if file is not None and file.notices:
             self.report(file.notices, component)
@@ -251,8 +284,12 @@ class FanOutHandler(logging.Handler):
 
     def report(self, notices: list[Notice], component: str) -> None:
         """Tell in the log what happened to files; empties *notices*."""
-        while notices:
-            notice = notices.pop(0)
+        while True:
+            try:
+                notice = notices.pop(0)
+            except IndexError:
+                # Another thread tells the rest.
+                return
             message, level = _SENTENCES[notice.event]
             self._report(
                 component,
@@ -326,11 +363,13 @@ class FanOutHandler(logging.Handler):
     @contextlib.contextmanager
     def _as_reporter(self) -> Iterator[None]:
         # A report that fails must not be reported: once in, not again.
-        before, self._reporting = self._reporting, True
+        # Each thread by itself: two that report at once must not end as one for ever.
+        here = self._here
+        before, here.reporting = here.reporting, True
         try:
             yield
         finally:
-            self._reporting = before
+            here.reporting = before
 
     def _fail(self, record: logging.LogRecord, error: Exception) -> None:
         self.failures += 1

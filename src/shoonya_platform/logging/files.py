@@ -8,6 +8,7 @@ in order, by the next record or by a thread that lives only as long as the troub
 
 from __future__ import annotations
 
+import _thread
 import contextlib
 import os
 import threading
@@ -163,9 +164,9 @@ class LogFile:
         # threads there may be, the next record or close() has to do it.
         if not self._recovering:
             with contextlib.suppress(RuntimeError):
-                threading.Thread(
-                    target=self._recover, name="log-recovery", daemon=True
-                ).start()
+                # Not threading's: it takes a lock that a signal handler which logs
+                # may find taken by whom it interrupted.
+                _thread.start_new_thread(self._recover, ())
                 self._recovering = True
 
     def _recover(self) -> None:

@@ -2,14 +2,19 @@
 
 import errno
 import os
+import signal
 import sys
 from pathlib import Path
 
 import pytest
 
-from shoonya_platform.logging import files
+from shoonya_platform.logging import (
+    files,
+    get_component_logger,
+    setup_application_logging,
+)
 from shoonya_platform.logging.files import LogFile
-from tests.unit.logging.support import backups
+from tests.unit.logging.support import backups, lines
 
 OURS = {
     str(Path(files.__file__).with_name(name))
@@ -88,3 +93,39 @@ def test_no_record_is_lost_doubled_or_left_waiting(tmp_path, monkeypatch, failur
         ordered = [line for line in found if line in texts]
         assert ordered == texts, number
     assert number > 50
+
+
+def test_handlers_that_interrupt_each_other_without_end_lose_nothing(
+    tmp_path, monkeypatch
+):
+    setup_application_logging(
+        tmp_path, component="dashboard", journal=False, console=False
+    )
+    log = get_component_logger("dashboard")
+    left = [400]
+    real = os.write
+
+    def write(fd, text):
+        if left[0]:
+            # As on a machine so busy that the next signal comes before this is done.
+            left[0] -= 1
+            signal.raise_signal(signal.SIGUSR1)
+        return real(fd, text)
+
+    def handle(number, frame):
+        log.info("handler %d", left[0])
+        if left[0]:
+            left[0] -= 1
+            signal.raise_signal(signal.SIGUSR1)
+
+    before = signal.signal(signal.SIGUSR1, handle)
+    try:
+        with monkeypatch.context() as patches:
+            patches.setattr(os, "write", write)
+            log.info("x")
+    finally:
+        signal.signal(signal.SIGUSR1, before)
+
+    records = lines(tmp_path / "dashboard.log")
+    assert sorted(record.seq for record in records) == [*range(1, 402)]
+    assert len({record.message for record in records}) == len(records)

@@ -4,6 +4,7 @@ import re
 import subprocess
 import sys
 import tempfile
+import threading
 import warnings
 from pathlib import Path
 
@@ -23,6 +24,7 @@ from shoonya_platform.logging import (
     setup_logging,
     shutdown_logging,
 )
+from shoonya_platform.logging.notices import Notice
 from tests.unit.logging.support import backups, eventually, lines, open_descriptors
 
 
@@ -565,3 +567,40 @@ def test_public_names_are_sorted_and_there():
         "setup_logging",
     ):
         assert hasattr(logger_config, name)
+
+
+def test_reports_of_two_threads_do_not_silence_the_later_ones(tmp_path, monkeypatch):
+    setup_application_logging(tmp_path, component="dashboard", journal=False)
+    log = get_component_logger("dashboard")
+    log.info("x")
+    assert logger_config._setup is not None
+    handler = logger_config._setup.handler
+    file = handler.files()["dashboard"]
+    entered = threading.Barrier(2)
+    first_is_done = threading.Event()
+    real = handler._deliver
+
+    def deliver(record):
+        # Both are within their report; the one that began first ends first.
+        if record.getMessage().startswith("rotation"):
+            entered.wait(10)
+            if threading.current_thread() is threading.main_thread():
+                first_is_done.wait(10)
+        real(record)
+
+    def report():
+        handler.report([Notice(event="rotation_failed", path="a")], "dashboard")
+        first_is_done.set()
+
+    thread = threading.Thread(target=report)
+    with monkeypatch.context() as patches:
+        patches.setattr(handler, "_deliver", deliver)
+        thread.start()
+        handler.report([Notice(event="rotation_failed", path="b")], "dashboard")
+    thread.join()
+
+    file.notices.append(Notice(event="file_gap", path="c", count=1))
+    log.info("y")
+
+    events = [r.fields.get("event") for r in lines(tmp_path / "dashboard.log")]
+    assert events == [None, "rotation_failed", "rotation_failed", None, "file_gap"]
