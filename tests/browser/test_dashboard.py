@@ -216,7 +216,15 @@ def test_page_is_whole_without_its_script(dashboard, ledger, open_page):
 def test_nothing_is_wider_than_the_window(dashboard, ledger, open_page, width):
     every_state(ledger)
 
-    for path in ("/", "/orders/1", "/orders/3", "/orders/99", "/log", "/alerts"):
+    for path in (
+        "/",
+        "/orders/1",
+        "/orders/3",
+        "/orders/99",
+        "/log",
+        "/alerts",
+        "/machine",
+    ):
         page = open_page(
             dashboard.url + path,
             may_complain=path == "/orders/99",
@@ -375,7 +383,9 @@ def test_log_is_live_and_leads_from_an_id_to_its_story(dashboard, ledger, open_p
     expect(page.get_by_role("heading", level=1)).to_contain_text("SBIN-EQ")
 
 
-@pytest.mark.parametrize("path", ["/", "/orders", "/orders/3", "/alerts", "/log"])
+@pytest.mark.parametrize(
+    "path", ["/", "/orders", "/orders/3", "/alerts", "/log", "/machine"]
+)
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_axe_finds_nothing_serious(dashboard, ledger, open_page, path, scheme):
     every_state(ledger)

@@ -18,6 +18,7 @@ LEAVES = (
     "services.child",
     "services.control",
     "services.crashes",
+    "services.findings",
     "services.incidents",
     "services.isolated",
     "services.lastlines",

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
+
 import click
 
 from shoonya_platform.config.settings import Settings
+from shoonya_platform.ctl.asking import user
 from shoonya_platform.ctl.checks.diagnose import diagnose
-from shoonya_platform.ctl.checks.world import Finding, Level, this_machine
+from shoonya_platform.ctl.checks.world import this_machine
 from shoonya_platform.ctl.context import Ctl
 from shoonya_platform.ctl.output import console, json_option, print_json
 from shoonya_platform.errors import ConfigError
+from shoonya_platform.services.findings import LEVELS, Finding, Level, keep
 
-_ORDER = (Level.ERROR, Level.WARNING, Level.NOTE)
 _STYLES = {Level.ERROR: "red", Level.WARNING: "yellow", Level.NOTE: "cyan"}
 
 
@@ -23,7 +26,8 @@ def cli(ctl: Ctl, as_json: bool) -> None:
 
     Journal, clock, disk, units, ports, credentials, the program, the order store.
     Changes nothing.  Needs no root, and says what it could not see without.  Ends
-    with 1 when there is a warning or an error, with 0 otherwise.
+    with 1 when there is a warning or an error, with 0 otherwise.  What root finds,
+    the dashboard shows as well.
 
     \b
     Examples:
@@ -31,6 +35,7 @@ def cli(ctl: Ctl, as_json: bool) -> None:
       shoonyactl doctor --json | jq -r '.findings[] | select(.level == "error")'
     """
     found = examine(ctl)
+    _keep(ctl, found)
     if as_json:
         print_json({"worst": worst(found), "findings": found})
     else:
@@ -54,15 +59,22 @@ def examine(ctl: Ctl) -> list[Finding]:
     return list(diagnose(this_machine(settings, path)))
 
 
+def _keep(ctl: Ctl, found: list[Finding]) -> None:
+    # Whoever may not write there is told all the same, here.
+    with contextlib.suppress(ConfigError, OSError, KeyError):
+        state_dir = ctl.settings.paths.state_dir
+        keep(state_dir, found, now=ctl.clock.now(), by=user())
+
+
 def worst(found: list[Finding]) -> Level:
     present = {each.level for each in found}
-    return next((level for level in _ORDER if level in present), Level.OK)
+    return next((level for level in LEVELS if level in present), Level.OK)
 
 
 def show(found: list[Finding]) -> None:
     """Tell a person: the worst first, each with its command, then what is fine."""
     out = console()
-    for level in _ORDER:
+    for level in _STYLES:
         for each in (each for each in found if each.level is level):
             out.print(
                 f"{level:9}", style=_STYLES[level], end="", markup=False, soft_wrap=True

@@ -16,6 +16,7 @@ from shoonya_platform.dashboard.rendering import Renderer
 from shoonya_platform.dashboard.sources import Sources
 from shoonya_platform.domain.orders import AlertId
 from shoonya_platform.errors import NotFound, StoreError
+from shoonya_platform.services.findings import Level
 from shoonya_platform.services.units import ServiceView
 
 PREFIX = "/fragments/"
@@ -64,6 +65,9 @@ class Fragments:
             "orders": self._orders,
             "alerts": self._alerts,
             "log": self._log,
+            "disk": self._disk,
+            "findings": self._findings,
+            "warning": self._warning,
         }
 
     async def get(self, address: str) -> Fragment:
@@ -133,6 +137,21 @@ class Fragments:
         asked = queries.log_query(query)
         items = await self._sources.log(asked)
         return self._render("parts/log.html", items=items, asked=asked)
+
+    async def _disk(self, query: _Query) -> str:
+        queries.no_query(query)
+        return self._render("parts/disk.html", use=await self._sources.disk())
+
+    async def _findings(self, query: _Query) -> str:
+        queries.no_query(query)
+        checkup = await self._sources.checkup()
+        return self._render("parts/findings.html", checkup=checkup, levels=Level)
+
+    async def _warning(self, query: _Query) -> str:
+        queries.no_query(query)
+        checkup = await self._sources.checkup()
+        errors = checkup.of(Level.ERROR) if checkup else []
+        return self._render("parts/warning.html", checkup=checkup, errors=errors)
 
 
 def _place(view: ServiceView) -> int:

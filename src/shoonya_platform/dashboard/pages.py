@@ -45,6 +45,7 @@ class Pages:
             Route("/alerts", self.alerts),
             Route("/alerts/{alert_id}", self.alert),
             Route("/log", self.log),
+            Route("/machine", self.machine),
             Route("/trace", self.trace),
             Route(PREFIX + "{rest:path}", self.fragment),
             Route("/static/{name}", self.static),
@@ -52,7 +53,7 @@ class Pages:
 
     async def home(self, request: Request) -> Response:
         queries.no_query(request.query_params)
-        names = ("trading", "services", "positions", "denials")
+        names = ("trading", "warning", "services", "positions", "denials")
         return await self._page(
             request,
             "home.html",
@@ -105,6 +106,11 @@ class Pages:
             components=sorted(COMPONENTS),
             levels=LEVELS,
         )
+
+    async def machine(self, request: Request) -> Response:
+        queries.no_query(request.query_params)
+        addresses = {name: PREFIX + name for name in ("findings", "disk")}
+        return await self._page(request, "machine.html", addresses)
 
     async def trace(self, request: Request) -> Response:
         """Lead from any id to the page of what has it."""

@@ -12,6 +12,7 @@ from starlette.requests import Request
 
 from shoonya_platform.clock import Clock
 from shoonya_platform.dashboard import words
+from shoonya_platform.logging.sizes import size_text
 
 _HERE = Path(__file__).parent
 
@@ -59,6 +60,7 @@ class Renderer:
             quantity=words.quantity,
             gain=words.gain,
             memory=words.memory,
+            size=size_text,
             milliseconds=words.milliseconds,
             precise_time=words.precise_time,
             duration=words.duration,

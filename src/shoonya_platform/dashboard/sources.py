@@ -43,6 +43,8 @@ from shoonya_platform.domain.trading import TradingState
 from shoonya_platform.errors import NotFound, StoreError
 from shoonya_platform.logging.reading.streams import Item
 from shoonya_platform.logging.usage import DiskUse
+from shoonya_platform.services import findings
+from shoonya_platform.services.findings import Checkup
 from shoonya_platform.services.units import ServiceView
 from shoonya_platform.store.base import OrderStore, ServiceBeat
 from shoonya_platform.tracing.ids import find
@@ -87,6 +89,8 @@ class Sources:
 
         log_dir: Where the services' log files are.
 
+        state_dir: Where `shoonyactl doctor` keeps what it found.
+
         disk_use: Tells what they take; may wait for the disk.
 
         broker: The configured broker's name.
@@ -104,6 +108,7 @@ class Sources:
         *,
         executor: Executor,
         log_dir: Path,
+        state_dir: Path,
         disk_use: Callable[[], DiskUse],
         broker: str,
         market_hours: str,
@@ -116,6 +121,7 @@ class Sources:
         self._units_executor = ThreadPoolExecutor(1, "units")
         self._log_executor = ThreadPoolExecutor(1, "log")
         self._log = RecentLog(log_dir)
+        self._state_dir = state_dir
         self._disk_use = disk_use
         self._event_meter = EventMeter()
         self._log_meter = LogMeter(log_dir)
@@ -137,9 +143,8 @@ class Sources:
 
     async def figures(self) -> Figures:
         """Return what `/metrics` tells; only one asks at a time."""
-        loop = asyncio.get_running_loop()
-        disk = await loop.run_in_executor(self._log_executor, self._disk_use)
-        await loop.run_in_executor(self._log_executor, self._log_meter.read)
+        disk = await self.disk()
+        await self._beside_log(self._log_meter.read)
 
         def read() -> tuple[list[Queue], dict[OrderStatus, int]]:
             self._event_meter.read(self._store)
@@ -160,6 +165,14 @@ class Sources:
             log=self._log_meter,
             disk=disk,
         )
+
+    async def disk(self) -> DiskUse:
+        """Return what the log files take."""
+        return await self._beside_log(self._disk_use)
+
+    async def checkup(self) -> Checkup | None:
+        """Return what the doctor found last; None if nobody asked it."""
+        return await self._beside_log(lambda: findings.last(self._state_dir))
 
     async def trading(self) -> Trading:
         def read() -> Trading:
@@ -236,8 +249,7 @@ class Sources:
 
     async def log(self, asked: LogQuery) -> Sequence[Item]:
         """Return the newest log records and gaps, newest first."""
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._log_executor, self._log.newest, asked)
+        return await self._beside_log(lambda: self._log.newest(asked))
 
     async def find(self, name: str) -> OrderId | AlertId:
         """
@@ -289,6 +301,10 @@ class Sources:
             )
 
         return await self._in_store(read)
+
+    async def _beside_log(self, read: Callable[[], _T]) -> _T:
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._log_executor, read)
 
     async def _in_store(self, read: Callable[[], _T]) -> _T:
         return await asyncio.get_running_loop().run_in_executor(self._executor, read)

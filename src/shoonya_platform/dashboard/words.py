@@ -126,6 +126,10 @@ _TONES: dict[str, str] = {
     "WARNING": "warn",
     "ERROR": "bad",
     "CRITICAL": "bad",
+    # The doctor's findings.
+    "note": "idle",
+    "warning": "warn",
+    "error": "bad",
     # Alerts.
     "received": "busy",
     "planned": "busy",

@@ -34,6 +34,7 @@ def build(parts: Parts, executor: ThreadPoolExecutor) -> Site:
         parts.clock,
         executor=executor,
         log_dir=settings.paths.log_dir,
+        state_dir=settings.paths.state_dir,
         disk_use=partial(
             disk_use,
             settings.paths.log_dir,

@@ -19,15 +19,10 @@ from shoonya_platform.config.settings import (
 from shoonya_platform.ctl import _layout, _manifest, _units, doctor
 from shoonya_platform.ctl.checks import diagnose as checks
 from shoonya_platform.ctl.checks import journal
-from shoonya_platform.ctl.checks.world import (
-    Finding,
-    Level,
-    Unseen,
-    User,
-    World,
-    this_machine,
-)
+from shoonya_platform.ctl.checks.world import Unseen, User, World, this_machine
+from shoonya_platform.services import findings
 from shoonya_platform.services.child import ServiceStatus
+from shoonya_platform.services.findings import Finding, Level
 from shoonya_platform.services.units import ServiceView, Supervisor
 from shoonya_platform.store.sqlite import SqliteOrderStore
 
@@ -603,6 +598,27 @@ def test_exit_code_and_document_tell_the_worst(ctl, monkeypatch, levels, code):
         "sentence": "said",
         "command": "sudo mend",
     }
+
+
+def test_findings_are_kept_for_the_dashboard(ctl, home, monkeypatch):
+    finding = Finding(check="c", level=Level.ERROR, sentence="s", command="mend")
+    monkeypatch.setattr(doctor, "examine", lambda _: [finding])
+
+    ctl("doctor")
+
+    kept = findings.last(home / "state")
+    assert kept
+    assert kept.findings == (finding,)
+
+
+def test_state_that_cannot_be_written_does_not_matter(ctl, monkeypatch):
+    def refuse(*_: object, **__: object) -> None:
+        raise PermissionError
+
+    monkeypatch.setattr(doctor, "keep", refuse)
+    monkeypatch.setattr(doctor, "examine", lambda _: [])
+
+    assert ctl("doctor").code == 0
 
 
 def test_command_is_printed_whole(ctl, monkeypatch):

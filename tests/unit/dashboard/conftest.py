@@ -97,6 +97,7 @@ def open_client(
                 clock,
                 executor=executor,
                 log_dir=tmp_path,
+                state_dir=tmp_path,
                 disk_use=lambda: disk_use(tmp_path),
                 broker=broker,
                 market_hours=market_hours,

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from shoonya_platform.ctl.checks.world import Level, Unseen, Verdict, World, ok
+from shoonya_platform.ctl.checks.world import Unseen, Verdict, World, ok
 from shoonya_platform.domain.days import INDIA
+from shoonya_platform.services.findings import Level
 
 
 def synchronized(world: World) -> Verdict:

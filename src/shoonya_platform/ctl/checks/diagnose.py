@@ -14,7 +14,8 @@ from shoonya_platform.ctl.checks import (
     store,
     units,
 )
-from shoonya_platform.ctl.checks.world import Finding, Level, Unseen, Verdict, World
+from shoonya_platform.ctl.checks.world import Unseen, Verdict, World
+from shoonya_platform.services.findings import Finding, Level
 
 Check = Callable[[World], Verdict]
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from shoonya_platform.ctl.checks.world import Level, Verdict, World, is_there, ok
+from shoonya_platform.ctl.checks.world import Verdict, World, is_there, ok
 from shoonya_platform.logging import disk_use
+from shoonya_platform.services.findings import Level
 
 LOW_BYTES = 1 << 30
 NONE_BYTES = 200 << 20

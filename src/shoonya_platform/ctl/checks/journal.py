@@ -8,7 +8,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from shoonya_platform.config.settings import COMPONENTS
-from shoonya_platform.ctl.checks.world import Level, Unseen, Verdict, World, ok
+from shoonya_platform.ctl.checks.world import Unseen, Verdict, World, ok
+from shoonya_platform.services.findings import Level
 
 #: journald says at each start how much it will keep, and when it drops lines.
 SPACE = "ec387f577b844b8fa948f33cad9a75e6"

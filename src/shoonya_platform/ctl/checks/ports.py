@@ -9,8 +9,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from shoonya_platform.ctl.checks.world import Level, Verdict, World, ok
+from shoonya_platform.ctl.checks.world import Verdict, World, ok
 from shoonya_platform.services.child import ServiceStatus
+from shoonya_platform.services.findings import Level
 
 _LISTENING = "0A"
 #: Of the system's own services: who is logged in runs below user.slice.

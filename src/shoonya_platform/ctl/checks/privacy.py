@@ -6,7 +6,8 @@ import stat
 from collections.abc import Iterator
 from pathlib import Path
 
-from shoonya_platform.ctl.checks.world import Level, Verdict, World, is_there, ok
+from shoonya_platform.ctl.checks.world import Verdict, World, is_there, ok
+from shoonya_platform.services.findings import Level
 
 _OTHERS = stat.S_IRWXG | stat.S_IRWXO
 

@@ -6,7 +6,8 @@ import re
 import stat
 from pathlib import Path
 
-from shoonya_platform.ctl.checks.world import Level, Unseen, User, Verdict, World, ok
+from shoonya_platform.ctl.checks.world import Unseen, User, Verdict, World, ok
+from shoonya_platform.services.findings import Level
 
 OLDEST_PYTHON = (3, 11)
 

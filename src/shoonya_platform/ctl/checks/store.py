@@ -7,14 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from shoonya_platform.ctl.checks.world import (
-    Level,
-    Unseen,
-    Verdict,
-    World,
-    is_there,
-    ok,
-)
+from shoonya_platform.ctl.checks.world import Unseen, Verdict, World, is_there, ok
+from shoonya_platform.services.findings import Level
 from shoonya_platform.store.sqlite import migrations
 
 BUSY_SECONDS = 5.0

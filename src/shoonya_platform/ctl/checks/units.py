@@ -8,8 +8,9 @@ from shoonya_platform.config.settings import COMPONENTS
 from shoonya_platform.ctl import _layout, _manifest, _units
 from shoonya_platform.ctl._rendering import OLDEST_SYSTEMD
 from shoonya_platform.ctl._units import Change, Kind
-from shoonya_platform.ctl.checks.world import Level, Unseen, Verdict, World, ok
+from shoonya_platform.ctl.checks.world import Unseen, Verdict, World, ok
 from shoonya_platform.services.child import ServiceStatus
+from shoonya_platform.services.findings import Level
 
 
 def differ(world: World) -> Verdict:

@@ -15,11 +15,11 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from enum import StrEnum
 from pathlib import Path
 
 from shoonya_platform.config.settings import Settings
 from shoonya_platform.ctl import _layout, _units
+from shoonya_platform.services.findings import Level
 from shoonya_platform.services.units import (
     BOOTED,
     ServiceView,
@@ -30,25 +30,6 @@ from shoonya_platform.services.units import (
 COMMAND_SECONDS = 20.0
 
 SERVICE_USER = "shoonya"
-
-
-class Level(StrEnum):
-    """How bad it is."""
-
-    OK = "ok"
-    NOTE = "note"  #: to know, or not seen; nothing has to be done
-    WARNING = "warning"  #: works, and will hurt one day
-    ERROR = "error"  #: does not work
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Finding:
-    """What one check found."""
-
-    check: str
-    level: Level
-    sentence: str
-    command: str = ""  #: mends it; empty if there is nothing to do, or no command can
 
 
 class Unseen(Exception):
