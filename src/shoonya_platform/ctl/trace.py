@@ -62,7 +62,7 @@ def cli(
     """
     found = _trace(ctl, _subject(ctl, identifier, strategy, at))
     if svg_path is not None:
-        picture = swim_lanes(found, title=_title(found))
+        picture = swim_lanes(found, title=found.title)
         if str(svg_path) == "-":
             click.echo(picture, nl=False)
         else:
@@ -158,14 +158,6 @@ def _style(step: Step) -> str:
     if step.kind is Kind.LINE:
         return _LEVEL_STYLES.get(step.level, "bright_black")
     return "bold"
-
-
-def _title(found: Trace) -> str:
-    if len(found.orders) == 1:
-        order = found.orders[0]
-        return f"Order {order.order_id}: {order.summary}, {order.status}"
-    alert = found.alert
-    return f"Alert {alert.alert_id}" if alert is not None else "Trace"
 
 
 def document(found: Trace) -> dict[str, object]:

@@ -77,8 +77,8 @@ class Api:
 
     async def services(self, request: Request) -> Response:
         queries.no_query(request.query_params)
-        views = await self._sources.services()
-        return JSONResponse({"services": [documents.of_service(v) for v in views]})
+        rows = await self._sources.rows()
+        return JSONResponse({"services": [documents.of_service(row) for row in rows]})
 
     async def trading(self, request: Request) -> Response:
         queries.no_query(request.query_params)

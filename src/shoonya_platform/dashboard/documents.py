@@ -7,12 +7,17 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from decimal import Decimal
 
-from shoonya_platform.dashboard.results import Book, OrderPage, OrderStory, Trading
+from shoonya_platform.dashboard.results import (
+    Book,
+    OrderPage,
+    OrderStory,
+    ServiceRow,
+    Trading,
+)
 from shoonya_platform.domain.alerts import Leg, StoredAlert
 from shoonya_platform.domain.orders import Order
 from shoonya_platform.domain.positions import Position
 from shoonya_platform.domain.story import Hop
-from shoonya_platform.services.units import ServiceView
 
 Document = dict[str, object]
 
@@ -26,7 +31,8 @@ def time_text(moment: datetime | None) -> str | None:
     return None if moment is None else moment.astimezone(UTC).isoformat()
 
 
-def of_service(view: ServiceView) -> Document:
+def of_service(row: ServiceRow) -> Document:
+    view = row.view
     return {
         "service": view.service,
         "state": view.state,
@@ -36,6 +42,8 @@ def of_service(view: ServiceView) -> Document:
         "text": view.text,
         "cause": view.cause,
         "memory_bytes": view.memory_bytes,
+        "cpu_share": row.cpu_share and round(row.cpu_share, 4),
+        "queue_depth": row.queue and row.queue.depth,
         "supervisor": view.supervisor,
     }
 

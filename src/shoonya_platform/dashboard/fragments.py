@@ -13,11 +13,12 @@ from urllib.parse import parse_qsl, urlsplit
 
 from shoonya_platform.dashboard import queries
 from shoonya_platform.dashboard.rendering import Renderer
+from shoonya_platform.dashboard.results import ServiceRow
 from shoonya_platform.dashboard.sources import Sources
 from shoonya_platform.domain.orders import AlertId
 from shoonya_platform.errors import NotFound, StoreError
 from shoonya_platform.services.findings import Level
-from shoonya_platform.services.units import ServiceView
+from shoonya_platform.tracing.trace import Kind
 
 PREFIX = "/fragments/"
 
@@ -83,6 +84,8 @@ class Fragments:
         name, _, rest = parts.path.removeprefix(PREFIX).partition("/")
         if name == "orders" and rest:
             return await self._order(rest, query)
+        if name == "lines" and rest:
+            return await self._lines(rest, query)
         if name == "alerts" and rest:
             return await self._alert(rest, query)
         if not parts.path.startswith(PREFIX) or name not in self._parts or rest:
@@ -97,6 +100,13 @@ class Fragments:
         queries.no_query(query)
         story = await self._sources.order(queries.order_id(text))
         return Fragment(self._render("parts/order.html", story=story), is_readable=True)
+
+    async def _lines(self, text: str, query: _Query) -> Fragment:
+        queries.no_query(query)
+        trace = await self._sources.trace(queries.order_id(text))
+        steps = [step for step in trace.steps if step.kind in (Kind.LINE, Kind.SILENT)]
+        html = self._render("parts/lines.html", steps=steps, notes=trace.notes)
+        return Fragment(html, is_readable=True)
 
     async def _alert(self, text: str, query: _Query) -> Fragment:
         queries.no_query(query)
@@ -113,8 +123,8 @@ class Fragments:
 
     async def _services(self, query: _Query) -> str:
         queries.no_query(query)
-        views = sorted(await self._sources.services(), key=_place)
-        return self._render("parts/services.html", views=views)
+        rows = sorted(await self._sources.rows(), key=_place)
+        return self._render("parts/services.html", rows=rows)
 
     async def _positions(self, query: _Query) -> str:
         queries.no_query(query)
@@ -154,5 +164,5 @@ class Fragments:
         return self._render("parts/warning.html", checkup=checkup, errors=errors)
 
 
-def _place(view: ServiceView) -> int:
-    return _WAY.index(view.service)
+def _place(row: ServiceRow) -> int:
+    return _WAY.index(row.view.service)

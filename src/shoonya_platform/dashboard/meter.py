@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import re
 from collections import Counter, OrderedDict
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
+from shoonya_platform.clock import Clock
 from shoonya_platform.config.settings import COMPONENTS
 from shoonya_platform.domain.orders import OrderEvent
 from shoonya_platform.logging.reading.follow import Follower
+from shoonya_platform.services.units import ServiceView, cpu_seconds
 from shoonya_platform.store.base import OrderStore
 
 #: Upper bounds of a hop's delay, in seconds.
@@ -116,3 +119,44 @@ class LogMeter:
         if found is not None:
             copy = found[1].decode().removesuffix("_gap")
             self.lost[component, copy] += int(found[2])
+
+
+class CpuMeter:
+    """
+    Which share of a core each service took since it was last looked at.
+
+    Args:
+        read: Tells what a process has used, in seconds.
+    """
+
+    #: The kernel counts in hundredths: less says nothing.
+    _LEAST_SECONDS = 1.0
+
+    def __init__(
+        self, clock: Clock, read: Callable[[int], float | None] = cpu_seconds
+    ) -> None:
+        self._clock = clock
+        self._read = read
+        self._looked_at: float | None = None
+        self._used: dict[int, float] = {}
+        self._shares: dict[int, float] = {}
+
+    def shares(self, views: Sequence[ServiceView]) -> dict[int, float]:
+        """Return the shares by process, of those that are told; 1.0 is one core."""
+        now = self._clock.monotonic()
+        elapsed = None if self._looked_at is None else now - self._looked_at
+        if elapsed is not None and elapsed < self._LEAST_SECONDS:
+            return self._shares
+        used = {
+            view.pid: seconds
+            for view in views
+            if view.pid and (seconds := self._read(view.pid)) is not None
+        }
+        if elapsed is not None:
+            self._shares = {
+                pid: max(0.0, seconds - self._used[pid]) / elapsed
+                for pid, seconds in used.items()
+                if pid in self._used
+            }
+        self._looked_at, self._used = now, used
+        return self._shares

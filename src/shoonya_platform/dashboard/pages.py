@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 from urllib.parse import quote
 
 from starlette.requests import Request
@@ -16,10 +18,18 @@ from shoonya_platform.dashboard.results import OrderQuery
 from shoonya_platform.dashboard.sources import Sources
 from shoonya_platform.errors import NotFound
 from shoonya_platform.logging.reading.records import LEVELS
+from shoonya_platform.tracing.lanes import STYLE, swim_lanes
 
 #: How many orders and alerts the first page shows.
 ORDERS = 20
 ALERTS = 5
+
+#: The picture brings its style along; nothing else may be in it.
+_LANES_POLICY = (
+    "default-src 'none'; style-src 'sha256-"
+    + base64.b64encode(hashlib.sha256(STYLE.encode()).digest()).decode()
+    + "'; frame-ancestors 'none'"
+)
 
 
 class Pages:
@@ -41,6 +51,7 @@ class Pages:
         return [
             Route("/", self.home),
             Route("/orders", self.orders),
+            Route("/orders/{order_id}.svg", self.lanes),
             Route("/orders/{order_id}", self.order),
             Route("/alerts", self.alerts),
             Route("/alerts/{alert_id}", self.alert),
@@ -78,9 +89,21 @@ class Pages:
     async def order(self, request: Request) -> Response:
         queries.no_query(request.query_params)
         order_id = queries.order_id(request.path_params["order_id"])
-        address = f"{PREFIX}orders/{order_id}"
-        return await self._page(
-            request, "order.html", {"order": address}, order_id=order_id
+        addresses = {
+            "order": f"{PREFIX}orders/{order_id}",
+            "lines": f"{PREFIX}lines/{order_id}",
+        }
+        return await self._page(request, "order.html", addresses, order_id=order_id)
+
+    async def lanes(self, request: Request) -> Response:
+        """The order's way as a picture."""
+        queries.picture_query(request.query_params)
+        order_id = queries.order_id(request.path_params["order_id"])
+        found = await self._sources.trace(order_id)
+        return Response(
+            swim_lanes(found, title=found.title),
+            media_type="image/svg+xml",
+            headers={"Content-Security-Policy": _LANES_POLICY},
         )
 
     async def alerts(self, request: Request) -> Response:

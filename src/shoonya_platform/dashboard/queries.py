@@ -82,6 +82,11 @@ def id_query(parameters: Mapping[str, str]) -> str:
     return found
 
 
+def picture_query(parameters: Mapping[str, str]) -> None:
+    """`events` changes with the picture, so that a browser asks for it anew."""
+    _check_names(parameters, ("events",))
+
+
 def no_query(parameters: Mapping[str, str]) -> None:
     _check_names(parameters, ())
 

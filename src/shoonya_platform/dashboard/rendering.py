@@ -60,6 +60,7 @@ class Renderer:
             quantity=words.quantity,
             gain=words.gain,
             memory=words.memory,
+            share=words.share,
             size=size_text,
             milliseconds=words.milliseconds,
             precise_time=words.precise_time,

@@ -138,6 +138,15 @@ class Queue:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ServiceRow:
+    """A service as its supervisor sees it, with what it takes and what waits for it."""
+
+    view: ServiceView
+    cpu_share: float | None  #: of one core, lately; None if that is not told
+    queue: Queue | None  #: None if it has none, or the store does not answer
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Figures:
     """What `/metrics` tells."""
 

@@ -17,7 +17,7 @@ from typing import TypeVar
 from shoonya_platform.clock import Clock
 from shoonya_platform.dashboard.curve import curve
 from shoonya_platform.dashboard.logview import LogQuery, RecentLog
-from shoonya_platform.dashboard.meter import EventMeter, LogMeter
+from shoonya_platform.dashboard.meter import CpuMeter, EventMeter, LogMeter
 from shoonya_platform.dashboard.results import (
     AlertStory,
     Book,
@@ -26,6 +26,7 @@ from shoonya_platform.dashboard.results import (
     OrderQuery,
     OrderStory,
     Queue,
+    ServiceRow,
     Trading,
 )
 from shoonya_platform.domain.alerts import StoredAlert
@@ -47,12 +48,17 @@ from shoonya_platform.services import findings
 from shoonya_platform.services.findings import Checkup
 from shoonya_platform.services.units import ServiceView
 from shoonya_platform.store.base import OrderStore, ServiceBeat
+from shoonya_platform.tracing.gather import told, with_lines
 from shoonya_platform.tracing.ids import find
+from shoonya_platform.tracing.trace import Trace
 
 _T = TypeVar("_T")
 
 #: How many denials the first page shows.
 DENIALS = 10
+
+#: A trace is looked for anew after so long, and with each event of its order.
+_TRACE_SECONDS = 5.0
 
 ReadServices = Callable[[Sequence[ServiceBeat]], list[ServiceView]]
 
@@ -122,7 +128,10 @@ class Sources:
         self._log_executor = ThreadPoolExecutor(1, "log")
         self._log = RecentLog(log_dir)
         self._state_dir = state_dir
+        self._log_dir = log_dir
+        self._traced: tuple[tuple[OrderId, int], float, Trace] | None = None
         self._disk_use = disk_use
+        self._cpu_meter = CpuMeter(clock)
         self._event_meter = EventMeter()
         self._log_meter = LogMeter(log_dir)
         self._broker = broker
@@ -141,6 +150,33 @@ class Sources:
             self._units_executor, self._read_services, beats
         )
 
+    async def rows(self) -> list[ServiceRow]:
+        """Return `services` with their shares of the processor and their queues."""
+        views = await self.services()
+        loop = asyncio.get_running_loop()
+        shares = await loop.run_in_executor(
+            self._units_executor, self._cpu_meter.shares, views
+        )
+        try:
+            queues = {q.service: q for q in await self._in_store(self._queues)}
+        except StoreError:
+            queues = {}
+        return [
+            ServiceRow(
+                view=view,
+                cpu_share=None if view.pid is None else shares.get(view.pid),
+                queue=queues.get(view.service),
+            )
+            for view in views
+        ]
+
+    def _queues(self) -> list[Queue]:
+        now = self._clock.now()
+        return [
+            _queue(self._store, service, status, now)
+            for service, status in _QUEUES.items()
+        ]
+
     async def figures(self) -> Figures:
         """Return what `/metrics` tells; only one asks at a time."""
         disk = await self.disk()
@@ -148,11 +184,7 @@ class Sources:
 
         def read() -> tuple[list[Queue], dict[OrderStatus, int]]:
             self._event_meter.read(self._store)
-            now = self._clock.now()
-            return [
-                _queue(self._store, service, status, now)
-                for service, status in _QUEUES.items()
-            ], self._store.orders.count()
+            return self._queues(), self._store.orders.count()
 
         queues, orders = await self._in_store(read)
         return Figures(
@@ -246,6 +278,25 @@ class Sources:
             )
 
         return await self._in_store(read)
+
+    async def trace(self, order_id: OrderId) -> Trace:
+        """
+        Return one order's events with the log's lines of it, from the files.
+
+        Raises:
+            NotFound: There is no such order.
+        """
+        story = await self._in_store(lambda: told(self._store, order_id))
+        key = (order_id, len(story.hops))
+        now = self._clock.monotonic()
+        if self._traced is None or self._traced[0] != key or now > self._traced[1]:
+            found = await self._beside_log(
+                lambda: with_lines(
+                    story, self._clock.now(), log_dir=self._log_dir, journal=False
+                )
+            )
+            self._traced = (key, now + _TRACE_SECONDS, found)
+        return self._traced[2]
 
     async def log(self, asked: LogQuery) -> Sequence[Item]:
         """Return the newest log records and gaps, newest first."""

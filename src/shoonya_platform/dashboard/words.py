@@ -65,6 +65,11 @@ def memory(value: int | None) -> str:
     return f"{value / (1 << 30):.2f} GB"
 
 
+def share(value: float | None) -> str:
+    """Return a share of one core as `2.5 %`."""
+    return NOTHING if value is None else f"{100 * value:.1f} %"
+
+
 def duration(length: timedelta) -> str:
     """Return a length in its two largest units: `3 h 12 min`."""
     seconds = max(0, int(length.total_seconds()))

@@ -8,6 +8,7 @@ the manager: `shoonyactl status` and the dashboard show the same rows.
 
 from __future__ import annotations
 
+import os
 import subprocess
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -188,6 +189,17 @@ def memory_bytes(pid: int | None, proc: Path = Path("/proc")) -> int | None:
             if line.startswith(key):
                 return int(line.split()[1]) * 1024
     return None
+
+
+def cpu_seconds(pid: int, proc: Path = Path("/proc")) -> float | None:
+    """Return what a process has used of the processor, None if that is not told."""
+    try:
+        text = (proc / str(pid) / "stat").read_text()
+        # The name before the last bracket may have blanks and brackets in it.
+        fields = text.rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    except (OSError, ValueError, IndexError):
+        return None
 
 
 def _from_manager(runtime_dir: Path) -> dict[str, ServiceView] | None:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
+from shoonya_platform.domain.alerts import StoredAlert
 from shoonya_platform.domain.orders import OPEN, AlertId, Order, OrderId
-from shoonya_platform.domain.story import hops
+from shoonya_platform.domain.story import Hop, hops
 from shoonya_platform.errors import NotFound
 from shoonya_platform.store.base import OrderStore
 from shoonya_platform.tracing.lines import find_lines
@@ -15,6 +18,17 @@ from shoonya_platform.tracing.trace import Trace, steps
 #: Lines are looked for from so long before the first event to so long after the last.
 _BEFORE = timedelta(seconds=5)
 _AFTER = timedelta(minutes=2)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Told:
+    """What the store has of an order, or of an alert with all its orders."""
+
+    alert_id: AlertId
+    alert: StoredAlert | None
+    orders: Sequence[Order]
+    others: frozenset[str]  #: the alert's other orders, by number
+    hops: Sequence[Hop]
 
 
 def trace(
@@ -31,35 +45,55 @@ def trace(
     Raises:
         NotFound: There is no such order or alert.
     """
+    return with_lines(told(store, found), now, log_dir=log_dir, journal=journal)
+
+
+def told(store: OrderStore, found: OrderId | AlertId) -> Told:
+    """
+    Return what the store has.
+
+    Raises:
+        NotFound: There is no such order or alert.
+    """
     alert_id, orders = _subject(store, found)
-    siblings = store.orders.of_alert(alert_id)
     mine = {order.order_id for order in orders}
-    told = hops(
-        event
-        for event in store.orders.events(alert_id=alert_id)
-        if event.order_id is None or event.order_id in mine
+    events = store.orders.events(alert_id=alert_id)
+    return Told(
+        alert_id=alert_id,
+        alert=store.alerts.get(alert_id),
+        orders=orders,
+        others=frozenset(
+            str(order.order_id)
+            for order in store.orders.of_alert(alert_id)
+            if order.order_id not in mine
+        ),
+        hops=hops(e for e in events if e.order_id is None or e.order_id in mine),
     )
+
+
+def with_lines(story: Told, now: datetime, *, log_dir: Path, journal: bool) -> Trace:
+    """Return it with the log's lines; reads files and not the store."""
+    events, orders = story.hops, story.orders
     notes: list[str] = []
-    begin = told[0].event.occurred_at if told else now
+    begin = events[0].event.occurred_at if events else now
     is_over = all(each.status not in OPEN for each in orders)
-    end = told[-1].event.occurred_at + _AFTER if told and is_over else now
-    others = {str(o.order_id) for o in siblings if o.order_id not in mine}
+    end = events[-1].event.occurred_at + _AFTER if events and is_over else now
     lines = [
         line
         for line in find_lines(
             log_dir,
-            _ids(alert_id, orders),
+            _ids(story.alert_id, orders),
             since=begin - _BEFORE,
             until=end,
             journal=journal,
             tell=notes.append,
         )
-        if line.order_id not in others
+        if line.order_id not in story.others
     ]
     return Trace(
-        alert=store.alerts.get(alert_id),
+        alert=story.alert,
         orders=orders,
-        steps=steps(told, lines, orders, now),
+        steps=steps(events, lines, orders, now),
         notes=notes,
     )
 
@@ -77,7 +111,7 @@ def _subject(
     return order.alert_id, [order]
 
 
-def _ids(alert_id: AlertId, orders: list[Order]) -> set[str]:
+def _ids(alert_id: AlertId, orders: Sequence[Order]) -> set[str]:
     ids = {str(alert_id)}
     for order in orders:
         ids |= {str(order.order_id), str(order.client_order_id)}

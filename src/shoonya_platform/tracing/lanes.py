@@ -28,7 +28,8 @@ _COLUMN = 104
 _LANE = 44
 _TOP = 48
 
-_STYLE = """
+#: Inside the picture; who serves it has to allow it by its hash.
+STYLE = """
 svg { font: 12px system-ui, sans-serif; background: #fff; color: #1c231f; }
 text { fill: currentColor; } .quiet { fill: #626b65; } .lane { stroke: #e6e7e1; }
 .way { fill: none; stroke: #2a649f; stroke-width: 2; }
@@ -57,7 +58,7 @@ def swim_lanes(trace: Trace, *, title: str) -> str:
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" '
         f'width="{width}" height="{height}" role="img" aria-label="{escape(title)}">',
-        f"<style>{_STYLE}</style>",
+        f"<style>{STYLE}</style>",
         f'<text x="10" y="22">{escape(title)}</text>',
     ]
     for name, y in heights.items():

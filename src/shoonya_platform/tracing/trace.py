@@ -78,6 +78,13 @@ class Trace:
     steps: Sequence[Step]
     notes: Sequence[str]  #: what could not be read
 
+    @property
+    def title(self) -> str:
+        if len(self.orders) == 1:
+            order = self.orders[0]
+            return f"Order {order.order_id}: {order.summary}, {order.status}"
+        return "Trace" if self.alert is None else f"Alert {self.alert.alert_id}"
+
 
 def steps(
     told: Sequence[Hop],

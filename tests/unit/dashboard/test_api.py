@@ -26,6 +26,8 @@ def test_services_are_the_eight_with_state_and_memory(client):
         "text": "recovery_service works",
         "cause": "",
         "memory_bytes": 15728640,
+        "cpu_share": None,
+        "queue_depth": 0,
         "supervisor": "manager",
     }
 

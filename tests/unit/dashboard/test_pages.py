@@ -54,7 +54,18 @@ def test_service_shows_state_as_a_word_with_uptime_and_cause(client, views, cloc
 
     text = text_of(client.get("/fragments/services").text)
 
-    assert "backoff 3 h 12 min 2 – recovery_service works killed by SIGKILL" in text
+    assert "backoff 3 h 12 min 2 – – 0 recovery_service works killed by SIGKILL" in text
+
+
+def test_service_shows_what_waits_for_it_and_for_how_long(client, ledger, clock):
+    ledger.order()
+    clock.advance(4)
+
+    text = text_of(client.get("/fragments/services").text)
+
+    assert "running 4 s 0 15.0 MB – 1 4.00 s risk_manager works" in text
+    assert "running 4 s 0 15.0 MB – 0 execution_guard works" in text
+    assert "running 4 s 0 15.0 MB – – trading_bot works" in text
 
 
 @pytest.mark.parametrize(
