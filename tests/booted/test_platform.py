@@ -186,7 +186,11 @@ def test_file_and_journal_hold_the_same_records_and_nobody_elses(platform):
 
 def has_same_records(platform: Platform, name: str) -> bool:
     in_file = records_in_file(platform, name)
-    return in_file == records_in_journal(platform, name) != set()
+    in_journal = records_in_journal(platform, name)
+    # Of a run that was killed the journal may lack what was on its way to it.
+    now = platform.log(name)[-1].rpartition(" run=")[2].split()[0]
+    assert {each for each in in_journal if each[0] == now}
+    return in_journal <= in_file and all(run != now for run, _ in in_file - in_journal)
 
 
 def records_in_file(platform: Platform, name: str) -> set[tuple[str, str]]:

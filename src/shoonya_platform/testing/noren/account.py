@@ -269,12 +269,14 @@ class Account:
             return self._market.last_price(exchange, tradingsymbol)
 
     def band(self, exchange: Exchange, tradingsymbol: str) -> PriceBand:
-        quote = self._market.quote(exchange, tradingsymbol)
+        with self._lock:
+            quote = self._market.quote(exchange, tradingsymbol)
         return PriceBand() if quote is None else quote.band
 
     def set_bands(self, bands: Mapping[str, PriceBand]) -> None:
         """Take only prices within these bands, by `EXCHANGE:TRADINGSYMBOL`."""
-        self._market.set_bands(bands)
+        with self._lock:
+            self._market.set_bands(bands)
 
     def set_price(self, exchange: Exchange, tradingsymbol: str, price: Decimal) -> None:
         """Let the market trade at a price, in rupees; orders that it touches fill."""
