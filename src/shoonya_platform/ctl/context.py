@@ -36,16 +36,20 @@ class Ctl:
     @property
     def config(self) -> Config:
         if self._config is None:
-            path = self.config_path
-            if (
-                path is None
-                and not os.environ.get("SHOONYA_CONFIG")
-                and not DEFAULT_PATH.exists()
-            ):
-                places = (LOCAL_PATH, of_user().config)
-                path = next((each for each in places if each.exists()), None)
-            self._config = load(path)
+            self._config = load(self.place)
         return self._config
+
+    @property
+    def place(self) -> Path | None:
+        """The configuration file, None where the services themselves look for it."""
+        if (
+            self.config_path is not None
+            or os.environ.get("SHOONYA_CONFIG")
+            or DEFAULT_PATH.exists()
+        ):
+            return self.config_path
+        places = (LOCAL_PATH, of_user().config)
+        return next((each for each in places if each.exists()), None)
 
     def use(self, config: Config) -> None:
         """Go by a configuration that is not read from the usual places."""

@@ -8,6 +8,7 @@ import io
 import json
 import os
 import tarfile
+import time
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -109,7 +110,7 @@ def _add(
     archive: tarfile.TarFile, folder: str, name: str, size: int, pieces: Iterable[bytes]
 ) -> Member:
     entry = tarfile.TarInfo(f"{folder}/{name}")
-    entry.size, entry.mode = size, 0o600
+    entry.size, entry.mode, entry.mtime = size, 0o600, int(time.time())
     content = _Content(pieces)
     archive.addfile(entry, content)
     return Member(name=name, bytes=size, sha256=content.sha256.hexdigest())

@@ -84,7 +84,9 @@ def known(settings: Settings, secrets: Secrets, unit_texts: Iterable[str]) -> Kn
             found["broker session"] = [token]
     except OSError as e:
         unreadable["broker session"] = f"{session}: {(e.strerror or str(e)).lower()}"
-    accounts = {settings.shoonya.user_id, settings.shoonya.vendor_code}
+    user_id, vendor_code = settings.shoonya.user_id, settings.shoonya.vendor_code
+    # A code that is made of the id stays so.
+    accounts = {user_id, *([] if user_id in vendor_code else [vendor_code])}
     people = {str(number) for number in settings.notify.telegram_users}
     return Known(found, unreadable, frozenset(accounts - {""}), frozenset(people))
 

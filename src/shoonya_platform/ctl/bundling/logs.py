@@ -22,8 +22,12 @@ def from_files(
 ) -> dict[str, str]:
     """Put the files' records on the shelf; return what could not be read, and why."""
     unreadable: dict[str, str] = {}
-    if not log_dir.is_dir():
+    try:
+        list(log_dir.iterdir())
+    except FileNotFoundError:
         return {"logs": f"there is no log directory '{log_dir}'"}
+    except OSError as e:
+        return {"logs": f"'{log_dir}': {(e.strerror or str(e)).lower()}"}
     for service in services:
         name = f"logs/{service}.log"
         try:

@@ -138,7 +138,7 @@ def _write(
     masker: Masker,
     unreadable: Mapping[str, str],
 ) -> list[archive.Member]:
-    folder = order.path.name.partition(".")[0]
+    folder = f"shoonya-bundle-{order.now:%Y%m%d-%H%M%S}"
     while True:
         manifest = {
             "format": _FORMAT,

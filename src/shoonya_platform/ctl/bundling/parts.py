@@ -28,10 +28,10 @@ Tell = Callable[[str], None]
 
 
 def settings_of(ctl: Ctl) -> tuple[Settings, Secrets]:
-    """Return both; with an unusable configuration, those of the defaults."""
+    """Return both; with an unusable configuration, its places and else defaults."""
     try:
         return ctl.settings, ctl.config.secrets
-    except ConfigError:
+    except (ConfigError, OSError):
         settings = Settings(paths=_raw_paths(ctl))
         return settings, Secrets(settings.paths.credentials_dir, os.environ)
 
@@ -113,8 +113,8 @@ def _raw_paths(ctl: Ctl) -> Paths:
 
 def _raw_config(ctl: Ctl) -> str:
     """Return the file that could not be used."""
-    path = ctl.config_path or os.environ.get("SHOONYA_CONFIG") or DEFAULT_PATH
     try:
-        return Path(path).read_text(encoding="utf-8", errors="replace")
+        path = ctl.place or Path(os.environ.get("SHOONYA_CONFIG") or DEFAULT_PATH)
+        return path.read_text(encoding="utf-8", errors="replace")
     except OSError:
         return ""

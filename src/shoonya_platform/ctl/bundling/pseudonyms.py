@@ -14,6 +14,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from functools import partial
 
+_LONG = 6  # characters
 _MADE = r"(?!(?:account|person|mail)-[0-9a-f]{8})"
 # What may stand in front: not a letter or a figure, unless they belong to an escape.
 _FRONT = r"(?:(?<![A-Za-z0-9])|(?<=%[0-9A-Fa-f]{2})|(?<=\\[nrt]))"
@@ -118,5 +119,10 @@ class Pseudonyms:
 
 def _exactly(known: Iterable[str]) -> re.Pattern[str]:
     longest_first = sorted({each for each in known if each}, key=len, reverse=True)
-    words = "|".join(map(re.escape, longest_first)) or r"(?!)"
-    return re.compile(rf"(?P<head>)(?P<id>{words})(?!\d)", re.IGNORECASE)
+    # A short one may be part of a word.
+    words = [
+        re.escape(each) if len(each) >= _LONG else rf"\b{re.escape(each)}\b"
+        for each in longest_first
+    ]
+    either = "|".join(words) or r"(?!)"
+    return re.compile(rf"(?P<head>)(?P<id>{either})(?!\d)", re.IGNORECASE)

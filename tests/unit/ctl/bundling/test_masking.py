@@ -157,6 +157,11 @@ def test_known_account_of_any_form_is_replaced():
     assert "acme" not in one.text("for zx9-acme: ok").lower()
 
 
+def test_short_account_is_no_part_of_a_word():
+    assert masker(accounts=("AB1",)).text("ab12 crab1 XAB1") == "ab12 crab1 XAB1"
+    assert masker(accounts=("AB1",)).text("of ab1: ok").startswith("of account-")
+
+
 @pytest.mark.parametrize(
     "text",
     [
