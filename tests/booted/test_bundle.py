@@ -35,7 +35,7 @@ def test_bundle_holds_log_journal_and_units_and_no_secret(platform: Platform):
         assert "Started" in read(f"journal/{name}.log")
     assert "shoonya.target" in read("journal/other-units.log")
     assert "***" in read("journal/other-units.log")
-    assert "LoadCredential=" in read("units/etc/systemd/system/shoonya@.service")
+    assert "ExecStart=" in read("units/etc/systemd/system/shoonya@.service")
     assert json.loads(read("versions.json"))["systemd"].startswith("systemd 25")
     secret = run("cat", SECRET).stdout.strip()
     found = run("grep", "-rlF", secret, FOLDER, "--exclude=*.gz", check=False)
