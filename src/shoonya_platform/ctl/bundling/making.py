@@ -173,7 +173,6 @@ def _refuse_secrets(path: Path, seeker: Seeker) -> None:
     hits = list(archive.scan(path, seeker))
     if not hits:
         return
-    path.unlink()
     places = "; ".join(f"'{name}' shows {hit.name} ({hit.form})" for name, hit in hits)
     raise BundleRefused(
         f"a secret is in the finished archive, which is deleted: {places}",

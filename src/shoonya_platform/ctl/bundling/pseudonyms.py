@@ -49,8 +49,10 @@ _MAIL = re.compile(
     rf"(?:[A-Za-z0-9-]+\.)+(?!(?:{_UNITS})(?![A-Za-z0-9]))[A-Za-z]{{2,}})"
     r"(?![A-Za-z0-9])"
 )
+# Not within an order's id.
 _CLIENT_ID = re.compile(
-    rf"(?P<head>{_FRONT})(?P<id>F[AN]\d{{4,7}})(?![A-Za-z0-9])", re.IGNORECASE
+    rf"(?P<head>{_FRONT})(?<!O\d{{6}}-)(?P<id>F[AN]\d{{4,7}})(?![A-Za-z0-9])",
+    re.IGNORECASE,
 )
 _NAMED_ACCOUNT = re.compile(
     rf"(?P<head>\b(?:{'|'.join(_ACCOUNT_NAMES)}){_IS}{_QUOTE})"

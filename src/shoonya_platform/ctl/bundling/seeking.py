@@ -1,10 +1,11 @@
 """
 Finds secrets in bytes, in whatever form they were printed.
 
-A text is looked at as it is, and with its escapes undone (JSON, repr, URL, HTML), up
-to three times; each time without white space, quotes and the `    | ` of a traceback,
-so that a secret that was folded is found.  There each secret is sought as itself, in
-base64 at each of the three places it may begin at within a longer text, and in hex.
+A text is looked at as it is, and with its escapes undone (JSON, repr, URL, HTML) and
+the heads of its records taken off, up to three times; each time without white space,
+quotes and the `    | ` of a traceback, so that a secret that was folded is found.
+There each secret is sought as itself, in base64 at each of the three places it may
+begin at within a longer text, and in hex.
 """
 
 from __future__ import annotations
@@ -33,6 +34,11 @@ _ENCODED = re.compile(
     rb"|(?:\\u[0-9A-Fa-f]{4})+|\\U[0-9A-Fa-f]{8}|\\x[0-9A-Fa-f]{2}"
     rb"|\\[\\\"'/nrtbf]"
     rb"|&(?:#[0-9]{1,7}|#[xX][0-9A-Fa-f]{1,6}|amp|lt|gt|quot|apos);"
+    # What stands between two records, or two entries of the journal: whoever printed
+    # a secret line by line made one of each line.
+    rb"|(?: \|[^|\n]{0,500} run=[^ \n]+ seq=[0-9]+)?\n"
+    rb"(?:20\d\d-\d\d-\d\dT[0-9:+-]{13,} [^ \n]+ [^ \n]+: "
+    rb"|20\d\d-\d\d-\d\d [0-9:.]{12} \| [A-Z]+ *\| [^ \n]+ *\| )"
 )
 _CONTROLS = {b"n": b"\n", b"r": b"\r", b"t": b"\t", b"b": b"\b", b"f": b"\f"}
 _TOKENS = {
@@ -213,6 +219,8 @@ def _sieved(text: bytes) -> dict[str, bytes]:
 
 def _decoded(match: re.Match[bytes]) -> bytes:
     found = match[0]
+    if found[:1] in (b" ", b"\n"):
+        return b""
     if found[:1] == b"&":
         return html.unescape(found.decode()).encode("utf-8", "replace")
     if found[:2] == b"\\u":

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import re
 import stat
 import subprocess
 import sys
@@ -53,7 +54,7 @@ class Machine:
         folder.mkdir()
         (folder / "journalctl").write_text(_JOURNALCTL)
         (folder / "journalctl").chmod(0o755)
-        lines = text.replace("\n", "\n    ")
+        lines = re.sub(r"\n(?!20)", "\n    ", text)
         entry = f"2026-11-25T09:00:00+0000 host python[7]: {lines}\n"
         (folder / "entries").write_text(entry)
         os.environ["PATH"] = f"{folder}:{os.environ['PATH']}"
@@ -187,6 +188,25 @@ def test_secret_in_every_form_is_nowhere_in_the_bundle(
     # It was there, and something of what it stood in still is.
     assert document["masked"]["secret"] >= len(FORMS) / 2
     assert any("***" in text for text in files.values())
+
+
+@pytest.mark.parametrize("form", ["plain", "base64 alone", "hex", "every byte quoted"])
+def test_secret_that_was_logged_line_by_line_is_taken_out_of_all_of_them(
+    bundle, place, form
+):
+    text = FORMS[form](SIMPLE)
+    pieces = [text[at : at + 7] for at in range(0, len(text), 7)]
+    place.log(*(text_line(n, piece) for n, piece in enumerate(pieces, 1)))
+    place.log(text_line(len(pieces) + 1, "and on it goes"))
+    stamp = "2026-11-25T09:00:00+0000 host python[7]: "
+    place.journal("\n".join(["begin", *pieces]).replace("\n", f"\n{stamp}"))
+
+    files, _ = bundle()
+
+    for name in (f"logs/{COMPONENT}.log", f"journal/{COMPONENT}.log"):
+        assert not [piece for piece in pieces[1:-1] if piece in files[name]], name
+    assert "and on it goes" in files[f"logs/{COMPONENT}.log"]
+    assert "begin" in files[f"journal/{COMPONENT}.log"]
 
 
 @pytest.mark.parametrize("form", FORMS)

@@ -199,6 +199,7 @@ def test_name_of_a_person_becomes_a_pseudonym(text):
         "shoonya@risk_manager.service.d",
         "order_id=O261124-7K3M9QXZ-1 uid=1000 NFO:NIFTY28DEC27F",
         "NFO:BANKNIFTY24NOV26C48000",
+        "O261124-FA123456-1",
     ],
 )
 def test_what_names_nobody_is_left(text):
