@@ -923,6 +923,9 @@ def test_s51_realised_profit_counts_from_the_time_of_the_fill(store):
     fill_order(store, 5, "90.05", BEGIN, side=Side.SELL)
 
     assert store.positions.realised_on(trading_day(yesterday)) == 300
+    assert store.positions.realised() == sum(
+        position.realised_pnl for position in store.positions.all()
+    )
     assert store.positions.realised_on(trading_day(BEGIN)) == Decimal("-349.75")
     assert store.positions.realised_on(trading_day(BEGIN + timedelta(days=1))) == 0
 

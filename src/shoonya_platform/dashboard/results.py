@@ -72,19 +72,16 @@ class OrderPage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Book:
-    """Every position, the open ones first, and what they add up to in rupees."""
+    """The open positions, the latest flat ones behind them, and all in rupees."""
 
     positions: Sequence[Position]
+    realised_pnl: Decimal  #: by all fills there ever were
     realised_today: Decimal  #: by fills since midnight in India
     curve: Curve | None = None  #: of the day's profit and loss
 
     @property
     def open_positions(self) -> int:
         return sum(1 for position in self.positions if position.quantity)
-
-    @property
-    def realised_pnl(self) -> Decimal:
-        return sum((p.realised_pnl for p in self.positions), ZERO)
 
     @property
     def unrealised_pnl(self) -> Decimal:

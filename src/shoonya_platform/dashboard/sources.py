@@ -56,6 +56,8 @@ _T = TypeVar("_T")
 
 #: How many denials the first page shows.
 DENIALS = 10
+#: How many flat positions: after some months there are thousands.
+FLAT = 20
 
 #: A trace is looked for anew after so long, and with each event of its order.
 _TRACE_SECONDS = 5.0
@@ -337,16 +339,16 @@ class Sources:
 
     async def book(self) -> Book:
         def read() -> Book:
-            positions = sorted(
-                self._store.positions.all(), key=lambda position: not position.quantity
-            )
+            table = self._store.positions
+            positions = [*table.open(), *table.flat(limit=FLAT)]
             now = self._clock.now()
             since = day_begin(now)
-            realised = self._store.positions.realised_on(trading_day(now))
+            realised = table.realised_on(trading_day(now))
             unrealised = sum((p.unrealised_pnl for p in positions), ZERO)
             samples = self._store.risk.pnl_since(since)
             return Book(
                 positions=positions,
+                realised_pnl=table.realised(),
                 realised_today=realised,
                 curve=curve(samples, now, realised + unrealised),
             )

@@ -339,6 +339,10 @@ class PositionTable(Protocol):
         """Return the positions that are not flat."""
         ...
 
+    def flat(self, *, limit: int) -> list[Position]:
+        """Return the flat positions that moved last, the latest first."""
+        ...
+
     def get(
         self, strategy: str, exchange: Exchange, tradingsymbol: str
     ) -> list[Position]:
@@ -347,6 +351,10 @@ class PositionTable(Protocol):
 
     def realised_on(self, day: date) -> Decimal:
         """Return what the fills of a day have realised, in rupees; days are India's."""
+        ...
+
+    def realised(self) -> Decimal:
+        """Return what all fills have realised, in rupees."""
         ...
 
     def last_price(self, exchange: Exchange, tradingsymbol: str) -> Decimal | None:

@@ -35,6 +35,13 @@ class SqlitePositions:
             "WHERE quantity != 0 ORDER BY strategy, exchange, tradingsymbol, product"
         )
 
+    def flat(self, *, limit: int) -> list[Position]:
+        return self._select(
+            "WHERE quantity = 0 ORDER BY positions.updated_at DESC, strategy, exchange,"
+            " tradingsymbol, product LIMIT ?",
+            (limit,),
+        )
+
     def get(
         self, strategy: str, exchange: Exchange, tradingsymbol: str
     ) -> list[Position]:
@@ -49,6 +56,10 @@ class SqlitePositions:
             "SELECT realised_pnl FROM realised_days WHERE day = ?", (day.isoformat(),)
         )
         return Decimal(rows[0]["realised_pnl"]) if rows else Decimal(0)
+
+    def realised(self) -> Decimal:
+        rows = self._session.query("SELECT realised_pnl FROM realised_days")
+        return sum((Decimal(row["realised_pnl"]) for row in rows), Decimal(0))
 
     def last_price(self, exchange: Exchange, tradingsymbol: str) -> Decimal | None:
         rows = self._session.query(

@@ -204,6 +204,22 @@ def test_positions_show_profit_and_loss_signed_in_indian_groups(client, ledger):
     assert "NSE A Momentum MIS flat – 100.00" in text
 
 
+def test_open_positions_and_the_latest_flat_ones_are_shown_and_all_counted(
+    client, ledger
+):
+    for number in range(22):
+        symbol = f"S{number}"
+        ledger.filled(ledger.order(symbol=symbol), "100")
+        ledger.filled(ledger.order(symbol=symbol, side=Side.SELL), "101")
+    ledger.filled(ledger.order(symbol="OPEN"), "100")
+
+    html = client.get("/fragments/positions").text
+
+    names = re.findall(r'<th role="rowheader"[^>]*>.*?</span> (\w+)</th>', html)
+    assert names == ["OPEN", *(f"S{number}" for number in range(21, 1, -1))]
+    assert "Realised in all +220.00" in text_of(html)
+
+
 def test_order_page_tells_figures_and_timeline(client, ledger):
     order = ledger.filled(ledger.order(), "812.45")
 
