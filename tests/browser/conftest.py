@@ -9,16 +9,19 @@ import socket
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, Page, sync_playwright
 
 from shoonya_platform.clock import SystemClock
 from shoonya_platform.dashboard.passwords import hash_password
 from shoonya_platform.testing.waiting import eventually
 from tests.unit.dashboard.ledger import Ledger
+
+PASSWORD = "correct horse"
 
 
 class Dashboard:
@@ -116,3 +119,41 @@ def browser() -> Iterator[Browser]:
         )
         yield browser
         browser.close()
+
+
+@pytest.fixture
+def locked(dashboard: Dashboard) -> Dashboard:
+    """The dashboard, with a password."""
+    dashboard.stop()
+    dashboard.set_password(PASSWORD)
+    dashboard.start()
+    return dashboard
+
+
+@pytest.fixture
+def open_page(browser: Browser) -> Iterator[Callable[..., Page]]:
+    """Opens pages, and fails if one of them complained on its console."""
+    complaints: list[str] = []
+    contexts = []
+
+    def open_page(url: str, *, may_complain: bool = False, **options: Any) -> Page:
+        context = browser.new_context(**options)
+        contexts.append(context)
+        page = context.new_page()
+        if not may_complain:
+            page.on(
+                "console",
+                lambda message: (
+                    complaints.append(message.text)
+                    if message.type in ("error", "warning")
+                    else None
+                ),
+            )
+            page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.goto(url)
+        return page
+
+    yield open_page
+    for context in contexts:
+        context.close()
+    assert complaints == []

@@ -3,23 +3,19 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
 from decimal import Decimal
-from typing import Any
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Page, expect
 
 from shoonya_platform.config.settings import COMPONENTS
 from shoonya_platform.domain.orders import OrderTrigger
 from shoonya_platform.domain.trading import TradingState
-from tests.browser.conftest import Dashboard
+from tests.browser.conftest import PASSWORD
 from tests.unit.dashboard.test_log import write
 
 pytestmark = pytest.mark.browser
-
-PASSWORD = "correct horse"
 
 ATTACK = "<img src=x onerror=\"document.title='taken'\"><b>bold</b>"
 
@@ -62,44 +58,6 @@ CONTRAST = """
   return poor;
 }
 """.replace("LEAST", str(LEAST_CONTRAST))
-
-
-@pytest.fixture
-def locked(dashboard: Dashboard) -> Dashboard:
-    """The dashboard, with a password."""
-    dashboard.stop()
-    dashboard.set_password(PASSWORD)
-    dashboard.start()
-    return dashboard
-
-
-@pytest.fixture
-def open_page(browser: Browser) -> Iterator[Callable[..., Page]]:
-    """Opens pages, and fails if one of them complained on its console."""
-    complaints: list[str] = []
-    contexts = []
-
-    def open_page(url: str, *, may_complain: bool = False, **options: Any) -> Page:
-        context = browser.new_context(**options)
-        contexts.append(context)
-        page = context.new_page()
-        if not may_complain:
-            page.on(
-                "console",
-                lambda message: (
-                    complaints.append(message.text)
-                    if message.type in ("error", "warning")
-                    else None
-                ),
-            )
-            page.on("pageerror", lambda error: complaints.append(str(error)))
-        page.goto(url)
-        return page
-
-    yield open_page
-    for context in contexts:
-        context.close()
-    assert complaints == []
 
 
 def every_state(ledger) -> None:
