@@ -32,6 +32,24 @@ def test_documented_command_leaves_eight_ready_services(platform):
         eventually(partial(status_text, platform, name))
 
 
+def test_probe_man_and_completion_are_there_after_the_installation(platform):
+    def is_well():
+        done = platform.machine.run("shoonyactl", "check", check=False)
+        assert done.stdout.startswith("SHOONYA OK - 8 of 8 running, ")
+        return done.returncode == 0
+
+    eventually(is_well)
+    share = "/usr/local/share"
+    platform.machine.run("test", "-s", f"{share}/man/man1/shoonyactl-order-list.1")
+    for place in (
+        "bash-completion/completions/shoonyactl",
+        "zsh/site-functions/_shoonyactl",
+        "fish/vendor_completions.d/shoonyactl.fish",
+    ):
+        found = platform.machine.run("cat", f"{share}/{place}").stdout
+        assert "_SHOONYACTL_COMPLETE" in found
+
+
 def status_text(platform: Platform, name: str) -> str:
     return platform.show(name, "StatusText")["StatusText"]
 
