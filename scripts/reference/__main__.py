@@ -10,11 +10,15 @@ ROOT = Path(__file__).parents[2]
 
 def main() -> None:
     folder = Path(sys.argv[1]) if sys.argv[1:] else ROOT / "docs" / "reference"
+    # All of them before the first is written: one may refuse.
+    made = {
+        "cli.md": cli.text(),
+        "settings.md": settings.text(),
+        "journal.md": journal.text(ROOT / "src" / "shoonya_platform"),
+    }
     folder.mkdir(parents=True, exist_ok=True)
-    sources = ROOT / "src" / "shoonya_platform"
-    (folder / "cli.md").write_text(cli.text())
-    (folder / "settings.md").write_text(settings.text())
-    (folder / "journal.md").write_text(journal.text(sources))
+    for name, text in made.items():
+        (folder / name).write_text(text)
 
 
 main()

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from reference.markdown import MADE, code, table
+from reference.settings import VARIABLES
 from shoonya_platform.config.loader import RESERVED_VARIABLES
 
 #: What each field says.  A field of the code that is not here stops `scripts/docs`.
@@ -39,8 +40,10 @@ _LOGGING = {"debug", "info", "warning", "error", "exception", "critical", "log"}
 #: Keywords of a log call that are no fields.
 _OF_CALLS = {"exc_info", "stack_info", "stacklevel", "extra"}
 _NAME = re.compile(r"\bSHOONYA_([A-Z]+(?:_[A-Z]+)*)\b")
-#: Named in examples, or set in the environment.
-_NO_FIELDS = {name.removeprefix("SHOONYA_") for name in RESERVED_VARIABLES}
+#: Of the environment.
+_NO_FIELDS = {
+    name.removeprefix("SHOONYA_") for name in (*RESERVED_VARIABLES, *VARIABLES)
+}
 
 
 def text(sources: Path) -> str:

@@ -9,6 +9,14 @@ from shoonya_platform.config.secrets import SECRETS, variable
 from shoonya_platform.config.settings import InstrumentLimits, Section, Settings
 from shoonya_platform.ctl.config import comments, toml
 
+#: Variables that are no settings.
+VARIABLES = {
+    "SHOONYA_CONFIG": "the configuration file",
+    "SHOONYA_LOG_URL": "for Vector, as `export-config` sets it up: where the log goes",
+    "SHOONYA_LOG_TOKEN": "for Vector: the bearer token for it",
+    "NO_COLOR": "anything: `shoonyactl` shows no colours",
+}
+
 
 def text() -> str:
     """Return the page."""
@@ -51,6 +59,11 @@ def text() -> str:
                 (code(name), code(variable(name)), meaning)
                 for name, meaning in SECRETS.items()
             ),
+        ),
+        "## Other variables\n",
+        table(
+            ["variable", ""],
+            ((code(name), what) for name, what in VARIABLES.items()),
         ).rstrip("\n"),
     ]
     return "\n".join(parts) + "\n"
