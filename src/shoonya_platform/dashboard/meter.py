@@ -78,8 +78,10 @@ class EventMeter:
             self._last.popitem(last=False)
 
 
-_LOST = re.compile(rb"event=(file_gap|journal_gap)\b.*?\blost=(\d+)")
-_LOST_JSON = re.compile(rb'"event":\s*"(file_gap|journal_gap)".*?"lost":\s*"?(\d+)')
+_LOST = re.compile(rb"event=(?:earlier_)?(file_gap|journal_gap)\b.*?\blost=(\d+)")
+_LOST_JSON = re.compile(
+    rb'"event":\s*"(?:earlier_)?(file_gap|journal_gap)".*?"lost":\s*"?(\d+)'
+)
 
 
 class LogMeter:

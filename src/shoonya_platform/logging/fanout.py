@@ -21,6 +21,7 @@ import weakref
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
+from shoonya_platform.logging import leftover
 from shoonya_platform.logging.components import LOGGER_NAMES
 from shoonya_platform.logging.entries import RedactionFilter, prepare
 from shoonya_platform.logging.files import LogFile
@@ -211,21 +212,53 @@ class FanOutHandler(logging.Handler):
         """
         Close files and socket; a record that comes later opens them again.
 
-        What the journal has not taken by now is counted in the file.
+        What the journal has not taken by now is counted in the file, and what the
+        file has not taken in the journal and by whoever opens the file next.
         """
         if self.journal is not None:
             lost = self.journal.transport.abandon()
             if lost:
                 self._report_journal_gap(lost)
                 self.journal.transport.abandon()
-        for file in self.files().values():
+        for component, file in self.files().items():
+            self._settle(component, file)
             file.close()
         if self._archiver is not None:
             self._archiver.close()
         if self.journal is not None:
+            # What the files have told just now.
+            self.journal.flush()
             self.journal.close()
         _live.discard(self)
         super().close()
+
+    def tell_leftovers(self, component: str, path: str) -> None:
+        """Tell in the file at *path* what an earlier process could not write to it."""
+        for left in leftover.found(path):
+            self._report(
+                component,
+                "earlier_file_gap",
+                "%(count)d records of run %(run)s are missing in '%(path)s': the disk "
+                "took none until it ended, the journal may have them",
+                {"count": left.count, "run": left.run, "path": path},
+                left.count,
+                of=(left.run, left.last),
+            )
+            channel = self._channels.get(component)
+            if channel is not None and channel.file and not channel.file.waiting:
+                leftover.forget(left)
+
+    def _settle(self, component: str, file: LogFile) -> None:
+        self.report(file.notices, component)
+        lost = file.settle()
+        if not lost:
+            self.report(file.notices, component)
+            return
+        message, level = _SENTENCES["file_gap"]
+        arguments = {"count": lost, "path": file.path}
+        last = self._report(component, "file_gap", message, arguments, lost, level)
+        if file.waiting:
+            leftover.leave(file.path, self.run.run_id, last, lost)
 
     def reinitialize_after_fork(self) -> None:
         """Begin a run of its own in the child."""
@@ -251,7 +284,7 @@ class FanOutHandler(logging.Handler):
             self._fail(record, e)
         return True
 
-    def _deliver(self, record: logging.LogRecord) -> None:
+    def _deliver(self, record: logging.LogRecord) -> int:
         entry = prepare(record, self._redaction.redactor)
         component = entry.component or self._component
         channel = self._channels.get(component)
@@ -268,11 +301,12 @@ class FanOutHandler(logging.Handler):
         if record.levelno >= self._console_level:
             _write_to_console(line)
         if self._here.reporting:
-            return
+            return seq
         if file is not None and file.notices:
             self.report(file.notices, component)
         if journal is not None and journal.transport.dropped:
             self._tell_of_drops()
+        return seq
 
     def _open_channel(self, component: str) -> _Channel:
         file = self._open_file(component)
@@ -335,8 +369,9 @@ class FanOutHandler(logging.Handler):
         arguments: object,
         lost: int,
         level: int = logging.WARNING,
-    ) -> None:
-        """Write a record about ourselves into all copies."""
+        of: tuple[str, int] | None = None,
+    ) -> int:
+        """Write a record about ourselves into all copies; return its number."""
         with self._as_reporter():
             record = logging.LogRecord(
                 LOGGER_NAMES.get(component) or self._any_name(),
@@ -351,7 +386,9 @@ class FanOutHandler(logging.Handler):
             record.__dict__["EVENT"] = event
             if lost:
                 record.__dict__["LOST"] = lost
-            self._deliver(record)
+            if of is not None:
+                record.__dict__["OF_RUN"], record.__dict__["UNTIL"] = of
+            return self._deliver(record)
 
     def _any_name(self) -> str:
         """Name a logger whose file we write, so that the report gets there too."""

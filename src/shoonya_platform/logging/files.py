@@ -139,13 +139,27 @@ class LogFile:
         """Put in order what killed processes left of this file's backups."""
         self._room.heal()
 
-    def close(self) -> None:
-        """Write what waits if it can be; a later write opens the file again."""
+    def settle(self) -> int:
+        """
+        Write what waits, or give it up.
+
+        Returns:
+            How many records the file will never have.
+        """
         with self._lock:
             if self._failing:
                 self._drain(seconds=0.2)
-            if self._failing:
-                self._backlog.give_up()
+            if not self._failing:
+                return 0
+            self._backlog.give_up()
+            # The record that tells of it may try at once.
+            self._next_try_at = 0.0
+            return self._backlog.take_refused()
+
+    def close(self) -> None:
+        """Write what waits if it can be; a later write opens the file again."""
+        with self._lock:
+            self.settle()
             self._live.close()
 
     @property

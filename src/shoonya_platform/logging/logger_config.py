@@ -223,6 +223,8 @@ def setup_application_logging(
                 leveled=tuple(leveled),
             )
         )
+        for name in own_files:
+            handler.tell_leftovers(name, os.path.join(directory, f"{name}.log"))
         if room is not None:
             evicted, _ = room.enforce(os.path.join(directory, f"{own_files[0]}.log"))
             handler.report(evicted, component or "")

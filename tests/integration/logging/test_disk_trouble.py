@@ -10,9 +10,14 @@ import pytest
 
 from shoonya_platform.logging import (
     get_component_logger,
+    logger_config,
+    parse_line,
     setup_application_logging,
+    shutdown_logging,
 )
 from shoonya_platform.logging.files import LogFile
+from shoonya_platform.logging.reading.judging import Cause
+from shoonya_platform.logging.reading.verify import verify
 from tests.unit.logging.support import backups, eventually, lines
 
 LINE = b"%06d " + b"x" * 92 + b"\n"
@@ -329,3 +334,71 @@ def test_service_on_a_disk_that_stays_full_counts_its_one_gap(disk, service, jou
     entries += journald.entries(last - len(entries))
     assert [int(entry["SHOONYA_SEQ"]) for entry in entries] == [*range(1, last + 1)]
     assert events_in(records) == ["file_failed", "file_gap"]
+
+
+def whole(path):
+    """Return the records of a file, without what the full disk cut off."""
+    texts = path.read_text().split("\n")
+    return [record for text in texts if (record := parse_line(text)) is not None]
+
+
+def test_service_that_ends_on_a_full_disk_has_what_it_lost_told(
+    disk, service, journald
+):
+    log, entries = service
+    log(10)
+    fill(disk)
+    log(100, pad=1000)
+    assert logger_config._setup is not None
+    run = logger_config._setup.handler.run.run_id
+    # Ours, and that the disk is full: no journal has anything to catch up with.
+    entries += journald.entries(111 - len(entries))
+    shutdown_logging()
+    entries += journald.entries()
+    path = disk / "dashboard.log"
+    written = len(whole(path))
+
+    # In the journal at once.
+    (told,) = [e for e in entries if e.get("SHOONYA_EVENT") == "file_gap"]
+    last = int(told["SHOONYA_SEQ"])
+    assert int(told["SHOONYA_LOST"]) == last - 1 - written > 50
+    # In the file by the next start that finds room, once.
+    (disk / "ballast").unlink()
+    for _ in range(2):
+        setup_application_logging(
+            disk, component="dashboard", journal=False, console=False, budget=None
+        )
+        shutdown_logging()
+    (gap,) = [r for r in whole(path) if r.fields.get("event") == "earlier_file_gap"]
+    assert gap.fields["lost"] == told["SHOONYA_LOST"]
+    assert not [*disk.glob(".*.lost")]
+
+    # Without the journal, too, each number has its cause.
+    (finding,) = verify(disk, ["dashboard"], with_journal=False).findings
+    assert (finding.run, finding.cause) == (run, Cause.DISK)
+    assert finding.ranges == ((written + 1, last - 1), (last, last))
+
+
+def test_start_on_a_disk_that_is_still_full_keeps_the_word_for_the_next(
+    disk, service, journald
+):
+    log, _ = service
+    fill(disk)
+    log(100, pad=1000)
+    shutdown_logging()
+    setup_application_logging(
+        disk, component="dashboard", journal=False, console=False, budget=None
+    )
+    shutdown_logging()
+
+    (disk / "ballast").unlink()
+    setup_application_logging(
+        disk, component="dashboard", journal=False, console=False, budget=None
+    )
+
+    told = [r.fields.get("event") for r in whole(disk / "dashboard.log")]
+    # Of both runs: the second lost what it had to tell of the first.
+    assert told.count("earlier_file_gap") == 2
+    findings = verify(disk, ["dashboard"], with_journal=False).findings
+    assert findings
+    assert all(finding.is_explained for finding in findings), findings

@@ -35,6 +35,8 @@ class RunCopy:
         from_start: Whether it is in the oldest file, so that it may be older still.
 
         unit: The systemd unit it ran in, where the journal says so.
+
+        told_last: The number it came to, as a later run tells.
     """
 
     numbers: Numbers = field(default_factory=Numbers)
@@ -46,6 +48,7 @@ class RunCopy:
     old: int = 0
     from_start: bool = False
     unit: str = ""
+    told_last: int = 0
 
     def add(self, seq: int, at: str, old_until: str) -> None:
         """
@@ -173,7 +176,7 @@ class Copies:
             if b"_gap" in line or b"log_evicted" in line:
                 record = record or first_line(line.decode("utf-8", "replace").rstrip())
                 if record is not None:
-                    self._learn(run, record)
+                    self._learn(component, run, record)
         advance(read)
         if file.trouble:
             self.unreadable.setdefault(component, []).append(
@@ -190,13 +193,21 @@ class Copies:
             return None
         return record
 
-    def _learn(self, run: RunCopy, record: Record) -> None:
+    def _learn(self, component: str, run: RunCopy, record: Record) -> None:
         event = record.fields.get("event", "")
         if event == "log_evicted":
             self.evicted.append(f"{record.at} {record.sentence}")
-        elif event in ("file_gap", "journal_gap"):
-            lost = record.fields.get("lost", "")
-            run.count(event, record.seq, int(lost) if lost.isdigit() else 0)
+        elif event in ("file_gap", "journal_gap", "earlier_file_gap"):
+            told = record.fields.get("lost", "")
+            lost = int(told) if told.isdigit() else 0
+            until = record.fields.get("until", "")
+            if event != "earlier_file_gap":
+                run.count(event, record.seq, lost)
+            elif until.isdigit():
+                # That run's process could not write it itself.
+                earlier = self.run(component, record.fields.get("of_run", ""))
+                earlier.told_last = max(earlier.told_last, int(until))
+                earlier.count("file_gap", int(until), lost)
 
 
 def later(at: str) -> str:

@@ -102,7 +102,7 @@ class Judge:
         for key in {**self._written.runs, **self._sent.runs}:
             file = self._written.runs.get(key, nothing)
             entries = self._sent.runs.get(key, nothing)
-            last = max(file.numbers.last, entries.numbers.last)
+            last = max(file.numbers.last, entries.numbers.last, file.told_last)
             found += self._of_file(key, file, entries, last)
             if self._checked_journal:
                 found += self._of_journal(key, file, entries, last)
@@ -123,6 +123,8 @@ class Judge:
         }
         for seq, lost in sorted(counters.items()):
             explained.append((Cause.DISK, left.take(lost, below=seq)[0]))
+            # What tells of it may be lost in the file as well.
+            explained.append((Cause.DISK, left.take_one(seq)))
         damaged = key[0] in self._written.unreadable
         rest = Cause.DAMAGED if damaged else Cause.UNKNOWN
         explained.append((rest, left.ranges))
