@@ -1121,6 +1121,31 @@ def test_s68_profit_and_loss_of_a_minute_is_noted_once(world):
     ]
 
 
+def test_s73_readings_that_lack_an_order_count_on_over_runs_and_not_over_a_boot(world):
+    store = world.open(service="recovery_service")
+    unknown = store_order(store, OrderStatus.OUTCOME_UNKNOWN)
+    other = store_order(store, OrderStatus.ACCEPTED)
+
+    def note(opened, order, read_at):
+        with opened.transaction(durable=False):
+            absence = opened.recovery.note_absence(order, read_at=read_at)
+        return absence.reads, absence.first_at
+
+    assert note(store, unknown, 100.5) == (1, 100.5)
+    assert note(world.open(service="recovery_service"), unknown, 103.0) == (2, 100.5)
+    assert note(store, other, 103.0) == (1, 103.0)
+    with store.transaction(durable=False):
+        store.recovery.forget_absence(other.order_id)
+    assert note(store, other, 104.0) == (1, 104.0)
+    assert note(store, unknown, 104.0) == (3, 100.5)
+
+    # It has moved meanwhile, and is unknown once more.
+    moved = replace(unknown, updated_at=unknown.updated_at + timedelta(seconds=1))
+    assert note(store, moved, 105.0) == (1, 105.0)
+    # The machine was booted: its clock is behind.
+    assert note(store, moved, 7.0) == (1, 7.0)
+
+
 def test_s61_trading_is_active_until_somebody_says_otherwise(store):
     status = store.trading.status()
 

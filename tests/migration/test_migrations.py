@@ -29,6 +29,7 @@ TABLES = {
     "reconciliations",
     "modify_requests",
     "pnl",
+    "absences",
     "bands",
     "order_counts",
     "realised_days",

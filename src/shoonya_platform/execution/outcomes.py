@@ -2,7 +2,8 @@
 Orders without an answer: found at the broker by the id that travelled along.
 
 Only several readings that all lack an order, over longer than a request can take,
-prove it absent; a reading that fails proves nothing.
+prove it absent; a reading that fails proves nothing.  They are counted in the store:
+a service that is killed again and again comes to an end all the same.
 """
 
 from __future__ import annotations
@@ -12,18 +13,10 @@ from dataclasses import dataclass
 
 from shoonya_platform.brokers.base import Broker
 from shoonya_platform.clock import Clock
-from shoonya_platform.domain.orders import Order, OrderId, OrderStatus, OrderTrigger
+from shoonya_platform.domain.orders import Order, OrderStatus, OrderTrigger
 from shoonya_platform.execution.reports import bring_up_to, fills_of
 from shoonya_platform.logging import get_component_logger
 from shoonya_platform.store.base import OrderStore
-
-
-@dataclass(slots=True)
-class _Search:
-    """How often, and since when, an order was looked for in vain."""
-
-    first_at: float
-    reads: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,24 +51,15 @@ class OutcomeSearch:
         self._rules = rules
         self._clock = clock
         self._ring = ring
-        self._searches: dict[OrderId, _Search] = {}
+        #: How many are being looked for.
+        self.unknown = 0
         self.settled = 0
         self._logger = get_component_logger("recovery_service")
-
-    @property
-    def unknown(self) -> int:
-        """How many are being looked for."""
-        return len(self._searches)
 
     def step(self) -> None:
         """Ask for what is unknown; settle what the books tell of it."""
         unknown = self._store.orders.in_status(OrderStatus.OUTCOME_UNKNOWN)
-        ids = {order.order_id for order in unknown}
-        self._searches = {
-            order_id: search
-            for order_id, search in self._searches.items()
-            if order_id in ids
-        }
+        self.unknown = len(unknown)
         if not unknown:
             return
         began = self._clock.monotonic()
@@ -93,6 +77,7 @@ class OutcomeSearch:
                 after = bring_up_to(
                     self._store, current, claim, fills_of(claim, trades)
                 )
+                self._store.recovery.forget_absence(order.order_id)
                 # Before the commit, so that no death leaves it untold.
                 self._logger.warning(
                     "Order %d found at the broker as %s: it is %s",
@@ -105,8 +90,8 @@ class OutcomeSearch:
             self._ring("order_watcher", "trading_bot")
 
     def _not_found(self, order: Order, read_at: float) -> None:
-        search = self._searches.setdefault(order.order_id, _Search(read_at))
-        search.reads += 1
+        with self._store.transaction(durable=False):
+            search = self._store.recovery.note_absence(order, read_at=read_at)
         if (
             search.reads < self._rules.absent_reads
             or read_at - search.first_at < self._rules.absent_seconds
@@ -122,6 +107,7 @@ class OutcomeSearch:
                 reason=f"absent from {search.reads} readings of the order book "
                 f"over {read_at - search.first_at:.0f} s",
             )
+            self._store.recovery.forget_absence(order.order_id)
             self._logger.warning(
                 "Order %d was never placed: %d readings of the order book lack it",
                 order.order_id,

@@ -442,6 +442,14 @@ class RiskTable(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Absence:
+    """How often, and since when, an order was looked for in vain."""
+
+    first_at: float  #: seconds of the monotonic clock
+    reads: int
+
+
 class RecoveryTable(Protocol):
     """
     What recovery_service found out, start by start.
@@ -473,6 +481,23 @@ class RecoveryTable(Protocol):
 
     def last(self) -> StoredReconciliation | None:
         """Return the newest one, of any start."""
+        ...
+
+    def note_absence(self, order: Order, *, read_at: float) -> Absence:
+        """
+        Count a reading of the order book that lacks an order.
+
+        What earlier runs counted counts on, so a service that is restarted again
+        and again gets there too.  It begins anew when the order has moved since,
+        and after a boot, whose clock does so as well.
+
+        Args:
+            read_at: Seconds of the monotonic clock, before the reading.
+        """
+        ...
+
+    def forget_absence(self, order_id: OrderId) -> None:
+        """Forget what was counted: the order is settled."""
         ...
 
 

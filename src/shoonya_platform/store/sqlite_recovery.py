@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
+from shoonya_platform.domain.orders import Order, OrderId
 from shoonya_platform.store._session import Session, text_of
-from shoonya_platform.store.base import StoredReconciliation
+from shoonya_platform.store.base import Absence, StoredReconciliation
 
 
 class SqliteRecovery:
@@ -73,3 +74,25 @@ class SqliteRecovery:
             summary=row["summary"],
             report=row["report"],
         )
+
+    def note_absence(self, order: Order, *, read_at: float) -> Absence:
+        updated_at = text_of(order.updated_at)
+        self._session.execute(
+            "DELETE FROM absences"
+            " WHERE order_id = ? AND (updated_at <> ? OR first_at > ?)",
+            (order.order_id, updated_at, read_at),
+        )
+        self._session.execute(
+            "INSERT INTO absences (order_id, updated_at, first_at, reads)"
+            " VALUES (?, ?, ?, 1)"
+            " ON CONFLICT (order_id) DO UPDATE SET reads = reads + 1",
+            (order.order_id, updated_at, read_at),
+        )
+        row = self._session.query(
+            "SELECT first_at, reads FROM absences WHERE order_id = ?",
+            (order.order_id,),
+        )[0]
+        return Absence(first_at=row["first_at"], reads=row["reads"])
+
+    def forget_absence(self, order_id: OrderId) -> None:
+        self._session.execute("DELETE FROM absences WHERE order_id = ?", (order_id,))

@@ -214,6 +214,19 @@ def test_order_proven_absent_says_how_and_trading_bot_is_rung(
     assert "trading_bot" in rings
 
 
+def test_service_that_is_killed_again_and_again_proves_an_absence_all_the_same(
+    store, broker, clock, rings
+):
+    order = store_order(store, S.OUTCOME_UNKNOWN)
+
+    for _ in range(3):
+        # Each lives for one reading only.
+        RecoveryService(store, broker, RULES, clock, rings).step()
+        clock.advance(5)
+
+    assert state(store, order) == (S.NOT_PLACED, 0)
+
+
 @pytest.mark.parametrize("book", ["order_book", "trade_book"])
 def test_reading_that_fails_proves_nothing(recovery, store, broker, clock, book):
     order = store_order(store, S.OUTCOME_UNKNOWN)
@@ -269,16 +282,6 @@ def test_each_order_has_a_search_of_its_own(recovery, store, clock):
 
     assert state(store, first) == (S.NOT_PLACED, 0)
     assert state(store, second) == (S.OUTCOME_UNKNOWN, 0)
-
-
-def test_search_begins_anew_with_a_new_process(recovery, store, broker, clock, rings):
-    order = store_order(store, S.OUTCOME_UNKNOWN)
-    search(recovery, clock, 4)
-    clock.advance(100)
-
-    RecoveryService(store, broker, RULES, clock, rings).step()
-
-    assert state(store, order) == (S.OUTCOME_UNKNOWN, 0)
 
 
 def test_orders_of_others_do_not_stand_in_for_ours(recovery, store, broker, clock):
