@@ -13,10 +13,12 @@ SECRET = "/etc/shoonya/credentials/webhook_secret"
 #: Sends alerts at a steady rate, each on a connection of its own, and prints how each
 #: ended: an alert's id, "refused", or what else became of it; and after how long.
 _SENDER = """
-import http.client, json, sys, threading, time
+import http.client, json, secrets, sys, threading, time
 body, secret = json.loads(sys.argv[1]), open(sys.argv[2]).read().strip()
 count, rate = int(sys.argv[3]), float(sys.argv[4])
 ended, threads = {}, []
+# No alert is taken for that of an earlier load.
+load = secrets.token_hex(4)
 # Room for what waits while the service starts: a thread for each alert.
 threading.stack_size(256 * 1024)
 
@@ -27,6 +29,7 @@ def send(number):
         **body,
         "execution_type": "exit",
         "strategy_name": f"load {number}",
+        "id": f"{load}-{number}",
         "secret_key": secret,
     }
     began = time.monotonic()
