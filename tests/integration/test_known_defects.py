@@ -154,18 +154,7 @@ def bot(store, broker, clock):
 
 def at_broker(broker, order):
     claim = broker.accept(
-        PlaceOrder(
-            client_order_id=order.client_order_id,
-            exchange=order.exchange,
-            tradingsymbol=order.tradingsymbol,
-            side=order.side,
-            quantity=order.quantity,
-            order_type=order.order_type,
-            price=order.price,
-            trigger_price=order.trigger_price,
-            product=order.product,
-            time_in_force=order.time_in_force,
-        ),
+        PlaceOrder.of(order),
         order.broker_order_id,
     )
     return claim.broker_order_id
@@ -285,18 +274,7 @@ def test_d05_canceled_order_closes_however_it_is_spelt(store, broker, clock, wor
 
 
 def broker_order(order):
-    return PlaceOrder(
-        client_order_id=order.client_order_id,
-        exchange=order.exchange,
-        tradingsymbol=order.tradingsymbol,
-        side=order.side,
-        quantity=order.quantity,
-        order_type=order.order_type,
-        price=order.price,
-        trigger_price=order.trigger_price,
-        product=order.product,
-        time_in_force=order.time_in_force,
-    )
+    return PlaceOrder.of(order)
 
 
 def test_d06_recovery_moves_the_row_that_the_broker_speaks_of(store, broker, clock):

@@ -25,6 +25,8 @@ from shoonya_platform.domain.orders import (
     BrokerOrderId,
     ClientOrderId,
     Fill,
+    Intent,
+    Order,
     OrderStatus,
     OrderType,
     Side,
@@ -47,6 +49,23 @@ class PlaceOrder:
     product: Product
     time_in_force: TimeInForce
     is_exit: bool = False  #: it goes before entries where room is scarce
+
+    @classmethod
+    def of(cls, order: Order) -> PlaceOrder:
+        """Return what is asked for an order of ours."""
+        return cls(
+            client_order_id=order.client_order_id,
+            exchange=order.exchange,
+            tradingsymbol=order.tradingsymbol,
+            side=order.side,
+            quantity=order.quantity,
+            order_type=order.order_type,
+            price=order.price,
+            trigger_price=order.trigger_price,
+            product=order.product,
+            time_in_force=order.time_in_force,
+            is_exit=order.intent is Intent.EXIT,
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

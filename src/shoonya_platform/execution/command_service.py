@@ -18,7 +18,6 @@ from shoonya_platform.domain.orders import (
     CLOSED,
     WORKING,
     BrokerOrderId,
-    Intent,
     Order,
     OrderId,
     OrderStatus,
@@ -174,21 +173,7 @@ class CommandService:
             extra={**order.log_context, "event": "order_submitted"},
         )
         try:
-            return self._broker.place(
-                PlaceOrder(
-                    client_order_id=order.client_order_id,
-                    exchange=order.exchange,
-                    tradingsymbol=order.tradingsymbol,
-                    side=order.side,
-                    quantity=order.quantity,
-                    order_type=order.order_type,
-                    price=order.price,
-                    trigger_price=order.trigger_price,
-                    product=order.product,
-                    time_in_force=order.time_in_force,
-                    is_exit=order.intent is Intent.EXIT,
-                )
-            )
+            return self._broker.place(PlaceOrder.of(order))
         except BrokerError as e:
             return e
 

@@ -76,18 +76,7 @@ def set_trading(store, state):
 def placed_at(broker, order):
     """Let the broker have an order that the store has as accepted."""
     claim = broker.accept(
-        PlaceOrder(
-            client_order_id=order.client_order_id,
-            exchange=order.exchange,
-            tradingsymbol=order.tradingsymbol,
-            side=order.side,
-            quantity=order.quantity,
-            order_type=order.order_type,
-            price=order.price,
-            trigger_price=order.trigger_price,
-            product=order.product,
-            time_in_force=order.time_in_force,
-        ),
+        PlaceOrder.of(order),
         order.broker_order_id,
     )
     return claim.broker_order_id

@@ -85,18 +85,7 @@ def working(store, broker, status=S.ACCEPTED, *, filled_quantity=0, **changes):
     }
     order = store_order(store, status, filled_quantity=filled_quantity, **fields)
     broker.accept(
-        PlaceOrder(
-            client_order_id=order.client_order_id,
-            exchange=order.exchange,
-            tradingsymbol=order.tradingsymbol,
-            side=order.side,
-            quantity=order.quantity,
-            order_type=order.order_type,
-            price=order.price,
-            trigger_price=order.trigger_price,
-            product=order.product,
-            time_in_force=order.time_in_force,
-        ),
+        PlaceOrder.of(order),
         order.broker_order_id,
     )
     broker.news.clear()

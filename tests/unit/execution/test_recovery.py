@@ -58,18 +58,7 @@ def events(caplog):
 
 def at_broker(broker, order, number=None):
     return broker.accept(
-        PlaceOrder(
-            client_order_id=order.client_order_id,
-            exchange=order.exchange,
-            tradingsymbol=order.tradingsymbol,
-            side=order.side,
-            quantity=order.quantity,
-            order_type=order.order_type,
-            price=order.price,
-            trigger_price=order.trigger_price,
-            product=order.product,
-            time_in_force=order.time_in_force,
-        ),
+        PlaceOrder.of(order),
         number,
     ).broker_order_id
 

@@ -52,18 +52,7 @@ def dying(tmp_path, clock, caplog) -> Iterator[DyingStore]:
 
 
 def at_the_broker(broker, order: Order) -> BrokerOrderId:
-    placed = PlaceOrder(
-        client_order_id=order.client_order_id,
-        exchange=order.exchange,
-        tradingsymbol=order.tradingsymbol,
-        side=order.side,
-        quantity=order.quantity,
-        order_type=order.order_type,
-        price=order.price,
-        trigger_price=order.trigger_price,
-        product=order.product,
-        time_in_force=order.time_in_force,
-    )
+    placed = PlaceOrder.of(order)
     number: BrokerOrderId = broker.accept(placed, order.broker_order_id).broker_order_id
     return number
 
