@@ -3,6 +3,8 @@ What every broker must do, as numbered cases.
 
 A broker joins by a `World` of its own in `broker_worlds`: the account, the market
 around it and the faults that may befall it.
+
+Long, as the numbered cases are one list that every world is held to whole.
 """
 
 import shutil

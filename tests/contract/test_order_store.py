@@ -2,6 +2,8 @@
 What every order store must do.
 
 A store joins by a `World` of its own in `store_worlds`.
+
+Long, as the numbered cases are one list that every world is held to whole.
 """
 
 import threading
