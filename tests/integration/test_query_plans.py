@@ -65,6 +65,7 @@ def ask_everything(store) -> None:
         orders.recent(limit=10)
         orders.recent(limit=10, before=100)
         orders.unreplaced(since=BEGIN - timedelta(minutes=1))
+        orders.beside_failed(limit=10)
         orders.fill(order, a_fill(5))
         orders.events(order_id=order.order_id)
         orders.events(alert_id=order.alert_id)

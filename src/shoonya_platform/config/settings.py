@@ -224,7 +224,7 @@ class Guard(Section, frozen=True):
     #: What exceeds the exchange's freeze quantity: "split" sends several orders,
     #: "deny" none.
     freeze: Literal["split", "deny"] = "split"
-    #: An entry of several legs of which one fails at the broker: exit the others.
+    #: An entry of which a leg fails: cancel the others, exit what filled of them.
     all_or_nothing: bool = True
 
 

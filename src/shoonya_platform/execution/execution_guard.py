@@ -20,7 +20,7 @@ from shoonya_platform.domain.orders import (
     OrderStatus,
     OrderTrigger,
 )
-from shoonya_platform.domain.positions import shrinks
+from shoonya_platform.domain.positions import Position, shrinks
 from shoonya_platform.domain.trading import TradingState
 from shoonya_platform.execution.exchange_rules import (
     ExchangeRules,
@@ -171,7 +171,11 @@ class ExecutionGuard:
         if order.intent is not Intent.ENTRY:
             return None
         for position in self._book.positions(order):
-            if position.strategy == order.strategy and position.quantity:
+            if (
+                position.strategy == order.strategy
+                and position.quantity
+                and position.quantity != self._entered_before(order, position)
+            ):
                 return Denial(
                     DenialCode.DUPLICATE_ENTRY,
                     {"strategy": order.strategy, "held": position.quantity},
@@ -187,6 +191,15 @@ class ExecutionGuard:
                     {"strategy": order.strategy, "order_under_way": other.order_id},
                 )
         return None
+
+    def _entered_before(self, order: Order, position: Position) -> int:
+        """Return what the order's own alert has filled of a position: no duplicate."""
+        return sum(
+            other.side.sign * other.filled_quantity
+            for other in self._store.orders.of_alert(order.alert_id)
+            if other.tradingsymbol == position.tradingsymbol
+            and other.product is position.product
+        )
 
     def _conflict(self, order: Order) -> Denial | None:
         """Deny an entry against what another strategy holds or is entering."""

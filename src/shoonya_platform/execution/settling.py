@@ -8,13 +8,16 @@ from datetime import datetime, timedelta
 from shoonya_platform.clock import Clock
 from shoonya_platform.domain.alerts import AlertStatus
 from shoonya_platform.domain.alerts import alert_id as new_alert_id
-from shoonya_platform.domain.orders import AlertId, Order, OrderStatus
+from shoonya_platform.domain.orders import BEFORE_BROKER, AlertId, Order, OrderStatus
 from shoonya_platform.execution.planning import LegPlanner, Prices
-from shoonya_platform.execution.undo import undoing
+from shoonya_platform.execution.undo import attempts_that_count, failed, undoing
 from shoonya_platform.logging import get_component_logger
 from shoonya_platform.store.base import OrderStore
 
 BATCH = 50
+
+#: Seconds between two looks for entries of which a leg has failed.
+WITHDRAW_SECONDS = 1.0
 
 #: A leg is planned at most this often, however often it is proven not placed.
 MAX_ATTEMPTS = 3
@@ -45,10 +48,14 @@ class Settler:
         self._clock = clock
         self._replan_seconds = replan_seconds
         self._all_or_nothing = all_or_nothing
+        self._withdrew_at = float("-inf")
         self._logger = get_component_logger("trading_bot")
 
     def settle(self) -> int:
         """Plan lost legs anew, then say how finished alerts ended."""
+        return self._withdraw() + self._settle()
+
+    def _settle(self) -> int:
         since = self.replan_since()
         if not (
             self._store.orders.unreplaced(since=since)
@@ -67,6 +74,53 @@ class Settler:
     def replan_since(self) -> datetime:
         """Return from when on an alert's lost legs are planned anew."""
         return self._clock.now() - timedelta(seconds=self._replan_seconds)
+
+    def _withdraw(self) -> int:
+        """Have what still works of an entry canceled once a leg has failed."""
+        now = self._clock.monotonic()
+        if not self._all_or_nothing or now - self._withdrew_at < WITHDRAW_SECONDS:
+            return 0
+        self._withdrew_at = now
+        if not self._store.orders.beside_failed(limit=1):
+            return 0
+        withdrawn = 0
+        with self._store.transaction(durable=False):
+            for order in self._store.orders.beside_failed(limit=BATCH):
+                cause = self._failed_beside(order)
+                if cause is not None:
+                    self._request_cancel(order, cause)
+                    withdrawn += 1
+        return withdrawn
+
+    def _failed_beside(self, order: Order) -> Order | None:
+        """Return the failed order for whose sake this one is not wanted any more."""
+        for other in failed(self._store.orders.of_alert(order.alert_id)):
+            if self._will_be_replanned(other):
+                continue
+            # The guard denies these together, and says so.
+            if other.status is OrderStatus.DENIED and order.status in BEFORE_BROKER:
+                continue
+            return other
+        return None
+
+    def _will_be_replanned(self, order: Order) -> bool:
+        return (
+            order.status is OrderStatus.NOT_PLACED
+            and order.attempt < MAX_ATTEMPTS
+            and order.alerted_at > self.replan_since()
+        )
+
+    def _request_cancel(self, order: Order, cause: Order) -> None:
+        self._store.orders.request_cancel(
+            order.order_id, by=f"trading_bot as leg {cause.leg} is {cause.status}"
+        )
+        self._logger.warning(
+            "Order %d is canceled: leg %d of its entry is %s",
+            order.order_id,
+            cause.leg,
+            cause.status,
+            extra={**order.log_context, "event": "entry_withdrawn"},
+        )
 
     def _replan(self, lost: Order) -> int:
         stored = self._store.alerts.get(lost.alert_id)
@@ -119,9 +173,9 @@ class Settler:
 
 def describe_outcome(orders: list[Order]) -> str:
     """Return how an alert ended: `filled`, or how many legs did and why not."""
-    newest = {(order.leg, order.part): order for order in orders}
-    filled = [o for o in newest.values() if o.status is OrderStatus.FILLED]
-    if len(filled) == len(newest):
+    counting = attempts_that_count(orders)
+    filled = [o for o in counting if o.status is OrderStatus.FILLED]
+    if len(filled) == len(counting):
         return "filled"
     others = "; ".join(
         f"leg {order.leg}{_part(order)} {order.status}"
@@ -130,11 +184,11 @@ def describe_outcome(orders: list[Order]) -> str:
             * bool(order.filled_quantity)
         )
         + (f": {order.reason}" if order.reason else "")
-        for order in newest.values()
+        for order in counting
         if order.status is not OrderStatus.FILLED
     )
-    parts = "orders" if any(order.part > 1 for order in newest.values()) else "legs"
-    return f"{len(filled)} of {len(newest)} {parts} filled; {others}"
+    parts = "orders" if any(order.part > 1 for order in counting) else "legs"
+    return f"{len(filled)} of {len(counting)} {parts} filled; {others}"
 
 
 def _part(order: Order) -> str:

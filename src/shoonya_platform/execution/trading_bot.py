@@ -117,7 +117,7 @@ class TradingBot:
         planned = self._plan_alerts()
         settled = self._settler.settle()
         if settled:
-            self._ring("risk_manager")
+            self._ring("risk_manager", "command_service")
         return planned + settled
 
     def _plan_alerts(self) -> int:

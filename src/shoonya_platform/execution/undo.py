@@ -7,14 +7,41 @@ A straddle of one leg is a naked position that nobody meant to hold.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from shoonya_platform.domain.alert_form import parse
 from shoonya_platform.domain.alerts import Alert
 from shoonya_platform.domain.orders import Intent, Order, OrderStatus
 
 #: Failures that nobody here asked for; a leg that an operator canceled is his.
-_FAILED = (OrderStatus.REJECTED, OrderStatus.NOT_PLACED, OrderStatus.EXPIRED)
+_FAILED = (
+    # Also of what had come back unsent, and was too old by the next look.
+    OrderStatus.DENIED,
+    OrderStatus.REJECTED,
+    OrderStatus.NOT_PLACED,
+    OrderStatus.EXPIRED,
+)
+
+
+def attempts_that_count(orders: Iterable[Order]) -> list[Order]:
+    """
+    Return one attempt of each part of a leg: the newest that filled the most.
+
+    Args:
+        orders: By leg, part and attempt.
+    """
+    found: dict[tuple[int, int], Order] = {}
+    for order in orders:
+        earlier = found.setdefault((order.leg, order.part), order)
+        # A lost one may have turned up after all, and its replacement is canceled.
+        if order.filled_quantity >= earlier.filled_quantity:
+            found[order.leg, order.part] = order
+    return list(found.values())
+
+
+def failed(orders: Iterable[Order]) -> list[Order]:
+    """Return what came to nothing in parts of an entry, ordered as above."""
+    return [o for o in attempts_that_count(orders) if o.status in _FAILED]
 
 
 def undoing(orders: Sequence[Order]) -> Alert | None:
@@ -28,12 +55,10 @@ def undoing(orders: Sequence[Order]) -> Alert | None:
         None if there is nothing to undo: no entry of several orders, none failed, or
         none was filled.
     """
-    newest = list({(order.leg, order.part): order for order in orders}.values())
-    filled = [order for order in newest if order.filled_quantity]
-    failed = [order for order in newest if order.status in _FAILED]
-    if not filled or not failed or newest[0].intent is not Intent.ENTRY:
+    filled = [order for order in orders if order.filled_quantity]
+    if not filled or not failed(orders) or filled[0].intent is not Intent.ENTRY:
         return None
-    first = newest[0]
+    first = filled[0]
     # The parts of a leg are exited together: in one instrument, and perhaps many.
     quantities: Counter[int] = Counter()
     for order in filled:

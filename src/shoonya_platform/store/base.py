@@ -189,6 +189,14 @@ class OrderTable(Protocol):
         """
         ...
 
+    def beside_failed(self, *, limit: int) -> list[Order]:
+        """
+        Return open entries of alerts of which another order came to nothing.
+
+        Not those whose cancel was ever requested.
+        """
+        ...
+
     def record(
         self,
         order: Order,

@@ -12,6 +12,7 @@ from shoonya_platform.domain.alerts import client_order_id
 from shoonya_platform.domain.instruments import Exchange, Product
 from shoonya_platform.domain.orders import (
     NOTES,
+    OPEN,
     AlertId,
     BrokerOrderId,
     ClientOrderId,
@@ -36,6 +37,7 @@ from shoonya_platform.store.base import CancelRequest
 from shoonya_platform.store.sqlite_positions import SqlitePositions
 
 _COLUMNS = ", ".join(field.name for field in fields(Order))
+_OPEN = ", ".join(f"'{status}'" for status in sorted(OPEN))
 _NEW_COLUMNS = [field.name for field in fields(NewOrder)]
 
 
@@ -184,6 +186,17 @@ class SqliteOrders:
             " WHERE cancel_requests.order_id = orders.order_id)"
             " ORDER BY order_id",
             (text_of(since),),
+        )
+
+    def beside_failed(self, *, limit: int) -> list[Order]:
+        return self._select(
+            f"WHERE status IN ({_OPEN}) AND intent = 'entry' AND EXISTS ("
+            " SELECT 1 FROM orders AS other WHERE other.alert_id = orders.alert_id"
+            " AND other.status IN ('denied', 'rejected', 'not_placed', 'expired'))"
+            " AND NOT EXISTS (SELECT 1 FROM cancel_requests"
+            " WHERE cancel_requests.order_id = orders.order_id)"
+            " ORDER BY order_id LIMIT ?",
+            (limit,),
         )
 
     def record(

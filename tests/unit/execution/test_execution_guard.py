@@ -439,6 +439,37 @@ def test_legs_of_one_alert_are_no_duplicates_of_each_other(guard, store):
     assert [store.orders.get(o.order_id).status for o in orders] == [S.GUARD_PASSED] * 2
 
 
+def test_part_that_came_back_unsent_is_no_duplicate_of_a_part_that_filled(guard, store):
+    alert_id = store_alert(store)
+    order = store_order(store, S.RISK_PASSED, alert_id=alert_id, quantity=3640)
+    guard.step()
+    first, *others = store.orders.of_alert(alert_id)
+    walk = (OrderTrigger.SUBMITTED, OrderTrigger.ACCEPTED)
+    with store.transaction(durable=True):
+        for trigger in walk:
+            first = store.orders.record(first, trigger)
+        store.orders.fill(first, a_fill(first.quantity))
+        for other in others:
+            sent = store.orders.record(other, OrderTrigger.SUBMITTED)
+            store.orders.record(sent, OrderTrigger.UNSENT)
+
+    guard.step()
+
+    assert {o.status for o in store.orders.of_alert(order.alert_id)[1:]} == {
+        S.GUARD_PASSED
+    }
+
+
+def test_part_is_a_duplicate_where_more_is_held_than_its_alert_has_filled(guard, store):
+    alert_id = store_alert(store)
+    hold(store, alert_id=alert_id)
+    hold(store, intent=Intent.ADJUST)
+
+    reason = judged(guard, store, alert_id=alert_id, part=2)
+
+    assert reason == "DUPLICATE_ENTRY: strategy=straddle, held=130"
+
+
 def test_second_of_two_entries_in_one_batch_is_denied(guard, store):
     orders = [store_order(store, S.RISK_PASSED) for _ in range(2)]
 

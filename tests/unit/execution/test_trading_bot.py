@@ -26,6 +26,7 @@ from shoonya_platform.execution.bands import (
 from shoonya_platform.execution.settling import (
     BATCH,
     MAX_ATTEMPTS,
+    WITHDRAW_SECONDS,
     describe_outcome,
 )
 from shoonya_platform.execution.trading_bot import (
@@ -36,6 +37,7 @@ from shoonya_platform.execution.trading_bot import (
 from shoonya_platform.testing.clock import BEGIN
 from shoonya_platform.testing.orders import (
     SYMBOL,
+    a_fill,
     a_leg,
     an_alert,
     store_alert,
@@ -86,8 +88,10 @@ def quotes() -> Quotes:
 def new_bot(store, quotes, clock, rings):
     """Make a bot, as a new process of the service would."""
 
-    def make(replan_seconds=REPLAN_SECONDS):
-        return TradingBot(store, quotes, clock, rings, replan_seconds=replan_seconds)
+    def make(replan_seconds=REPLAN_SECONDS, **settings):
+        return TradingBot(
+            store, quotes, clock, rings, replan_seconds=replan_seconds, **settings
+        )
 
     return make
 
@@ -710,6 +714,87 @@ def test_lost_exit_is_not_planned_anew_when_nothing_is_held_any_more(bot, store)
 
     assert len(store.orders.of_alert(alert_id)) == 1
     assert outcome(store, alert_id)[0] is AlertStatus.COMPLETED
+
+
+# -- all or nothing ------------------------------------------------------------
+
+
+def two_legs(bot, store, **fields):
+    alert_id = store_alert(store, an_alert(a_leg(CALL), a_leg(PUT), **fields))
+    bot.step()
+    call, put = store.orders.of_alert(alert_id)
+    way = (T.RISK_PASSED, T.GUARD_PASSED, T.SUBMITTED)
+    return walk(store, call, *way, T.ACCEPTED), walk(store, put, *way)
+
+
+@pytest.mark.parametrize(
+    "way",
+    [
+        pytest.param((T.REJECTED,), id="rejected"),
+        # The session ended between the legs, and the alert was too old after it.
+        pytest.param((T.UNSENT, T.DENIED), id="unsent-and-denied"),
+        pytest.param((T.ACCEPTED, T.EXPIRED), id="expired"),
+    ],
+)
+def test_what_works_of_an_entry_is_canceled_when_a_leg_fails(
+    bot, store, clock, rings, way
+):
+    call, put = two_legs(bot, store)
+    walk(store, put, *way)
+    clock.advance(WITHDRAW_SECONDS)
+    rings.clear()
+
+    bot.step()
+
+    assert asked_to_cancel(store) == [call.order_id]
+    assert "command_service" in rings
+    with store.transaction(durable=False):
+        store.orders.finish_cancel(call.order_id, result="it was filled by then")
+    clock.advance(WITHDRAW_SECONDS)
+    bot.step()
+    assert asked_to_cancel(store) == []
+
+
+def test_what_filled_of_an_entry_is_exited_when_a_leg_was_denied_later(bot, store):
+    call, put = two_legs(bot, store)
+    with store.transaction(durable=False):
+        store.orders.fill(call, a_fill(65))
+    walk(store, put, T.UNSENT, T.DENIED)
+
+    bot.step()
+
+    assert "is exited by" in outcome(store, call.alert_id)[1]
+
+
+def test_nothing_is_canceled_for_a_leg_that_is_planned_anew(bot, store, clock):
+    _, put = two_legs(bot, store)
+    walk(store, put, T.OUTCOME_UNKNOWN, T.NOT_PLACED)
+    clock.advance(WITHDRAW_SECONDS)
+
+    bot.step()
+
+    assert asked_to_cancel(store) == []
+
+
+def test_each_leg_of_an_exit_or_adjustment_works_on_alone(bot, store, clock):
+    _, put = two_legs(bot, store, execution_type="adjust")
+    walk(store, put, T.REJECTED)
+    clock.advance(WITHDRAW_SECONDS)
+
+    bot.step()
+
+    assert asked_to_cancel(store) == []
+
+
+def test_half_an_entry_works_on_where_that_is_configured(new_bot, store, clock):
+    bot = new_bot(all_or_nothing=False)
+    _, put = two_legs(bot, store)
+    walk(store, put, T.REJECTED)
+    clock.advance(WITHDRAW_SECONDS)
+
+    bot.step()
+
+    assert asked_to_cancel(store) == []
 
 
 # -- outcomes ------------------------------------------------------------------

@@ -18,7 +18,7 @@ def a_filled(store, alert_id, quantity=65, **changes):
     return order
 
 
-@pytest.mark.parametrize("status", [S.REJECTED, S.NOT_PLACED, S.EXPIRED])
+@pytest.mark.parametrize("status", [S.DENIED, S.REJECTED, S.NOT_PLACED, S.EXPIRED])
 def test_what_was_filled_is_exited_when_a_leg_failed(store, status):
     alert_id = store_alert(store)
     a_filled(store, alert_id)
@@ -76,6 +76,27 @@ def test_a_leg_that_was_planned_anew_and_filled_did_not_fail(store):
     a_filled(store, alert_id)
     store_order(store, S.NOT_PLACED, alert_id=alert_id, leg=2)
     a_filled(store, alert_id, leg=2, attempt=2)
+
+    assert undoing(store.orders.of_alert(alert_id)) is None
+
+
+def test_attempt_that_turned_up_after_all_did_not_fail_and_is_exited_too(store):
+    alert_id = store_alert(store)
+    a_filled(store, alert_id)
+    store_order(store, S.CANCELED, alert_id=alert_id, attempt=2)
+    store_order(store, S.REJECTED, alert_id=alert_id, leg=2)
+
+    undo = undoing(store.orders.of_alert(alert_id))
+
+    assert undo is not None
+    assert [(leg.side, leg.quantity) for leg in undo.legs] == [(Side.BUY, 65)]
+
+
+def test_lost_attempt_that_turned_up_and_filled_leaves_nothing_to_undo(store):
+    alert_id = store_alert(store)
+    a_filled(store, alert_id)
+    store_order(store, S.NOT_PLACED, alert_id=alert_id, attempt=2)
+    a_filled(store, alert_id, leg=2)
 
     assert undoing(store.orders.of_alert(alert_id)) is None
 
