@@ -1,6 +1,7 @@
 """What befalls a file: damage, other programs, locks, a full disk."""
 
 import contextlib
+import errno
 import os
 import sqlite3
 import subprocess
@@ -15,7 +16,7 @@ import pytest
 from shoonya_platform.domain.orders import Order, OrderStatus, OrderTrigger
 from shoonya_platform.errors import StoreBusy, StoreDamaged, StoreError
 from shoonya_platform.store.sqlite import SqliteOrderStore
-from shoonya_platform.testing.orders import store_order
+from shoonya_platform.testing.orders import an_alert, an_alert_id, store_order
 
 BUSY_SECONDS = 0.2
 is_root = pytest.mark.skipif(os.geteuid() != 0, reason="mounts a disk: needs root")
@@ -288,15 +289,51 @@ def test_full_disk_is_busy_loses_nothing_and_is_over_once_there_is_space(
     assert store.orders.recent(limit=10_000)[0] == stored[-1]
 
 
-def test_durable_transaction_waits_for_the_disk_and_another_does_not(store):
-    # Without cutting the power only SQLite itself can tell.
-    def level():
-        return store._connection.execute("PRAGMA synchronous").fetchone()[0]
+def test_durable_transaction_waits_for_the_disk_and_another_does_not(
+    open_store, clock, monkeypatch
+):
+    # Without cutting the power only the call can tell; what it comes after is real.
+    store, other = open_store(), open_store()
+    synced: list[tuple[Path, int]] = []
 
-    full, normal = 2, 1
-    for durable, expected in ((True, full), (False, normal), (True, full)):
+    def sync(descriptor):
+        fdatasync(descriptor)
+        with other.transaction(durable=False):
+            found = len(other.alerts.recent(limit=10))
+        synced.append((Path(f"/proc/self/fd/{descriptor}").readlink(), found))
+
+    fdatasync = os.fdatasync
+    monkeypatch.setattr(os, "fdatasync", sync)
+    log = store.path.with_name("orders.db-wal")
+
+    for durable, expected in (
+        (True, [(log, 1)]),
+        (False, [(log, 1)]),
+        (True, [(log, 1), (log, 3)]),
+    ):
         with store.transaction(durable=durable):
-            assert level() == expected
+            store.alerts.add(an_alert(), an_alert_id(), received_at=clock.now())
+        # Others have had their turn to write while the disk worked.
+        assert synced == expected
+
+
+def test_disk_that_does_not_keep_a_commit_is_an_error_that_no_second_try_mends(
+    open_store, monkeypatch
+):
+    store, other = open_store(), open_store()
+
+    def fail(_):
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(os, "fdatasync", fail)
+
+    with pytest.raises(StoreError) as caught, store.transaction(durable=True):
+        pass
+
+    assert not isinstance(caught.value, StoreBusy)
+    assert "journalctl -k" in (caught.value.hint or "")
+    with other.transaction(durable=False):
+        pass
 
 
 def test_closed_store_is_no_damage(store):

@@ -2,7 +2,8 @@
 The embedded order store: one SQLite file in WAL mode, shared by the eight.
 
 A connection belongs to one thread at a time.  Writers take turns by
-`BEGIN IMMEDIATE`; readers are never held up.
+`BEGIN IMMEDIATE`; readers are never held up.  A writer that waits for the disk does so
+after its turn: the disk's word on the log covers all that stands in it by then.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from shoonya_platform.store.sqlite_positions import SqlitePositions
 from shoonya_platform.store.sqlite_recovery import SqliteRecovery
 from shoonya_platform.store.sqlite_risk import SqliteRisk
 from shoonya_platform.store.sqlite_services import SqliteServices, SqliteTrading
+from shoonya_platform.store.walfile import WalFile
 
 #: Longer than any transaction of ours takes, shorter than a service's watchdog.
 BUSY_TIMEOUT_SECONDS = 5.0
@@ -66,7 +68,7 @@ class SqliteOrderStore:
     ) -> None:
         self.path = path
         self._busy_timeout_seconds = busy_timeout_seconds
-        self._durable = False
+        self._wal = WalFile(path)
         with self._translated():
             try:
                 # A service hands its store to one worker thread (the HTTP ones), so
@@ -111,10 +113,6 @@ class SqliteOrderStore:
     @contextmanager
     def transaction(self, *, durable: bool) -> Iterator[None]:
         with self._translated():
-            if durable != self._durable:
-                level = "FULL" if durable else "NORMAL"
-                self._connection.execute(f"PRAGMA synchronous = {level}")
-                self._durable = durable
             _begin(self._connection, self._busy_timeout_seconds)
             try:
                 yield
@@ -124,9 +122,12 @@ class SqliteOrderStore:
                 if self._connection.in_transaction:
                     self._connection.execute("ROLLBACK")
                 raise
+        if durable:
+            self._wal.sync()
 
     def close(self) -> None:
         self._connection.close()
+        self._wal.close()
 
     @contextmanager
     def _translated(self) -> Iterator[None]:
