@@ -42,6 +42,9 @@ BATCH = 8
 #: Answers wait at most this long for company before they are written.
 GATHER_SECONDS = 0.02
 
+#: While orders wait and the broker is quick, batch follows batch for this long.
+FLOW_SECONDS = 0.1
+
 Answer = BrokerOrderId | BrokerError
 
 _CANCELABLE = (
@@ -107,9 +110,30 @@ class CommandService:
         return self._cancel() + self._modifier.step() + self._submit()
 
     def _submit(self) -> int:
-        if not self._store.orders.in_status(OrderStatus.GUARD_PASSED, limit=1):
-            return 0
+        until = self._clock.monotonic() + FLOW_SECONDS
+        done = 0
+        while self._store.orders.in_status(OrderStatus.GUARD_PASSED, limit=1):
+            ready, orders = self._take()
+            done += len(ready)
+            self._send(orders)
+            if (
+                len(ready) < BATCH
+                or self._clock.monotonic() >= until
+                or self._store.orders.cancel_requests(limit=1)
+            ):
+                break
+        self._write()
+        return done
+
+    def _take(self) -> tuple[list[Order], list[Order]]:
+        """
+        Write a batch of intentions down, in one commit with the answers so far.
+
+        Returns:
+            The orders that were ready, and those of them that may go out.
+        """
         with self._store.transaction(durable=True):
+            told = self._record_answers()
             state = self._store.trading.status().state
             ready = self._store.orders.ready(limit=BATCH)
             orders = [
@@ -121,6 +145,11 @@ class CommandService:
                 for order in ready
                 if self._allowed(order, state)
             ]
+        self._written(told)
+        return ready, orders
+
+    def _send(self, orders: list[Order]) -> None:
+        """Ask the broker; some of the answers may still have to be written."""
         unavailable: BrokerUnavailable | None = None
         unsent = deque(orders)
         try:
@@ -138,10 +167,9 @@ class CommandService:
             nobody = BrokerUnavailable(f"not sent: {e.message}")
             self._answers += [(order, nobody) for order in unsent]
             raise
-        self._write()
         if unavailable is not None:
+            self._write()
             raise unavailable
-        return len(ready)
 
     def _allowed(self, order: Order, state: TradingState) -> bool:
         """Trading may have been halted after the guard looked."""
@@ -178,14 +206,24 @@ class CommandService:
             return e
 
     def _write(self) -> None:
-        answers = self._answers
-        if not answers:
+        if not self._answers:
             return
         with self._store.transaction(durable=True):
-            for order, answer in answers:
-                self._record(order, answer)
-                # Before the commit, so that no death leaves an answer untold.
-                self._tell(order, answer)
+            told = self._record_answers()
+        self._written(told)
+
+    def _record_answers(self) -> list[tuple[Order, Answer]]:
+        """Record what the broker answered, within a transaction; return that."""
+        for order, answer in self._answers:
+            self._record(order, answer)
+            # Before the commit, so that no death leaves an answer untold.
+            self._tell(order, answer)
+        return self._answers
+
+    def _written(self, answers: list[tuple[Order, Answer]]) -> None:
+        """Forget answers that the store has, and say that there is news."""
+        if not answers:
+            return
         self._answers = []
         self._sent += sum(
             not isinstance(answer, BrokerUnavailable) for _, answer in answers

@@ -28,6 +28,7 @@ from shoonya_platform.errors import (
 )
 from shoonya_platform.execution.command_service import (
     BATCH,
+    FLOW_SECONDS,
     GATHER_SECONDS,
     CommandService,
 )
@@ -241,8 +242,47 @@ def test_batch_is_limited_so_that_a_crash_leaves_few_outcomes_to_find_out(
 
     broker.on_place = count
 
-    assert [command.step(), command.step()] == [BATCH, 2]
+    assert [command.step(), command.step()] == [BATCH + 2, 0]
     assert most == BATCH
+
+
+def test_answers_go_into_one_commit_with_the_next_intentions(
+    store, watched_store, broker, clock, rings
+):
+    command = CommandService(watched_store, broker, clock, rings)
+    orders = [store_order(store, S.GUARD_PASSED) for _ in range(2 * BATCH + 1)]
+
+    command.step()
+
+    # Three batches, and the last one's answers.
+    assert watched_store.waited_for_disk == [True] * 4
+    assert {status_of(store, order) for order in orders} == {S.ACCEPTED}
+
+
+def test_batches_follow_each_other_only_while_the_broker_is_quick(
+    store, command, broker, clock
+):
+    for _ in range(2 * BATCH):
+        store_order(store, S.GUARD_PASSED)
+    broker.on_place = lambda _: clock.advance(FLOW_SECONDS)
+
+    assert command.step() == BATCH
+
+
+def test_cancel_asked_for_meanwhile_goes_out_before_the_next_batch(
+    store, command, broker, second_view
+):
+    resting = store_order(store, S.ACCEPTED)
+    placed_at(broker, resting)
+    for _ in range(2 * BATCH):
+        store_order(store, S.GUARD_PASSED)
+    broker.on_place = lambda _: request_cancel(second_view, resting)
+
+    assert command.step() == BATCH
+    broker.on_place = None
+    command.step()
+
+    assert broker.canceled == [resting.broker_order_id]
 
 
 def test_answers_do_not_wait_long_for_company(store, command, broker, clock):
@@ -644,7 +684,9 @@ def test_exits_go_out_before_older_entries_however_many_wait(store, command, bro
     assert [placed.client_order_id for placed in first] == [
         order.client_order_id for order in exits
     ]
-    assert [placed.is_exit for placed in broker.placed] == [True] * 2 + [False] * 6
+    assert [placed.is_exit for placed in broker.placed] == (
+        [True] * 2 + [False] * 2 * BATCH
+    )
 
 
 def test_order_and_its_cancel_in_one_step_never_reach_the_broker(
