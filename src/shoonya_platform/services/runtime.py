@@ -11,6 +11,7 @@ import contextlib
 import fcntl
 import os
 import sys
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -38,6 +39,9 @@ T = TypeVar("T")
 #: Waited after a store or broker that did not answer, doubling up to the last.
 RETRY_SECONDS = (0.5, 1.0, 2.0, 5.0)
 
+#: After a step that did more than one thing a service rests as long as that took, at
+#: most so long: what comes meanwhile is done in one transaction.
+LONGEST_REST_SECONDS = 0.02
 
 #: Heartbeats in a row that nobody may send before the platform counts as stopped.
 SILENT_BEATS = 3
@@ -205,7 +209,9 @@ class WorkerService(StoreService):
                     begun.begin()
                     worker = begun
                     self.ready()
+                began = self.clock.monotonic()
                 done = worker.step()
+                took = self.clock.monotonic() - began
                 self.heartbeat(worker.status())
                 failures = 0
             except (StoreBusy, BrokerUnavailable) as e:
@@ -214,6 +220,9 @@ class WorkerService(StoreService):
                 continue
             if not done:
                 self.doorbell.wait(self._settings.service.poll_seconds)
+            elif done > 1:
+                # Many came at once, and more will: let them gather.
+                time.sleep(min(took, LONGEST_REST_SECONDS))
 
 
 def open_store(

@@ -6,7 +6,12 @@ import time
 import pytest
 
 from shoonya_platform.errors import StoreBusy
-from shoonya_platform.services.runtime import RETRY_SECONDS, StoreService
+from shoonya_platform.services.runtime import (
+    LONGEST_REST_SECONDS,
+    RETRY_SECONDS,
+    StoreService,
+    WorkerService,
+)
 from shoonya_platform.store.doorbell import Doorbell
 
 
@@ -34,3 +39,50 @@ def test_ring_does_not_shorten_a_wait_for_what_cannot_be_done(service):
     service.doorbell.ring("risk_manager")
 
     assert waited(service, attempt=0) >= RETRY_SECONDS[0] - 0.05
+
+
+class Steps:
+    """Does as much in each step as it is told, then asks for the end."""
+
+    def __init__(self, service, *counts, seconds=0.0):
+        self._service = service
+        self._counts = list(counts)
+        self._seconds = seconds
+
+    def begin(self):
+        pass
+
+    def step(self):
+        self._service.clock.advance(self._seconds)
+        done = self._counts.pop(0)
+        if not self._counts:
+            self._service._stopping = True
+        return done
+
+    def status(self):
+        return ""
+
+
+@pytest.mark.parametrize(
+    ("counts", "seconds", "rests"),
+    [
+        pytest.param((1, 1, 1), 0.005, [], id="one-at-a-time"),
+        pytest.param((3, 1), 0.005, [0.005], id="as-long-as-the-work"),
+        pytest.param((3, 1), 1.0, [LONGEST_REST_SECONDS], id="never-long"),
+    ],
+)
+def test_service_rests_only_where_many_came_at_once(
+    monkeypatch, clock, counts, seconds, rests
+):
+    slept = []
+    monkeypatch.setattr(time, "sleep", lambda s: slept.append(round(s, 6)))
+    service = WorkerService(
+        "risk_manager", lambda _: Steps(service, *counts, seconds=seconds)
+    )
+    service.clock = clock
+    monkeypatch.setattr(service, "parts", None, raising=False)
+    monkeypatch.setattr(service, "heartbeat", lambda _: None)
+
+    service.run()
+
+    assert slept == rests
