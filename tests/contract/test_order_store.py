@@ -166,6 +166,20 @@ def test_s05_reader_is_not_held_up_by_a_writer(store, other):
         assert other.orders.get(order.order_id) == order
 
 
+def test_s76_view_shows_one_state_and_holds_up_no_writer(store, other):
+    order = store_order(store)
+
+    with other.view():
+        assert other.orders.get(order.order_id) == order
+        with store.transaction(durable=True):
+            passed = store.orders.record(order, T.RISK_PASSED)
+        assert other.orders.get(order.order_id) == order
+
+    assert other.orders.get(order.order_id) == passed
+    with other.transaction(durable=False):
+        other.orders.record(passed, T.GUARD_PASSED)
+
+
 def test_s06_step_is_taken_once_however_many_saw_the_row(store, other):
     order = store_order(store)
     seen = other.orders.get(order.order_id)

@@ -2,7 +2,9 @@
 execution_guard: the last look before the broker.
 
 Is trading allowed, is the market open, is the order one the exchange can take, and
-is it not the same entry again?  Judging and recording a batch is one transaction.
+is it not the same entry again?  Only this service lets orders pass here, so what it
+sees of the book just before the transaction that records a batch has all that passed
+before, and the batch's own is added to it.
 """
 
 from __future__ import annotations
@@ -93,9 +95,11 @@ class ExecutionGuard:
             self._ring("command_service")
         if not self._store.orders.in_status(OrderStatus.RISK_PASSED, limit=1):
             return changes
+        # The longest part of the work, and the other writers need not wait for it.
+        with self._store.view():
+            self._book = self._read_book()
         with self._store.transaction(durable=False):
             self._state = self._store.trading.status().state
-            self._book = self._read_book()
             orders = self._store.orders.in_status(OrderStatus.RISK_PASSED, limit=BATCH)
             if self._is_awaiting and self._clock.monotonic() < self._patient_until:
                 orders = [

@@ -1,8 +1,9 @@
 """
 risk_manager: lets pass what the account can bear.
 
-Judging and recording a batch is one transaction, so each order is judged against
-all that passed before it.
+Only this service lets orders pass here, so what it sees of the book just before the
+transaction that records a batch has all that passed before, and the batch's own is
+added to it.
 """
 
 from __future__ import annotations
@@ -84,8 +85,10 @@ class SupremeRiskManager:
         changes = self._judge_changes()
         if not self._store.orders.in_status(OrderStatus.INITIALIZED, limit=1):
             return changes
-        with self._store.transaction(durable=False):
+        # The longest part of the work, and the other writers need not wait for it.
+        with self._store.view():
             book = self._book()
+        with self._store.transaction(durable=False):
             orders = self._store.orders.in_status(OrderStatus.INITIALIZED, limit=BATCH)
             for order in orders:
                 self._judge(order, book)

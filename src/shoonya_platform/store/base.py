@@ -544,4 +544,12 @@ class OrderStore(Protocol):
         """
         ...
 
+    def view(self) -> AbstractContextManager[None]:
+        """
+        Let all reading within it see one and the same state, holding up no writer.
+
+        Nothing is written within it, and it is no part of a transaction.
+        """
+        ...
+
     def close(self) -> None: ...

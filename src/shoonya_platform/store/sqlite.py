@@ -125,6 +125,16 @@ class SqliteOrderStore:
         if durable:
             self._wal.sync()
 
+    @contextmanager
+    def view(self) -> Iterator[None]:
+        with self._translated():
+            self._connection.execute("BEGIN")
+            try:
+                yield
+            finally:
+                if self._connection.in_transaction:
+                    self._connection.execute("ROLLBACK")
+
     def close(self) -> None:
         self._connection.close()
         self._wal.close()
