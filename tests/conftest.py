@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -10,8 +11,10 @@ from shoonya_platform.testing.clock import FakeClock
 
 for name in list(os.environ):
     if name.startswith("SHOONYA_") or name in (
+        "COLUMNS",
         "CREDENTIALS_DIRECTORY",
         "JOURNAL_STREAM",
+        "LINES",
         "NOTIFY_SOCKET",
         "WATCHDOG_PID",
         "WATCHDOG_USEC",
@@ -25,6 +28,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         action="store_true",
         help="a skipped test is a failed one (scripts/test: a group must have run)",
     )
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_configure(config: pytest.Config) -> None:
+    worker = getattr(config, "workerinput", {}).get("workerid")
+    if worker is not None:
+        # A socket's path holds at most 107 characters: no room for "popen-gw0".
+        config.option.basetemp = Path(config.option.basetemp).with_name(worker)
 
 
 @pytest.hookimpl(wrapper=True)

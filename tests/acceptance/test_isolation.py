@@ -203,10 +203,11 @@ def test_a_locked_store_is_waited_for(own_platform: Platform):
     assert own_platform.is_ready()
 
 
-def test_demo_once_ends_by_itself_with_filled_orders(tmp_path: Path):
+def test_demo_once_ends_by_itself_with_filled_orders(tmp_path_factory):
     done = subprocess.run(
         [sys.executable, "-m", "shoonya_platform.main", "--demo", "--once"],
-        cwd=tmp_path,
+        # A short path: sockets lie deep below it.
+        cwd=tmp_path_factory.mktemp("demo"),
         capture_output=True,
         text=True,
         timeout=90,

@@ -1,4 +1,8 @@
-"""Booted machines; one of them with the platform installed as documented."""
+"""
+Booted machines; one of them with the platform installed as documented.
+
+One a worker, where several run the tests (scripts/test).
+"""
 
 import hashlib
 import subprocess
@@ -7,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.booted.machine import Machine, booted, why_not
+from tests.booted.machine import Machine, alone, booted, why_not
 from tests.booted.platform import Platform
 
 ROOT = Path(__file__).parents[2]
@@ -33,7 +37,9 @@ def _bootable() -> None:
 @pytest.fixture(scope="session")
 def machine() -> Iterator[Machine]:
     """A booted machine with the checkout in /srv/shoonya and no network."""
-    with booted("platform", {CHECKOUT: ROOT, WHEELHOUSE: wheelhouse()}) as machine:
+    with alone(ROOT / ".venv"):
+        wheels = wheelhouse()
+    with booted("platform", {CHECKOUT: ROOT, WHEELHOUSE: wheels}) as machine:
         yield machine
 
 

@@ -7,6 +7,7 @@ the distribution's packages are there and nothing is downloaded.  Needs root,
 """
 
 import contextlib
+import fcntl
 import os
 import shutil
 import signal
@@ -267,10 +268,24 @@ def booted(name: str, binds: Mapping[str, Path]) -> Iterator[Machine]:
 
 def sweep() -> None:
     """Destroy the machines of test runs that did not live to do it."""
-    for owner in STATE.glob("*.owner"):
-        pid = owner.read_text().strip()
-        if not Path(f"/proc/{pid}").exists():
-            _destroy(owner.stem)
+    STATE.mkdir(parents=True, exist_ok=True)
+    with alone(STATE):
+        for owner in STATE.glob("*.owner"):
+            with contextlib.suppress(FileNotFoundError):  # ended by itself just now
+                pid = owner.read_text().strip()
+                if not Path(f"/proc/{pid}").exists():
+                    _destroy(owner.stem)
+
+
+@contextlib.contextmanager
+def alone(folder: Path) -> Iterator[None]:
+    """Keep the other processes of the tests out of a folder that they share."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def _destroy(name: str) -> None:
