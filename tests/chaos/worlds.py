@@ -28,7 +28,7 @@ SUPERVISOR = (sys.executable, str(Path(__file__).with_name("supervisor.py")))
 _SETTINGS = """
 [broker]
 name = "{broker}"
-timeout_seconds = 0.3
+timeout_seconds = 0.5
 [service]
 poll_seconds = 0.1
 [recovery]

@@ -129,6 +129,7 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
         "brokers.paper",
         "brokers.paper_prices",
         "brokers.paper_rows",
+        "brokers.remembered",
     ),
     "ctl.simulate": ("ctl", "testing.noren", "errors"),
 }

@@ -73,11 +73,14 @@ class Book:
 
     def orders(self) -> list[PaperOrder]:
         """Return the orders of the day."""
-        rows = self.connection.execute(
+        return [order_of(row) for row in self.order_rows()]
+
+    def order_rows(self) -> list[sqlite3.Row]:
+        """Return the orders of the day as they are stored."""
+        return self.connection.execute(
             "SELECT * FROM orders WHERE number >= ? AND number < ? ORDER BY number",
             self._day,
-        )
-        return [order_of(row) for row in rows]
+        ).fetchall()
 
     def working(self, exchange: Exchange, tradingsymbol: str) -> list[PaperOrder]:
         """Return what may still be filled of one instrument, oldest first."""

@@ -23,6 +23,7 @@ from shoonya_platform.brokers.base import (
     PlaceOrder,
     Quote,
 )
+from shoonya_platform.brokers.remembered import Remembered
 from shoonya_platform.brokers.shoonya_account import ShoonyaAccount
 from shoonya_platform.brokers.shoonya_feed import Feed
 from shoonya_platform.brokers.shoonya_http import (
@@ -99,6 +100,9 @@ class ShoonyaBroker:
         self._tokens: dict[tuple[Exchange, str], str] = {}
         self._freezes: dict[tuple[Exchange, str], int | None] = {}
         self._quotes: dict[str, tuple[float, Quote]] = {}
+        self._booked = Remembered[BrokerOrderId, Row, BrokerOrder](
+            lambda row: words.order_of(row, now=clock.now())
+        )
         #: Of the orders seen so far; each exchange counts its own.
         self._exchanges: dict[BrokerOrderId, Exchange] = {}
 
@@ -278,13 +282,13 @@ class ShoonyaBroker:
         return report if report.is_replace_refused else self._told.news(report)
 
     def _read_orders(self) -> list[BrokerOrder]:
-        now = self._clock.now()
         orders = self._rows(
             "OrderBook",
             {"uid": self._account.user_id},
-            lambda row: words.order_of(row, now=now),
+            lambda row: self._booked.of(words.number_of(row), row),
         )
         unique = {order.broker_order_id: order for order in orders}
+        self._booked.keep(unique)
         self._exchanges.update(
             (number, order.exchange) for number, order in unique.items()
         )

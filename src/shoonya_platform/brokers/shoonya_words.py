@@ -132,7 +132,7 @@ def order_of(row: Row, *, now: datetime) -> BrokerOrder:
     average = _decimal(row, "avgprc")
     remarks = _text(row, "remarks")
     return BrokerOrder(
-        broker_order_id=BrokerOrderId(_number(row)),
+        broker_order_id=number_of(row),
         client_order_id=ClientOrderId(remarks) if remarks else None,
         exchange=_exchange(row),
         tradingsymbol=symbol_of(row),
@@ -171,7 +171,7 @@ def trade_of(row: Row, *, now: datetime) -> BrokerTrade:
     """Read a trade book's row."""
     remarks = _text(row, "remarks")
     return BrokerTrade(
-        broker_order_id=BrokerOrderId(_number(row)),
+        broker_order_id=number_of(row),
         client_order_id=ClientOrderId(remarks) if remarks else None,
         fill=_fill(row, now),
     )
@@ -184,7 +184,7 @@ def _fill(row: Row, now: datetime) -> Fill:
         raise Unreadable("a fill without its number or price")
     return Fill(
         # A trade's number is the exchange's; with the order's it is unique.
-        trade_id=TradeId(f"{_number(row)}-{trade}"),
+        trade_id=TradeId(f"{number_of(row)}-{trade}"),
         quantity=_whole(row, "flqty"),
         price=price,
         filled_at=_time(row, "fltm", "filltm", "exch_tm") or now,
@@ -240,8 +240,9 @@ def _status(word: str, filled: int) -> OrderStatus:
     return OrderStatus.PARTIALLY_FILLED if filled else OrderStatus.ACCEPTED
 
 
-def _number(row: Row) -> str:
-    return _text(row, "norenordno") or _needed(row, "norenoordno")
+def number_of(row: Row) -> BrokerOrderId:
+    """Return the number of a row's order."""
+    return BrokerOrderId(_text(row, "norenordno") or _needed(row, "norenoordno"))
 
 
 def _product(row: Row) -> Product:

@@ -7,6 +7,7 @@ not take was accepted before, and is told as REJECTED by an order message.
 
 from __future__ import annotations
 
+import sqlite3
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -17,6 +18,7 @@ from pathlib import Path
 from shoonya_platform.brokers.base import (
     BrokerOrder,
     BrokerPosition,
+    BrokerTrade,
     ExecutionReport,
     ModifyOrder,
     PlaceOrder,
@@ -24,7 +26,8 @@ from shoonya_platform.brokers.base import (
 from shoonya_platform.brokers.paper import FaultKind as PaperFault
 from shoonya_platform.brokers.paper import PaperBroker, PaperSettings
 from shoonya_platform.brokers.paper_prices import Prices
-from shoonya_platform.brokers.paper_rows import PaperOrder, first_number
+from shoonya_platform.brokers.paper_rows import first_number, order_of
+from shoonya_platform.brokers.remembered import Remembered
 from shoonya_platform.clock import Clock
 from shoonya_platform.domain.catalogue import Catalogue
 from shoonya_platform.domain.instruments import Exchange, PriceBand
@@ -71,9 +74,9 @@ class _Market(PaperBroker):
         self._settings = replace(self._settings, bands=bands)
         self._prices = Prices(self._settings)
 
-    def rows(self) -> list[PaperOrder]:
+    def rows(self) -> list[sqlite3.Row]:
         with self._reading() as book:
-            return book.orders()
+            return book.order_rows()
 
 
 class Account:
@@ -115,6 +118,10 @@ class Account:
         self._history: dict[str, list[Row]] = {}
         self._refused: list[BrokerOrder] = []
         self._ordered_at: list[float] = []
+        self._booked = Remembered[int, sqlite3.Row, Row](self._booked_row)
+        self._traded = Remembered[str, tuple[BrokerTrade, Row], Row](
+            lambda source: rows.trade_row(*source)
+        )
 
     def limit_fills(self, quantity: int) -> None:
         """Let at most this many units of an order trade in one step."""
@@ -224,10 +231,13 @@ class Account:
     def trade_book(self) -> list[Row]:
         with self._lock:
             orders = self._rows()
-            return [
-                rows.trade_row(trade, orders[trade.broker_order_id])
+            trades = {
+                trade.fill.trade_id: (trade, orders[trade.broker_order_id])
                 for trade in self._market.trade_book()
-            ]
+            }
+            found = [self._traded.of(*each) for each in trades.items()]
+            self._traded.keep(trades)
+            return found
 
     def positions(self) -> list[Row]:
         with self._lock:
@@ -243,7 +253,8 @@ class Account:
     def claims(self) -> list[BrokerOrder]:
         """Return the order book in the platform's words."""
         with self._lock:
-            return [order.claim for order in self._market.rows()] + self._refused
+            orders = [order_of(row).claim for row in self._market.rows()]
+            return orders + self._refused
 
     def holdings(self) -> list[BrokerPosition]:
         """Return the positions in the platform's words."""
@@ -366,16 +377,20 @@ class Account:
         self._placed_at[number] = self._clock.now()
 
     def _rows(self) -> dict[str, Row]:
-        found: dict[str, Row] = {
-            order.broker_order_id: self._row(
-                order.claim, waits_for_trigger=not order.is_triggered
-            )
-            for order in self._market.rows()
+        booked = {row["number"]: row for row in self._market.rows()}
+        found = {
+            row["norenordno"]: row
+            for row in (self._booked.of(*each) for each in booked.items())
         }
+        self._booked.keep(booked)
         for claim in self._refused:
             if self._clock.now() - claim.updated_at < timedelta(days=1):
                 found[claim.broker_order_id] = self._row(claim)
         return found
+
+    def _booked_row(self, stored: sqlite3.Row) -> Row:
+        order = order_of(stored)
+        return self._row(order.claim, waits_for_trigger=not order.is_triggered)
 
     def _row(self, order: BrokerOrder, *, waits_for_trigger: bool = False) -> Row:
         number = order.broker_order_id
