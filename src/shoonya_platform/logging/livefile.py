@@ -11,7 +11,7 @@ between the two is in `x.log.1`: in the wrong place, not lost.  Renames by other
 A kill may cut a record off between two pages, and the next one of another process
 is then behind the rest of it, in the same line.  So each is looked at once more
 (one lseek): if somebody has written since the last one, the byte before it has to
-be a line break.
+be a line break.  For a long record that is too late (`mending.py`).
 
 As long as a process has a file open it holds a shared lock on it, which nobody
 waits for: it tells the archiver that a record may still come.
@@ -25,13 +25,14 @@ import stat
 import time
 from typing import TYPE_CHECKING
 
-from shoonya_platform.logging.opening import (
+from shoonya_platform.logging.mending import (
+    LONG_BYTES,
     begin_line,
     ends_within_a_line,
-    open_to_append,
     open_to_mend,
-    set_mode,
+    turn,
 )
+from shoonya_platform.logging.opening import open_to_append, set_mode
 
 if TYPE_CHECKING:
     from shoonya_platform.logging.room import Room
@@ -97,6 +98,16 @@ class LiveFile:
                 size = self.size_by_path(began)
         if size + len(data) > self.limit and self._rest_at != size:
             self._room.make(self, size, len(data))
+        if len(data) > LONG_BYTES:
+            with turn(self._mending_fd):
+                self._torn = ends_within_a_line(self._mending_fd, self.size())
+                self._write(data)
+        else:
+            self._write(data)
+        if time.monotonic() - began > _SUSPICIOUS_SECONDS:
+            self._rescue(data)
+
+    def _write(self, data: bytes) -> None:
         text = self._after_a_fragment(data) if self._torn else data
         self._count = count = self._count + 1
         written = os.write(self._fd, text)
@@ -110,8 +121,6 @@ class LiveFile:
                     self._look_before(data, text, end - written)
                 self._end = end
         self._torn = False
-        if time.monotonic() - began > _SUSPICIOUS_SECONDS:
-            self._rescue(data)
 
     def size(self) -> int:
         """Return the size of what is open."""
@@ -208,7 +217,7 @@ class LiveFile:
         """Write again what went to a file that fell off the end meanwhile."""
         if self._regular and not os.fstat(self._fd).st_nlink:
             self.size_by_path(time.monotonic())
-            os.write(self._fd, data)
+            self.append(data)
 
 
 def _close(*fds: int) -> None:

@@ -53,52 +53,6 @@ def set_mode(fd: int) -> None:
             os.fchmod(fd, FILE_MODE)
 
 
-def open_to_mend(fd: int) -> int:
-    """
-    Open what *fd* has open once more, to read it and to write in the middle of it.
-
-    Returns:
-        A descriptor; -1 if that may not be, as with a file one may only write.
-    """
-    try:
-        # By this name it is the same file, wherever it has been moved.
-        return os.open(f"/proc/self/fd/{fd}", os.O_RDWR | os.O_CLOEXEC)
-    except OSError:
-        return -1
-
-
-def ends_within_a_line(fd: int, size: int) -> bool:
-    """Say whether a file of *size* ends with what somebody killed has left."""
-    if fd < 0 or not size:
-        return False
-    try:
-        last = os.pread(fd, 1, size - 1)
-        if os.fstat(fd).st_size != size:
-            # Somebody alive is in the middle of writing it.
-            return False
-    except OSError:
-        return False
-    return last not in (b"", b"\n")
-
-
-def begin_line(fd: int, text: bytes, at: int) -> None:
-    """
-    See that *text*, which was written at *at*, begins a line.
-
-    If whoever wrote before it was killed in the middle of a record, the last byte
-    of that becomes a line break: nobody was told that it had been written.
-    """
-    if fd < 0 or not at:
-        return
-    with contextlib.suppress(OSError):
-        if (
-            os.pread(fd, 1, at - 1) not in (b"", b"\n")
-            # Not if the file was truncated meanwhile and has grown again.
-            and os.pread(fd, len(text), at) == text
-        ):
-            os.pwrite(fd, b"\n", at - 1)
-
-
 def _open(path: str, directory: str) -> int:
     try:
         return os.open(path, _FLAGS, FILE_MODE)

@@ -167,6 +167,108 @@ def test_records_after_a_kill_are_whole(start, tmp_path):
     assert parse_line(record) is not None
 
 
+# Writes a record of 20 kB and one of a few bytes; what else it does, the test says.
+LONG = """
+import fcntl, os, signal, sys
+from shoonya_platform.logging import mending
+from shoonya_platform.logging.files import LogFile
+path, name, plan = sys.argv[1:4]
+file = LogFile(path, max_bytes=0, backup_count=0)
+file.write(b"%s begins\\n" % name.encode())
+print("ready", flush=True)
+sys.stdin.readline()
+write, lock = os.write, fcntl.fcntl
+def die(*_):
+    os.kill(os.getpid(), signal.SIGKILL)
+def write_half(fd, text):
+    write(fd, text[:10_000])
+    print("half", flush=True)
+    sys.stdin.readline()
+def lock_and_tell(*arguments):
+    try:
+        return lock(*arguments)
+    except BlockingIOError:
+        mending._PATIENCE_SECONDS = float("inf")
+        print("waits", flush=True)
+        fcntl.fcntl = lock
+        raise
+if plan == "dies half-way":
+    os.write = write_half
+if plan == "dies behind its write":
+    fcntl.fcntl = lock_and_tell
+    os.lseek = die
+file.write(b"%s\\n" % (name.encode() * 20_000))
+print("done", flush=True)
+"""
+
+
+@pytest.fixture
+def long_writer(tmp_path):
+    """Start a process with a plan; it has the file open when this returns."""
+    started = []
+
+    def start(name, plan=""):
+        process = subprocess.Popen(
+            [sys.executable, "-c", LONG, tmp_path / "x.log", name, plan],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        started.append(process)
+        assert process.stdout.readline() == "ready\n"
+        return process
+
+    yield start
+    for process in started:
+        process.kill()
+        process.communicate()
+
+
+def said(process):
+    return process.stdout.readline().strip()
+
+
+@pytest.mark.parametrize("waits", [False, True])
+def test_two_records_that_were_killed_one_behind_the_other_share_no_line(
+    long_writer, tmp_path, waits
+):
+    first = long_writer("a", "dies half-way")
+    second, third = long_writer("b", "dies behind its write"), long_writer("c")
+
+    go(first)
+    assert said(first) == "half"
+    if waits:
+        # It has begun before anybody can see what the first one leaves.
+        go(second)
+        assert said(second) == "waits"
+    first.kill()
+    first.wait()
+    if not waits:
+        go(second)
+    assert second.wait() == -signal.SIGKILL
+    go(third)
+    assert said(third) == "done"
+
+    found = (tmp_path / "x.log").read_bytes().split(b"\n")
+    assert found == [
+        *(b"%c begins" % name for name in b"abc"),
+        *(b"a" * 10_000, b"b" * 20_000, b"c" * 20_000, b""),
+    ]
+
+
+def test_long_record_waits_for_no_process_that_was_stopped(long_writer, tmp_path):
+    stopped, other = long_writer("a", "dies half-way"), long_writer("b")
+    go(stopped)
+    assert said(stopped) == "half"
+
+    go(other)
+    assert said(other) == "done"
+
+    # Ended by a line break, as if it had been killed.
+    found = (tmp_path / "x.log").read_bytes().split(b"\n")
+    assert sorted(map(len, found)) == [0, 8, 8, 10_000, 20_000]
+
+
 def test_child_has_a_run_of_its_own(tmp_path, journald):
     run = setup_application_logging(
         tmp_path, component="dashboard", journal=str(journald.path), console=False

@@ -9,7 +9,7 @@ import pytest
 from shoonya_platform.logging import livefile, room
 from shoonya_platform.logging.chain import RotationBusyError
 from shoonya_platform.logging.files import LogFile
-from shoonya_platform.logging.opening import begin_line
+from shoonya_platform.logging.mending import begin_line
 from tests.unit.logging.support import backups, open_descriptors
 
 
