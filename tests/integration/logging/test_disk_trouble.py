@@ -274,6 +274,7 @@ def service(disk, journald):
         logger = get_component_logger("dashboard")
         assert logger_config._setup is not None
         journal = logger_config._setup.handler.journal
+        assert journal is not None
 
         def keeps_pace():
             entries.extend(journald.entries())

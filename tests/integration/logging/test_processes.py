@@ -215,7 +215,7 @@ def long_writer(tmp_path):
             text=True,
         )
         started.append(process)
-        assert process.stdout.readline() == "ready\n"
+        assert said(process) == "ready"
         return process
 
     yield start
