@@ -69,7 +69,13 @@ class Budget:
         """Say whether this process has looked in the last moments."""
         return time.monotonic() < self._checked_at + _CHECK_SECONDS
 
-    def enforce(self, own: str, *, rotating: bool = False) -> tuple[list[Notice], bool]:
+    def is_foreseen(self, coming_bytes: int) -> bool:
+        """Say whether a record so long fits into what is kept free for a new file."""
+        return coming_bytes <= self._turn
+
+    def enforce(
+        self, own: str, *, rotating: bool = False, needed: int = 0
+    ) -> tuple[list[Notice], bool]:
         """
         Delete what has to go so that all live files may grow by another step.
 
@@ -78,6 +84,8 @@ class Budget:
 
             rotating: Whether it is about to become a backup.
 
+            needed: The size it is about to have.
+
         Returns:
             What was deleted, and whether everything fits now.
         """
@@ -85,7 +93,8 @@ class Budget:
         # Each further look is needed only if somebody renamed files meanwhile.
         for _ in range(10):
             scan = Scan(self.directory)
-            excess = scan.used_bytes + self.reserved(scan, own) - self.budget_bytes
+            reserved = self.reserved(scan, own, needed)
+            excess = scan.used_bytes + reserved - self.budget_bytes
             # For the new live file: of somebody who rotates by hand, and our own.
             excess += (1 + rotating) * self._turn
             while excess > 0:
@@ -105,7 +114,7 @@ class Budget:
                 return evicted, True
         return evicted, False
 
-    def reserved(self, scan: Scan, own: str) -> int:
+    def reserved(self, scan: Scan, own: str, needed: int = 0) -> int:
         """
         Return what is kept free for growth, in bytes on disk.
 
@@ -113,15 +122,17 @@ class Budget:
             scan: What there is now.
 
             own: The live file that asks; counts even if it does not exist yet.
+
+            needed: The size it is about to have.
         """
+        sizes = {file.path: file.size for file in scan.files if not file.number}
+        sizes.setdefault(own, 0)
         growth = 0
-        seen = False
-        for file in scan.files:
-            if not file.number:
-                seen = seen or file.path == own
-                growth += max(self._may_grow_to(file.size) - file.size, 0)
-        if not seen:
-            growth += self._may_grow_to(0)
+        for path, size in sizes.items():
+            most = self._may_grow_to(size)
+            if path == own:
+                most = max(most, rounded(needed))
+            growth += max(most - size, 0)
         archive = max(_archive_room(self.max_bytes) - scan.unfinished_bytes, 0)
         return growth + archive
 

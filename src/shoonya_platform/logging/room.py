@@ -116,7 +116,7 @@ class Room:
         if live.limit != NO_LIMIT:
             needed = live.size() + coming_bytes
             if needed > live.limit:
-                self._raise_limit(live, needed)
+                self._raise_limit(live, needed, coming_bytes)
 
     def rotate(
         self, live: LiveFile, coming_bytes: int | None, patience_seconds: float
@@ -166,18 +166,20 @@ class Room:
             self._rotated()
         return backup
 
-    def _raise_limit(self, live: LiveFile, needed: int) -> None:
+    def _raise_limit(self, live: LiveFile, needed: int, coming_bytes: int) -> None:
         if self._budget is None:
             live.limit = self._max_bytes
             return
         limit = self._budget.next_check(needed)
-        if limit > live.limit:
-            self._check_budget()
+        if limit > live.limit or not self._budget.is_foreseen(coming_bytes):
+            self._check_budget(needed=needed)
         live.limit = limit
 
-    def _check_budget(self, *, rotating: bool = False) -> None:
+    def _check_budget(self, *, rotating: bool = False, needed: int = 0) -> None:
         assert self._budget is not None  # noqa: S101 - for the type checker
-        evicted, fits = self._budget.enforce(self.path, rotating=rotating)
+        evicted, fits = self._budget.enforce(
+            self.path, rotating=rotating, needed=needed
+        )
         self._notices += evicted
         if not fits and not self._over_budget:
             self._notices.append(Notice(event="log_over_budget", path=self.path))

@@ -7,10 +7,12 @@ their n-th system call.
 """
 
 import contextlib
+import itertools
 import os
 import signal
 import struct
 import tempfile
+import threading
 from collections import Counter
 from pathlib import Path
 
@@ -32,10 +34,14 @@ BUDGET = 9 << 20
 #: Leaves room for the live file and about ten blocks of backups.
 BALLAST = BUDGET - 125_000 - (1 << 20)
 NAME = "dashboard.log"
+#: The steps of a compression, when the copy has been made.
+MOMENTS = ("utime", "fsync", "rename", "unlink")
 SYSTEM_CALLS = ("rename", "chmod", "fchmod", "open", "write", "unlink", "fsync")
 _NUMBER = struct.Struct("<I")
 
 files = st.integers(0, 2)
+#: Of a record for which the budget has room only because it is kept free.
+LONG = 1_000_000
 # Of what a record takes; a few fill a file, one may need a file of its own.
 sizes = st.integers(0, 150) | st.just(400)
 deeds = st.lists(
@@ -58,6 +64,7 @@ class Directory:
         self.graves = root / "graves"
         self.graves.mkdir()
         self.evicted = []
+        self._buried = {}
         self._unlink = os.unlink
         os.unlink = self.unlink
         vars(budget_module)["unlink_same"] = self.unlink_same
@@ -70,14 +77,24 @@ class Directory:
         file = Path(path)
         name = file.name
         other = name.removesuffix(".zst") if ".zst" in name else f"{name}.zst"
-        if file.parent == self.path and not file.with_name(other).exists():
+        grave = None
+        if (
+            file.parent == self.path
+            and not name.startswith(".")
             # Not one of two forms: with it the records go.
+            and not file.with_name(other).exists()
+        ):
             number = len(list(self.graves.iterdir()))
             grave = self.graves / f"{number}.{os.getpid()}.{name}"
-            if not name.startswith("."):
-                # In one step, as far as die_at_call() is concerned.
-                grave.write_bytes(file.read_bytes())
-        self._unlink(path, **options)
+            # In one step, as far as die_at_call() is concerned.
+            grave.write_bytes(file.read_bytes())
+        try:
+            self._unlink(path, **options)
+        except FileNotFoundError:
+            # Another process was faster, and has a grave for it.
+            if grave is not None:
+                self._unlink(grave)
+            raise
 
     def unlink_same(self, victim):
         done = unlink_same(victim)
@@ -97,7 +114,10 @@ class Directory:
         return found
 
     def deleted(self):
-        return [text for grave in self.graves.iterdir() for text in lines(grave)]
+        for grave in self.graves.iterdir():
+            if grave.name not in self._buried:
+                self._buried[grave.name] = lines(grave)
+        return itertools.chain.from_iterable(self._buried.values())
 
 
 def lines(file):
@@ -149,6 +169,12 @@ class Interleavings(RuleBasedStateMachine):
             self.acknowledged.add(text)
 
     @rule(file=files)
+    def write_a_long_one(self, file):
+        # Not to what a stranger has moved away a moment ago: nobody may evict that.
+        self.files[file]._live._next_path_look_at = 0.0
+        self.write(file, [LONG])
+
+    @rule(file=files)
     def rotate(self, file):
         self.files[file].rotate()
 
@@ -174,8 +200,21 @@ class Interleavings(RuleBasedStateMachine):
 
     @rule()
     def move_away(self):
-        if self.live.exists():
+        # Not a long one: what is a stranger's stays, and takes all the room.
+        if self.live.exists() and self.live.stat().st_size < LONG:
             self.live.rename(self.live.with_name(f"foreign-{self.number()}"))
+
+    @rule(file=files, rotations=st.integers(1, 3), moment=st.sampled_from(MOMENTS))
+    def write_while_it_is_compressed(self, file, rotations, moment):
+        """A record comes to a file that it met as the live one, and is none now."""
+        other = (file + 1) % 3
+        slow = Slow(lambda: self.write(file, [20]))
+        for _ in range(rotations):
+            self.write(other, [20])
+            self.files[other].rotate()
+        with at_call(moment, slow.go_on):
+            self.compress()
+        slow.go_on()
 
     @rule(
         file=files,
@@ -254,6 +293,60 @@ class Interleavings(RuleBasedStateMachine):
             if notice.event == "log_evicted"
         ]
         assert sorted(told) == sorted(self.directory.evicted)
+
+
+class Slow:
+    """
+    A thread that is held up between its look at the file and its write to it.
+
+    Args:
+        work: What it does; this returns when it has come to the write.
+    """
+
+    def __init__(self, work):
+        self._held, self._released = threading.Event(), threading.Event()
+        self._failed = []
+        self._thread = threading.Thread(target=self._run, args=(work,))
+        self._write = os.write
+        os.write = self._slow_write
+        self._thread.start()
+        assert self._held.wait(10)
+        os.write = self._write
+
+    def go_on(self):
+        """Let it do the rest; return when it is done."""
+        self._released.set()
+        self._thread.join()
+        assert not self._failed, self._failed
+
+    def _slow_write(self, fd, text):
+        self._held.set()
+        assert self._released.wait(10)
+        return self._write(fd, text)
+
+    def _run(self, work):
+        try:
+            work()
+        except BaseException as e:  # noqa: BLE001 - told by go_on()
+            self._failed.append(e)
+            self._held.set()
+
+
+@contextlib.contextmanager
+def at_call(name, deed):
+    """Do something before the first call of the system by that name."""
+    real = getattr(os, name)
+
+    def call(*arguments, **options):
+        setattr(os, name, real)
+        deed()
+        return real(*arguments, **options)
+
+    setattr(os, name, call)
+    try:
+        yield
+    finally:
+        setattr(os, name, real)
 
 
 def die_at_call(number):

@@ -14,6 +14,7 @@ from shoonya_platform.logging import (
 )
 from shoonya_platform.logging import budget as module
 from shoonya_platform.logging.budget import Budget, check_budget
+from shoonya_platform.logging.files import LogFile
 from shoonya_platform.logging.scan import Scan, unlink_same
 from shoonya_platform.logging.sizes import parse_size, size_text
 
@@ -238,3 +239,22 @@ def test_a_live_file_has_room_kept_for_all_it_may_grow_by_before_the_next_look(
         # Small files may be filled up to the hard limit while nobody looks.
         most = budget.hard_limit if max_bytes < 1 << 20 else budget.next_check(size)
         assert kept >= most
+
+
+def test_record_longer_than_what_is_kept_free_has_room_made_before_it_is_written(
+    tmp_path,
+):
+    budget = Budget(str(tmp_path), 9 * M, 300)
+    # Nothing but the records may have it.
+    with (tmp_path / "ballast").open("wb") as ballast:
+        ballast.truncate(9 * M - 1_200_000)
+    file = LogFile(
+        str(tmp_path / "dashboard.log"), max_bytes=300, backup_count=9, budget=budget
+    )
+
+    for _ in range(3):
+        assert file.write(b"x" * 1_000_000 + b"\n")
+        assert Scan(str(tmp_path)).used_bytes <= 9 * M
+
+    file.close()
+    assert [notice.event for notice in file.notices] == ["log_evicted"] * 2
