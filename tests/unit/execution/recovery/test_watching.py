@@ -1,0 +1,112 @@
+"""Rows that nobody moves, and positions that differ from the broker's."""
+
+import pytest
+
+from shoonya_platform.domain.orders import BEFORE_BROKER, IN_FLIGHT
+from shoonya_platform.execution.recovery import STUCK_SECONDS
+from shoonya_platform.execution.recovery_report import decode
+from shoonya_platform.testing.orders import store_order
+from tests.unit.execution.recovery.conftest import RULES, broker_holds
+from tests.unit.execution.rows import S, state
+
+
+# One that is unknown is looked for, and found before it can be stuck.
+@pytest.mark.parametrize(
+    "status", sorted((BEFORE_BROKER | IN_FLIGHT) - {S.OUTCOME_UNKNOWN})
+)
+def test_row_that_nobody_moves_is_told_once_and_its_owner_rung_each_time(
+    recovery, store, clock, rings, events, status
+):
+    order = store_order(store, status)
+    owner = {
+        S.INITIALIZED: "risk_manager",
+        S.RISK_PASSED: "execution_guard",
+        S.PENDING_REPLACE: "recovery_service",
+    }.get(status, "command_service")
+    clock.advance(STUCK_SECONDS)
+
+    recovery.step()
+    # The first look rings the guard for its own success too.
+    rings[:] = rings[:1]
+    assert rings == [owner]
+    clock.advance(RULES.interval_seconds)
+    recovery.step()
+
+    assert rings.count(owner) == 2
+    assert events().count("order_stuck") == 1
+    assert state(store, order) == (status, 0)
+
+
+def test_row_that_is_moved_in_time_is_not_told(recovery, store, clock, events):
+    store_order(store)
+    clock.advance(STUCK_SECONDS - 1)
+
+    recovery.step()
+
+    assert "order_stuck" not in events()
+
+
+def test_open_order_may_wait_for_ever(recovery, store, clock, events):
+    store_order(store, S.ACCEPTED)
+    clock.advance(10 * STUCK_SECONDS)
+
+    recovery.step()
+
+    assert "order_stuck" not in events()
+
+
+def test_difference_with_the_broker_is_told_once_for_each_change_and_its_end(
+    recovery, store, broker, clock, events
+):
+    order = store_order(store, S.FILLED)
+    for quantity in (0, 0, 130, 130, 65, 65):
+        broker.held = [broker_holds(order, quantity)]
+        recovery.step()
+        clock.advance(RULES.interval_seconds)
+
+    told = [name for name in events() if name.startswith("position_")]
+    assert told == ["position_differs", "position_differs", "position_agrees"]
+
+
+def test_strategies_holdings_are_compared_together(
+    recovery, store, broker, clock, events
+):
+    order = store_order(store, S.FILLED, strategy="one")
+    store_order(store, S.FILLED, strategy="two", quantity=130)
+    broker.held = [broker_holds(order, 195)]
+
+    recovery.step()
+
+    assert "position_differs" not in events()
+
+
+def test_difference_is_not_looked_for_while_answers_are_outstanding(
+    recovery, store, broker, events
+):
+    store_order(store, S.FILLED)
+    store_order(store, S.SUBMITTED)
+
+    recovery.step()
+
+    assert "position_differs" not in events()
+    assert not decode(store.recovery.last().report).positions_compared
+
+
+def test_nothing_is_mended_by_trading(recovery, store, broker):
+    order = store_order(store, S.FILLED)
+    broker.held = [broker_holds(order, 650)]
+
+    recovery.step()
+
+    assert broker.placed == broker.canceled == []
+    assert [position.quantity for position in store.positions.open()] == [65]
+    assert len(store.orders.recent(limit=9)) == 1
+
+
+def test_status_counts_what_is_unclear(recovery, store, broker):
+    store_order(store, S.OUTCOME_UNKNOWN)
+    recovery.step()
+
+    assert recovery.status() == (
+        "1 unknown outcomes, 0 settled, 0 positions differ from the broker"
+    )
