@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 import msgspec
 
@@ -19,7 +19,7 @@ from shoonya_platform.dashboard.results import (
     ServiceRow,
     Trading,
 )
-from shoonya_platform.domain.alerts import AlertStatus, Leg, StoredAlert
+from shoonya_platform.domain.alerts import AlertStatus, StoredAlert
 from shoonya_platform.domain.instruments import Exchange, Product
 from shoonya_platform.domain.orders import (
     Intent,
@@ -29,7 +29,6 @@ from shoonya_platform.domain.orders import (
     Side,
     TimeInForce,
 )
-from shoonya_platform.domain.positions import Position
 from shoonya_platform.domain.story import Hop
 from shoonya_platform.domain.trading import TradingState
 from shoonya_platform.services.child import ServiceStatus
@@ -43,6 +42,9 @@ Figure = Annotated[str, msgspec.Meta(pattern=r"^-?[0-9]+(\.[0-9]+)?$")]
 
 class _Document(msgspec.Struct):
     """All keys are always there."""
+
+
+_D = TypeVar("_D", bound=_Document)
 
 
 class ServiceDocument(_Document):
@@ -213,66 +215,45 @@ def time_text(moment: datetime | None) -> str | None:
     return None if moment is None else moment.astimezone(UTC).isoformat()
 
 
+def _filled(kind: type[_D], source: object, **given: object) -> _D:
+    """Make a document of what its source has by the same names, and of the rest."""
+    values = (
+        given[name] if name in given else _plain(getattr(source, name))
+        for name in kind.__struct_fields__
+    )
+    return kind(*values)
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, Decimal):
+        return decimal_text(value)
+    if isinstance(value, datetime):
+        return time_text(value)
+    return value
+
+
 def of_service(row: ServiceRow) -> ServiceDocument:
-    view = row.view
-    return ServiceDocument(
-        service=view.service,
-        state=view.state,
-        pid=view.pid,
-        since=time_text(view.since),
-        restarts=view.restarts,
-        text=view.text,
-        cause=view.cause,
-        memory_bytes=view.memory_bytes,
+    return _filled(
+        ServiceDocument,
+        row.view,
         cpu_share=None if row.cpu_share is None else round(row.cpu_share, 4),
         queue_depth=None if row.queue is None else row.queue.depth,
-        supervisor=view.supervisor,
     )
 
 
 def of_trading(trading: Trading) -> TradingDocument:
-    return TradingDocument(
-        state=trading.status.state,
-        reason=trading.status.reason,
-        set_by=trading.status.set_by,
-        set_at=time_text(trading.set_at),
-        broker=trading.broker,
-        market_hours=trading.market_hours,
-        awaits_reconciliation=trading.awaits_reconciliation,
+    status = trading.status
+    return _filled(
+        TradingDocument,
+        trading,
+        state=status.state,
+        reason=status.reason,
+        set_by=status.set_by,
     )
 
 
 def of_order(order: Order) -> OrderDocument:
-    return OrderDocument(
-        order_id=order.order_id,
-        client_order_id=order.client_order_id,
-        broker_order_id=order.broker_order_id,
-        alert_id=order.alert_id,
-        leg=order.leg,
-        attempt=order.attempt,
-        part=order.part,
-        strategy=order.strategy,
-        intent=order.intent,
-        exchange=order.exchange,
-        tradingsymbol=order.tradingsymbol,
-        side=order.side,
-        quantity=order.quantity,
-        filled_quantity=order.filled_quantity,
-        leaves_quantity=order.leaves_quantity,
-        order_type=order.order_type,
-        price=decimal_text(order.price),
-        trigger_price=decimal_text(order.trigger_price),
-        reference_price=decimal_text(order.reference_price),
-        average_price=decimal_text(order.average_price),
-        product=order.product,
-        time_in_force=order.time_in_force,
-        status=order.status,
-        is_closed=order.is_closed,
-        reason=order.reason,
-        alerted_at=time_text(order.alerted_at),
-        created_at=time_text(order.created_at),
-        updated_at=time_text(order.updated_at),
-    )
+    return _filled(OrderDocument, order)
 
 
 def of_order_page(page: OrderPage) -> OrdersDocument:
@@ -284,18 +265,12 @@ def of_order_page(page: OrderPage) -> OrdersDocument:
 
 
 def of_hop(hop: Hop) -> EventDocument:
-    event = hop.event
-    return EventDocument(
-        event_id=event.event_id,
-        order_id=event.order_id,
-        trigger=event.trigger,
-        status=event.order_status,
-        service=event.service,
-        run_id=event.run_id,
-        occurred_at=time_text(event.occurred_at),
+    return _filled(
+        EventDocument,
+        hop.event,
+        status=hop.event.order_status,
         begin_ms=hop.begin_ms,
         delay_ms=hop.delay_ms,
-        text=event.text,
     )
 
 
@@ -310,57 +285,19 @@ def of_story(story: OrderStory) -> StoryDocument:
 
 
 def of_alert(stored: StoredAlert) -> AlertDocument:
-    alert = stored.alert
-    return AlertDocument(
+    return _filled(
+        AlertDocument,
+        stored.alert,
         alert_id=stored.alert_id,
-        strategy=alert.strategy,
-        intent=alert.intent,
-        exchange=alert.exchange,
-        legs=[_of_leg(leg) for leg in alert.legs],
+        legs=[_filled(LegDocument, leg) for leg in stored.alert.legs],
         status=stored.status,
         outcome=stored.outcome,
-        sent_at=time_text(alert.sent_at),
         received_at=time_text(stored.received_at),
-    )
-
-
-def _of_leg(leg: Leg) -> LegDocument:
-    return LegDocument(
-        tradingsymbol=leg.tradingsymbol,
-        side=leg.side,
-        quantity=leg.quantity,
-        order_type=leg.order_type,
-        price=decimal_text(leg.price),
-        trigger_price=decimal_text(leg.trigger_price),
-        product=leg.product,
     )
 
 
 def of_book(book: Book) -> BookDocument:
     return BookDocument(
-        positions=[_of_position(position) for position in book.positions],
-        totals=TotalsDocument(
-            open_positions=book.open_positions,
-            realised_pnl=decimal_text(book.realised_pnl),
-            unrealised_pnl=decimal_text(book.unrealised_pnl),
-            total_pnl=decimal_text(book.total_pnl),
-            realised_today=decimal_text(book.realised_today),
-            exposure=decimal_text(book.exposure),
-        ),
-    )
-
-
-def _of_position(position: Position) -> PositionDocument:
-    return PositionDocument(
-        strategy=position.strategy,
-        exchange=position.exchange,
-        tradingsymbol=position.tradingsymbol,
-        product=position.product,
-        quantity=position.quantity,
-        average_price=decimal_text(position.average_price),
-        last_price=decimal_text(position.last_price),
-        realised_pnl=decimal_text(position.realised_pnl),
-        unrealised_pnl=decimal_text(position.unrealised_pnl),
-        exposure=decimal_text(position.exposure),
-        updated_at=time_text(position.updated_at),
+        positions=[_filled(PositionDocument, position) for position in book.positions],
+        totals=_filled(TotalsDocument, book),
     )
