@@ -13,11 +13,18 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
+from shoonya_platform.testing.receiver import Receiver  # noqa: E402
+from shoonya_platform.testing.telegram import (  # noqa: E402
+    TOKEN,
+    TelegramSimulator,
+)
 from tests.acceptance.platform import Platform  # noqa: E402 the path comes first
 
 MEMORY_LIMIT_MB = 160
@@ -36,12 +43,33 @@ def cpu_seconds(pid: int) -> float:
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
+@contextmanager
+def told(folder: Path) -> Iterator[Platform]:
+    """Run the platform with people who are told, by apprise and by a Telegram bot."""
+    with Receiver() as receiver, TelegramSimulator() as telegram:
+        settings = f"""
+            [notify]
+            telegram_users = [1]
+            telegram_url = "{telegram.url}"
+        """
+        platform = Platform(folder, settings)
+        (folder / "credentials" / "notify_urls").write_text(receiver.url)
+        (folder / "credentials" / "telegram_token").write_text(TOKEN)
+        with platform:
+            yield platform
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=float, default=30.0, help="how long to look")
-    seconds = parser.parse_args().seconds
+    parser.add_argument(
+        "--notify", action="store_true", help="with notifications and a Telegram bot"
+    )
+    options = parser.parse_args()
+    seconds = options.seconds
+    begin = told if options.notify else Platform
     bare = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(1e6)"])
-    with tempfile.TemporaryDirectory() as folder, Platform(Path(folder)) as platform:
+    with tempfile.TemporaryDirectory() as folder, begin(Path(folder)) as platform:
         time.sleep(3)
         pids = platform.pids()
         before = {name: cpu_seconds(pid) for name, pid in pids.items()}

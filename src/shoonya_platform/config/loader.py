@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import os
 import re
 import tomllib
@@ -295,6 +294,9 @@ def _value(values: Mapping[str, Any], key: str) -> object:
 
 
 def _did_you_mean(name: str, known: Collection[str]) -> str | None:
+    # Only who errs pays for it: all eight read the configuration.
+    import difflib
+
     close = difflib.get_close_matches(name, known, n=1, cutoff=0.6)
     return f"did you mean '{close[0]}'?" if close else None
 

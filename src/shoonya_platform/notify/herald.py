@@ -104,7 +104,8 @@ class Herald:
         news, after = self._reader.read(before)
         lines = self._choose(news, now)
         if lines:
-            self._deliver(self._compose(lines))
+            if not self._deliver(self._compose(lines)):
+                return
             self._next_at = self._clock.monotonic() + self._rules.interval_seconds
         self._cursor = after
         if after != before:
@@ -137,14 +138,17 @@ class Herald:
             lines.append(f"and {rest.total()} more: {kinds}")
         return "\n".join(lines)[:MOST_CHARACTERS]
 
-    def _deliver(self, body: str) -> None:
+    def _deliver(self, body: str) -> bool:
+        """Return whether that is done; the next run begins anew with what is not."""
         left = list(self._targets)
         for wait in (*RETRY_SECONDS, None):
             left = [each for each in left if not self._send(each, body)]
             if not left:
-                return
-            if wait is None or self._stopping.wait(wait):
+                return True
+            if wait is None:
                 break
+            if self._stopping.wait(wait):
+                return False
         self.dropped += len(left)
         for target in left:
             self._logger.error(
@@ -153,6 +157,7 @@ class Herald:
                 self.dropped,
                 extra={"event": "notify_dropped"},
             )
+        return True
 
     def _send(self, target: Target, body: str) -> bool:
         try:

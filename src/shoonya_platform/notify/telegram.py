@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import http.client
 import json
+import ssl
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
-
-import httpcore
+from urllib.parse import urlsplit
 
 #: The server holds a question for news open for this long.
 POLL_SECONDS = 25
@@ -49,8 +51,10 @@ class BotApi:
     """
 
     def __init__(self, base_url: str, token: str) -> None:
-        self._base = f"{base_url.rstrip('/')}/bot{token}"
-        self._pool = httpcore.ConnectionPool(max_connections=2)
+        parts = urlsplit(base_url)
+        self._host = parts.netloc
+        self._path = f"{parts.path.rstrip('/')}/bot{token}"
+        self._tls = ssl.create_default_context() if parts.scheme == "https" else None
 
     def messages(
         self, offset: int, *, wait_seconds: int = POLL_SECONDS
@@ -78,34 +82,32 @@ class BotApi:
         """
         self._ask("sendMessage", {"chat_id": chat_id, "text": text}, read_seconds=10.0)
 
-    def close(self) -> None:
-        self._pool.close()
+    def _connect(self, timeout: float) -> http.client.HTTPConnection:
+        # One for each question: between two it would time out as often as not.
+        if self._tls is None:
+            return http.client.HTTPConnection(self._host, timeout=timeout)
+        return http.client.HTTPSConnection(
+            self._host, timeout=timeout, context=self._tls
+        )
 
     def _ask(
         self, method: str, fields: dict[str, object], *, read_seconds: float
     ) -> object:
-        limits = {"connect": 10.0, "write": 10.0, "pool": 10.0, "read": read_seconds}
         try:
-            response = self._pool.request(
-                "POST",
-                f"{self._base}/{method}",
-                headers={"Content-Type": "application/json"},
-                content=json.dumps(fields).encode(),
-                extensions={"timeout": limits},
-            )
-            answer = json.loads(response.content)
-        except (
-            httpcore.NetworkError,
-            httpcore.TimeoutException,
-            httpcore.ProtocolError,
-            httpcore.UnsupportedProtocol,
-            OSError,
-            ValueError,
-        ) as e:
+            with closing(self._connect(read_seconds)) as connection:
+                connection.request(
+                    "POST",
+                    f"{self._path}/{method}",
+                    json.dumps(fields),
+                    {"Content-Type": "application/json"},
+                )
+                response = connection.getresponse()
+                status, answer = response.status, json.loads(response.read())
+        except (OSError, http.client.HTTPException, ValueError) as e:
             raise TelegramError(f"no answer: {type(e).__name__}", 5.0) from None
         if isinstance(answer, dict) and answer.get("ok") is True:
             return answer.get("result")
-        raise _refusal(response.status, answer)
+        raise _refusal(status, answer)
 
 
 def _refusal(status: int, answer: object) -> TelegramError:

@@ -11,7 +11,6 @@ import platform
 import threading
 from collections.abc import Callable
 from datetime import time
-from importlib.util import find_spec
 
 from shoonya_platform.clock import Clock
 from shoonya_platform.config.loader import Config
@@ -143,29 +142,20 @@ class Announcer:
                 "there is a Telegram token, and nobody who may use it",
                 hint="name the users in notify.telegram_users",
             )
-        if find_spec("httpcore") is None:
-            raise ConfigError(
-                "the Telegram bot needs the library 'httpcore'",
-                hint="install the extra: pip install 'shoonya-platform[notify]'",
-            )
-        # 10 MB, which those without a bot need not pay.
+        # Some MB, which those without a bot need not pay.
         from shoonya_platform.notify.bot import Bot
         from shoonya_platform.notify.telegram import BotApi
 
         def run(store: OrderStore) -> None:
-            api = BotApi(settings.notify.telegram_url, token)
-            try:
-                Bot(
-                    api,
-                    store,
-                    risk_limits(settings),
-                    self._clock,
-                    self._ring,
-                    users=settings.notify.telegram_users,
-                    stopping=self._stopping,
-                    logger=self._logger,
-                ).run()
-            finally:
-                api.close()
+            Bot(
+                BotApi(settings.notify.telegram_url, token),
+                store,
+                risk_limits(settings),
+                self._clock,
+                self._ring,
+                users=settings.notify.telegram_users,
+                stopping=self._stopping,
+                logger=self._logger,
+            ).run()
 
         return run

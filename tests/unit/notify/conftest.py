@@ -9,8 +9,27 @@ import pytest
 from shoonya_platform.logging import get_component_logger
 from shoonya_platform.notify.herald import Herald, HeraldRules
 from shoonya_platform.notify.news import Kind, NewsReader
-from shoonya_platform.notify.targets import open_targets
 from shoonya_platform.testing.receiver import Receiver
+
+
+class Mailbox:
+    """A target in this process; while `is_open` is not set, it takes nothing."""
+
+    name = "mailbox"
+
+    def __init__(self) -> None:
+        self.is_open = True
+        self.tries = 0
+        self.titles: list[str] = []
+        self.bodies: list[str] = []
+
+    def send(self, title: str, body: str) -> bool:
+        self.tries += 1
+        if self.is_open:
+            self.titles.append(title)
+            self.bodies.append(body)
+        return self.is_open
+
 
 RULES = HeraldRules(
     kinds=list(Kind), interval_seconds=5.0, most_lines=15, repeat_seconds=300.0
@@ -24,19 +43,24 @@ def receiver() -> Iterator[Receiver]:
 
 
 @pytest.fixture
+def mailbox() -> Mailbox:
+    return Mailbox()
+
+
+@pytest.fixture
 def reader(store, clock) -> NewsReader:
     return NewsReader(store, clock, title="Shoonya", daily_at=time(15, 45))
 
 
 @pytest.fixture
-def open_herald(reader, clock, tmp_path, receiver):
+def open_herald(reader, clock, tmp_path, mailbox):
     """Make a herald that has not told anything yet, and waits for no retry."""
 
     def make(*, rules=RULES, targets=None, reader=reader):
         stopping = threading.Event()
         herald = Herald(
             reader,
-            open_targets(receiver.url) if targets is None else targets,
+            [mailbox] if targets is None else targets,
             rules,
             clock,
             title="Shoonya",

@@ -39,7 +39,7 @@ def rings():
 @pytest.fixture
 def bot(telegram, store, clock, rings):
     api = BotApi(telegram.url, TOKEN)
-    yield Bot(
+    return Bot(
         api,
         store,
         LIMITS,
@@ -49,7 +49,6 @@ def bot(telegram, store, clock, rings):
         stopping=threading.Event(),
         logger=get_component_logger("recovery_service"),
     )
-    api.close()
 
 
 def ask(bot, telegram, text, *, user=OWNER, age=0.0):
@@ -152,4 +151,3 @@ def test_server_that_is_away_is_asked_again_without_naming_the_token(store, cloc
         api.messages(0)
 
     assert TOKEN not in str(caught.value)
-    api.close()
