@@ -22,6 +22,7 @@ from shoonya_platform.services.control import ask
 from shoonya_platform.store.sqlite import SqliteOrderStore
 from shoonya_platform.testing.orders import store_order
 from shoonya_platform.testing.waiting import eventually
+from tests.migration.old_store import make_old_store
 
 SECONDS_TO_END = 2.0
 
@@ -271,6 +272,20 @@ def test_service_begins_its_work_once_the_store_can_be_opened(start, folder):
 
 
 # -- the work ------------------------------------------------------------------
+
+
+def test_service_that_brings_its_store_to_a_new_schema_says_so_and_gets_the_time(
+    start, folder
+):
+    make_old_store(folder / "state" / "orders.db", orders=60_000)
+
+    service = start()
+
+    service.wait_for("READY=1")
+    until_ready = service.told[: service.told.index("READY=1")]
+    assert "STATUS=bringing the order store to this version's schema" in until_ready
+    # systemd would kill a start of more than a minute.
+    assert "EXTEND_TIMEOUT_USEC=60000000" in until_ready
 
 
 def test_service_does_its_work_and_says_so_in_the_store_and_its_own_file(start, folder):

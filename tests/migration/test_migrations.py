@@ -10,8 +10,10 @@ from importlib import resources
 import pytest
 
 from shoonya_platform.domain.orders import OrderId, OrderStatus, TradeId
+from shoonya_platform.errors import StoreBusy
 from shoonya_platform.store.sqlite import SqliteOrderStore, migrations, statements
 from shoonya_platform.testing.orders import a_fill, store_alert, store_order
+from tests.migration import old_store
 
 FOLDER = resources.files("shoonya_platform.store") / "migrations"
 TABLES = {
@@ -220,4 +222,35 @@ def test_figures_of_the_days_are_made_of_the_orders_and_fills_that_are_there(
         assert store.orders.passed_on(day) == 1
         assert store.positions.realised_on(day) == Decimal("-0.15")
     assert store.orders.count() == {OrderStatus.FILLED: 2}
+    store.close()
+
+
+def test_long_way_to_the_newest_schema_is_told_on_the_way_and_can_be_given_up(
+    tmp_path, clock
+):
+    path = tmp_path / "orders.db"
+    old_store.make_old_store(path, orders=30_000)
+    before = schema(path)
+    told: list[str] = []
+
+    def go_on() -> bool:
+        told.append("on the way")
+        return False
+
+    def opened_with(progress):
+        return SqliteOrderStore(
+            path, service="tests", run_id="run-1", clock=clock, progress=progress
+        )
+
+    with pytest.raises(StoreBusy):
+        opened_with(lambda: True)
+    assert (pragma(path, "user_version"), schema(path)) == (old_store.VERSION, before)
+
+    store = opened_with(go_on)
+    assert len(told) > 1
+    assert store.orders.count() == {OrderStatus.FILLED: 30_000}
+    # Once it is done nobody interrupts the work.
+    told.clear()
+    store.orders.recent(limit=30_000, strategy="nobody")
+    assert told == []
     store.close()

@@ -104,7 +104,9 @@ class StoreService(IsolatedService):
                 hint="set 'paths.runtime_dir' to a directory of the service's user",
             ) from e
         self.store = self._retrying(
-            lambda: open_store(settings, self.name, self.run_id, self.clock)
+            lambda: open_store(
+                settings, self.name, self.run_id, self.clock, self._while_migrating
+            )
         )
         self._note_begin()
         self.parts = Parts(
@@ -115,6 +117,11 @@ class StoreService(IsolatedService):
             self.run_id,
             self._tell_tolerated,
         )
+
+    def _while_migrating(self) -> bool:
+        # Also tells systemd that the start is none that hangs.
+        self.beat("bringing the order store to this version's schema")
+        return self.should_stop()
 
     def _note_begin(self) -> None:
         """Say at once who runs: the others tell a start of all from one alone."""
@@ -226,16 +233,24 @@ class WorkerService(StoreService):
 
 
 def open_store(
-    settings: Settings, service: str, run_id: str, clock: Clock
+    settings: Settings,
+    service: str,
+    run_id: str,
+    clock: Clock,
+    progress: Callable[[], bool] | None = None,
 ) -> SqliteOrderStore:
     """
-    Open the configured store.
+    Open the configured store; `progress` as `SqliteOrderStore` calls it.
 
     Raises:
         StoreBusy, StoreDamaged: It cannot be opened.
     """
     return SqliteOrderStore(
-        settings.store_path, service=service, run_id=run_id, clock=clock
+        settings.store_path,
+        service=service,
+        run_id=run_id,
+        clock=clock,
+        progress=progress,
     )
 
 
