@@ -279,6 +279,30 @@ def test_state_set_elsewhere_appears_by_itself(dashboard, ledger, open_page):
     expect(state).to_contain_text("daily P&L reached")
 
 
+@pytest.mark.parametrize("width", [320, 1280])
+def test_any_id_that_is_pasted_leads_to_its_story(dashboard, ledger, open_page, width):
+    order = ledger.filled(ledger.order(), "100")
+    page = open_page(
+        dashboard.url + "/machine", viewport={"width": width, "height": 800}
+    )
+    find = page.get_by_role("search").get_by_role("textbox")
+
+    find.fill(order.broker_order_id)
+    find.press("Enter")
+
+    expect(page).to_have_url(f"{dashboard.url}/orders/{order.order_id}")
+
+
+def test_keyboard_gets_past_the_header_at_once(dashboard, open_page):
+    page = open_page(dashboard.url)
+
+    page.keyboard.press("Tab")
+    expect(page.get_by_role("link", name="To the content")).to_be_in_viewport()
+    page.keyboard.press("Enter")
+
+    expect(page.get_by_role("main")).to_be_focused()
+
+
 def test_orders_are_found_by_their_filters(dashboard, ledger, open_page):
     every_state(ledger)
     page = open_page(dashboard.url)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 
 from starlette.requests import Request
@@ -68,20 +69,24 @@ class Actions:
         form = await read_form(request)
         reason = " ".join(form.get("reason", "").split())[:MAX_REASON_LENGTH]
         reason = reason or f"{deed} on the dashboard"
-        if await self._sources.set_trading(state, reason=reason, by=USER):
+        changed = await self._sources.set_trading(state, reason=reason, by=USER)
+        if changed:
             self._ring("execution_guard", "command_service", "risk_manager")
-            self._logger.warning(
-                "%s set trading to %s: %s",
-                USER,
-                state,
-                reason,
-                extra={
-                    "event": "trading_set",
-                    "user": USER,
-                    "client": client_of(request),
-                    "state": state,
-                },
-            )
+        self._logger.log(
+            logging.WARNING if changed else logging.INFO,
+            "%s set trading to %s%s: %s",
+            USER,
+            state,
+            "" if changed else ", as it was",
+            reason,
+            extra={
+                "event": "trading_set",
+                "user": USER,
+                "client": client_of(request),
+                "state": state,
+                "changed": changed,
+            },
+        )
         return RedirectResponse("/", status_code=303)
 
 

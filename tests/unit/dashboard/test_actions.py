@@ -61,13 +61,16 @@ def test_deed_is_done_rung_and_written_down(client, store, rung, caplog, deed, s
     assert store.trading.status().reason == "resume on the dashboard"
 
 
-def test_done_already_is_not_written_again(client, store, rung):
+def test_done_already_is_not_done_again_and_yet_logged(client, store, rung, caplog):
     act(client, "halt", reason="first")
     rung.clear()
-    act(client, "halt", reason="second")
+    with caplog.at_level(logging.INFO):
+        act(client, "halt", reason="second")
 
     assert store.trading.status().reason == "first"
     assert rung == []
+    record = next(r for r in caplog.records if getattr(r, "event", "") == "trading_set")
+    assert (record.user, record.changed) == ("operator", False)
 
 
 def test_asking_alone_changes_nothing(client, store):
