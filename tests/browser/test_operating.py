@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,7 +14,7 @@ from shoonya_platform.clock import SystemClock
 from shoonya_platform.services import findings
 from shoonya_platform.services.findings import Finding, Level
 from tests.acceptance.platform import Platform
-from tests.browser.test_dashboard import log_in, serious
+from tests.browser.test_dashboard import CONTRAST, log_in, serious
 
 pytestmark = pytest.mark.browser
 
@@ -35,23 +36,41 @@ def platform() -> Iterator[Platform]:
         yield platform
 
 
-def test_killed_service_is_seen_backing_off_and_running_again(platform, open_page):
-    page = open_page(f"http://127.0.0.1:{platform.dashboard_port}")
+@pytest.mark.parametrize(
+    ("scheme", "width"), [("light", 1280), ("dark", 1280), ("light", 390)]
+)
+def test_killed_service_is_red_until_it_runs_again(platform, open_page, scheme, width):
+    page = open_page(
+        f"http://127.0.0.1:{platform.dashboard_port}",
+        color_scheme=scheme,
+        viewport={"width": width, "height": 900},
+    )
     row = page.get_by_role("row").filter(
         has=page.get_by_role("rowheader", name="order_watcher")
     )
-    expect(row.locator(".state.good")).to_have_text("running")
+    green, red = row.locator(".state.good"), row.locator(".state.bad")
+    expect(green).to_have_text("running")
+    first = platform.pids()["order_watcher"]
+    platform.kill("order_watcher")
+    expect(row).to_contain_text("killed by SIGKILL", timeout=10_000)
+    expect(green).to_have_text("running", timeout=10_000)
 
-    # Each pause is four times the one before: the second is long enough to be seen.
-    for _ in range(2):
-        before = platform.pids()["order_watcher"]
-        platform.kill("order_watcher")
-        expect(row).to_contain_text("killed by SIGKILL", timeout=10_000)
-        expect(row.locator(".state.good")).to_have_text("running", timeout=10_000)
-        assert platform.pids()["order_watcher"] != before
+    # Its second pause, of 4 s, is long enough to be looked at.
+    second = platform.pids()["order_watcher"]
     platform.kill("order_watcher")
 
-    expect(row.locator(".state.warn")).to_have_text("backoff", timeout=10_000)
+    expect(red).to_have_text("backoff", timeout=10_000)
+    expect(row).to_contain_text(re.compile(r"restarts in \d s \(2 of 3\)"))
+    expect(row).to_contain_text("killed by SIGKILL")
+    # And above all else, where the table is longer than the window.
+    warning = page.get_by_text("order_watcher is dead")
+    expect(warning).to_be_in_viewport()
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    assert page.evaluate(CONTRAST) == {}
+    expect(green).to_have_text("running", timeout=10_000)
+    expect(red).to_have_count(0)
+    expect(warning).to_have_count(0)
+    assert len({first, second, platform.pids()["order_watcher"]}) == 3
 
 
 @pytest.mark.parametrize("width", [320, 1280])

@@ -161,7 +161,10 @@ class Fragments:
         queries.no_query(query)
         checkup = await self._sources.checkup()
         errors = checkup.of(Level.ERROR) if checkup else []
-        return self._render("parts/warning.html", checkup=checkup, errors=errors)
+        dead = [view for view in await self._sources.services() if view.is_dead]
+        return self._render(
+            "parts/warning.html", checkup=checkup, errors=errors, dead=dead
+        )
 
 
 def _place(row: ServiceRow) -> int:

@@ -120,7 +120,8 @@ _TONES: dict[str, str] = {
     "running": "good",
     "starting": "busy",
     "stopping": "busy",
-    "backoff": "warn",
+    # Dead, whatever comes next: what is amber still works.
+    "backoff": "bad",
     "failed": "bad",
     "stopped": "idle",
     # Trading.

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 #: A service that waits for its restart says so in a sentence that begins with this.
-BACKING_OFF = "backing off"
+BACKING_OFF = "restarts in"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,8 +69,8 @@ class RestartPolicy:
         return f"restart {number} of {self.limit} in {seconds:.0f} s"
 
     def describe_wait(self, number: int, seconds: float) -> str:
-        """Return `backing off 4 s, restart 2 of 3`."""
-        return f"{BACKING_OFF} {seconds:.0f} s, restart {number} of {self.limit}"
+        """Return `restarts in 4 s (2 of 3)`."""
+        return f"{BACKING_OFF} {seconds:.0f} s ({number} of {self.limit})"
 
     def describe_end(self) -> str:
         """Return why there is no further restart."""

@@ -92,6 +92,11 @@ class ServiceView:
     memory_bytes: int | None  #: its share (PSS) where readable, else resident
     supervisor: Supervisor
 
+    @property
+    def is_dead(self) -> bool:
+        """Whether it should work, and does not."""
+        return self.state in (ServiceStatus.BACKOFF, ServiceStatus.FAILED)
+
 
 class Beat(Protocol):
     """The store's `ServiceBeat`, as far as it is needed here."""
@@ -106,6 +111,8 @@ class Beat(Protocol):
     def started_at(self) -> datetime: ...
     @property
     def beat_at(self) -> datetime: ...
+    @property
+    def ended_at(self) -> datetime | None: ...
 
 
 #: Runs a command and returns its output, or raises OSError or SubprocessError.
@@ -331,19 +338,26 @@ def _from_beats(
     }
     oldest = now - timedelta(seconds=BEATS_MISSED * heartbeat_seconds)
     for beat in beats:
-        is_running = beat.beat_at > oldest
-        views[beat.service] = ServiceView(
-            service=beat.service,
-            state=ServiceStatus.RUNNING if is_running else ServiceStatus.STOPPED,
-            pid=beat.pid if is_running else None,
-            since=beat.started_at if is_running else beat.beat_at,
-            restarts=0,
-            text=beat.status,
-            cause="" if is_running else "no heartbeat any more",
-            memory_bytes=memory_bytes(beat.pid) if is_running else None,
-            supervisor=Supervisor.HEARTBEAT,
-        )
+        views[beat.service] = _beaten(beat, is_silent=beat.beat_at <= oldest)
     return views
+
+
+def _beaten(beat: Beat, *, is_silent: bool) -> ServiceView:
+    is_running = beat.ended_at is None and not is_silent
+    # Who said goodbye is stopped; who fell silent without it is dead or hangs.
+    is_dead = beat.ended_at is None and is_silent
+    state = ServiceStatus.FAILED if is_dead else ServiceStatus.STOPPED
+    return ServiceView(
+        service=beat.service,
+        state=ServiceStatus.RUNNING if is_running else state,
+        pid=beat.pid if is_running else None,
+        since=beat.started_at if is_running else beat.ended_at or beat.beat_at,
+        restarts=0,
+        text=beat.status,
+        cause="no heartbeat any more" if is_dead else "",
+        memory_bytes=memory_bytes(beat.pid) if is_running else None,
+        supervisor=Supervisor.HEARTBEAT,
+    )
 
 
 def _unknown(name: str, *, supervisor: Supervisor) -> ServiceView:

@@ -57,6 +57,27 @@ def test_service_shows_state_as_a_word_with_uptime_and_cause(client, views, cloc
     assert "backoff 3 h 12 min 2 – – 0 recovery_service works killed by SIGKILL" in text
 
 
+@pytest.mark.parametrize(
+    ("state", "sentence"),
+    [
+        (ServiceStatus.BACKOFF, "killed by SIGKILL, restarts in 4 s (2 of 3)"),
+        (ServiceStatus.FAILED, "killed by SIGKILL"),
+    ],
+)
+def test_dead_service_stands_above_all_else(client, views, state, sentence):
+    views[2] = replace(
+        views[2],
+        state=state,
+        cause="killed by SIGKILL",
+        text="restarts in 4 s (2 of 3)",
+    )
+    name = views[2].service
+
+    text = text_of(client.get("/fragments/warning").text)
+
+    assert text == f"{name} is dead {sentence} by hand: shoonyactl why {name}"
+
+
 def test_service_shows_what_waits_for_it_and_for_how_long(client, ledger, clock):
     ledger.order()
     clock.advance(4)

@@ -9,7 +9,7 @@ import subprocess
 import tempfile
 import threading
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -123,7 +123,7 @@ def test_manager_is_believed(manager, runtime_dir):
         2,
         "killed by SIGKILL",
     )
-    assert crashed.text == "backing off 4 s, restart 2 of 3"
+    assert crashed.text == "restarts in 4 s (2 of 3)"
     assert crashed.memory_bytes is None
     assert (running.since, running.text) == (BEGIN, "at work")
     assert running.memory_bytes is not None
@@ -279,13 +279,13 @@ def test_states_of_systemd(runtime_dir, active, sub, state):
 def test_service_that_waits_inside_for_its_restart_is_backing_off(runtime_dir):
     shown = (
         "Id=shoonya@dashboard.service\nLoadState=loaded\nActiveState=activating\n"
-        "SubState=start\nStatusText=backing off 8 s, restart 3 of 3\nMainPID=7\n"
+        "SubState=start\nStatusText=restarts in 8 s (3 of 3)\nMainPID=7\n"
     )
 
     views = read_services(runtime_dir, run=lambda command: shown)
 
     view = view_of(views, "dashboard")
-    assert (view.state, view.text) == ("backoff", "backing off 8 s, restart 3 of 3")
+    assert (view.state, view.text) == ("backoff", "restarts in 8 s (3 of 3)")
 
 
 @pytest.mark.parametrize(
@@ -355,11 +355,24 @@ def test_without_systemd_heartbeats_tell(runtime_dir, run):
     assert alive.since == BEGIN - timedelta(hours=1)
     assert alive.memory_bytes
     silent = view_of(views, "trading_bot")
-    assert (silent.state, silent.pid) == (ServiceStatus.STOPPED, None)
+    assert (silent.state, silent.pid) == (ServiceStatus.FAILED, None)
     assert silent.since == BEGIN - timedelta(seconds=16)
     assert silent.memory_bytes is None
     assert silent.cause
     assert view_of(views, "risk_manager").state is ServiceStatus.STOPPED
+
+
+def test_service_that_said_goodbye_is_stopped_and_not_dead(runtime_dir):
+    ended = BEGIN - timedelta(seconds=3)
+    goodbye = replace(beat("dashboard", BEGIN - timedelta(seconds=4)), ended_at=ended)
+
+    views = read_services(
+        runtime_dir, beats=[goodbye], heartbeat_seconds=5, clock=StandingClock()
+    )
+
+    view = view_of(views, "dashboard")
+    assert (view.state, view.cause) == (ServiceStatus.STOPPED, "")
+    assert (view.since, view.pid) == (ended, None)
 
 
 def test_without_anybody_all_eight_are_stopped(runtime_dir):
