@@ -132,6 +132,7 @@ class Sources:
         self._state_dir = state_dir
         self._log_dir = log_dir
         self._traced: tuple[tuple[OrderId, int], float, Trace] | None = None
+        self._listed: tuple[tuple[OrderQuery, int], OrderPage] | None = None
         self._disk_use = disk_use
         self._cpu_meter = CpuMeter(clock)
         self._event_meter = EventMeter()
@@ -221,7 +222,15 @@ class Sources:
         return await self._in_store(read)
 
     async def orders(self, asked: OrderQuery) -> OrderPage:
+        """Return what is asked for; not anew while no order has moved."""
+
         def read() -> OrderPage:
+            key = (asked, self._store.orders.newest_event_id())
+            if self._listed is None or self._listed[0] != key:
+                self._listed = (key, look())
+            return self._listed[1]
+
+        def look() -> OrderPage:
             # One more than asked for tells whether there are more.
             orders = self._store.orders.recent(
                 limit=asked.limit + 1,

@@ -311,3 +311,25 @@ def test_page_says_that_entries_wait_for_the_first_reconciliation(open_client):
     text = text_of(open_client(entries_wait=True).get("/").text)
 
     assert "waiting for the first reconciliation" in text
+
+
+def test_orders_are_looked_for_anew_only_once_one_has_moved(
+    client, ledger, store, monkeypatch
+):
+    order = ledger.order()
+    looks: list[str] = []
+    recent = type(store.orders).recent
+
+    def counting(self, **asked):
+        looks.append(asked["strategy"])
+        return recent(self, **asked)
+
+    monkeypatch.setattr(type(store.orders), "recent", counting)
+    for _ in range(3):
+        assert "initialized" in client.get("/fragments/orders").text
+    assert looks == [""]
+
+    ledger.move("risk_manager", order, OrderTrigger.RISK_PASSED)
+    assert "risk passed" in client.get("/fragments/orders").text
+    client.get("/fragments/orders?strategy=nobody")
+    assert looks == ["", "", "nobody"]
