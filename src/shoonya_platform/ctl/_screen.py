@@ -49,12 +49,13 @@ def _header(look: Look) -> Text:
             "green" if running == len(look.services) else "red",
         ),
     ]
+    if look.awaits_reconciliation:
+        parts.append(Text("entries wait for reconciliation", "yellow"))
     if look.trading is not None:
+        # The last: a reason may be longer than the line.
         state = look.trading.state
         reason = f": {look.trading.reason}" if look.trading.set_by else ""
         parts.append(Text(printable(f"trading {state}{reason}"), STYLES[state]))
-    if look.awaits_reconciliation:
-        parts.append(Text("entries wait for reconciliation", "yellow"))
     return _cut(Text("   ").join(parts))
 
 
