@@ -15,6 +15,7 @@ FIELDS = {
     "ALERT_ID": "the alert",
     "BROKER_ORDER_ID": "the broker's number of the order",
     "CAUSE": "of an incident: how the run ended",
+    "CHANGED": "whether what was asked for changed anything",
     "CLIENT": "the address that a request came from",
     "CLIENT_ORDER_ID": "our name of the order, which the broker keeps as remarks",
     "CODE": "why an order or an alert was refused; see denials.md",

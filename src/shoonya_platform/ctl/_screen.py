@@ -50,7 +50,7 @@ def _header(look: Look) -> Text:
         ),
     ]
     if look.awaits_reconciliation:
-        parts.append(Text("entries wait for reconciliation", "yellow"))
+        parts.append(Text("entries wait", "yellow"))
     if look.trading is not None:
         # The last: a reason may be longer than the line.
         state = look.trading.state
