@@ -41,6 +41,8 @@ _RETRY_SECONDS = 0.05
 _LONGEST_RETRY_SECONDS = 10.0
 # So that a slow journald gets more than one entry at a time.
 _PAUSE_SECONDS = 0.001
+# How often it looks again when nothing has come: to be woken costs the caller more.
+_IDLE_LOOKS = 5
 # Without anything to do the sender ends.
 _IDLE_SECONDS = 1.0
 
@@ -93,6 +95,8 @@ class JournalTransport:
         self._waiting_bytes = 0
         # What somebody is sending right now; nobody else may send meanwhile.
         self._in_flight = 0
+        # Whether something was kept since the sender last looked.
+        self._fresh = False
         # Whether journald did not take all of what it was last offered.
         self._refused = False
         self._gather_until = self._next_knock_at = 0.0
@@ -198,6 +202,7 @@ class JournalTransport:
     def _keep(self, payload: bytes) -> None:
         self._ring.append((payload, time.time_ns()))
         self._waiting_bytes += len(payload)
+        self._fresh = True
         self._closed = False
         if not self._has_sender:
             self._has_sender = True
@@ -269,8 +274,11 @@ class JournalTransport:
     def _send_what_comes(self, wake: _thread.LockType) -> None:
         """Run in a thread of its own until nothing has come for a while."""
         patience = _RETRY_SECONDS
+        idle = 0
         while True:
             time.sleep(_PAUSE_SECONDS if self._refused else _GATHER_SECONDS)
+            idle = 0 if self._fresh else idle + 1
+            self._fresh = False
             while len(self._ring) >= BATCH_RECORDS and self._send_batch():
                 pass
             if self._send_batch():
@@ -284,6 +292,8 @@ class JournalTransport:
             if self.dropped and report is not None and not self._closed:
                 with contextlib.suppress(Exception):
                     report()
+            if idle < _IDLE_LOOKS and not self._closed:
+                continue
             with self._lock:
                 if not self._closed:
                     if self._ring:

@@ -294,3 +294,14 @@ def write_and_read(place: Path, secrets, way, value) -> str:
     finally:
         fake.stop()
     return "\n".join(found)
+
+
+@given(
+    secret=st.text(min_size=4, max_size=12).filter(lambda text: text.strip() == text),
+    before=st.text(max_size=20),
+    behind=st.text(max_size=20),
+)
+def test_first_look_finds_a_secret_wherever_it_stands(secret, before, behind):
+    assume(secret.strip("*"))
+
+    assert Redactor([secret]).suspects(before + secret + behind)
