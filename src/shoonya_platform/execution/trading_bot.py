@@ -3,7 +3,8 @@ trading_bot: turns an alert into one order for each leg, and says how it ended.
 
 An exit takes quantity and side from what the strategy holds.  While entries of the
 same strategy in the same instrument are still on their way, they are canceled first
-and the exit waits, so that nothing is left behind.
+and the exit waits, so that nothing is left behind.  An entry that could not even be
+planned before its exit came never will be.
 """
 
 from __future__ import annotations
@@ -129,6 +130,7 @@ class TradingBot:
         bands = self._bands.fetch(fresh)
         priced -= self._bands.waiting(fresh)
         planned = 0
+        passed_over: list[StoredAlert] = []
         with self._store.transaction(durable=False):
             self._store.positions.note_bands(bands)
             # Read again inside: another process may have planned them meanwhile, and
@@ -136,8 +138,12 @@ class TradingBot:
             for stored in self._store.alerts.in_status(
                 AlertStatus.RECEIVED, limit=BATCH
             ):
-                if stored.alert_id in priced:
-                    planned += self._plan(stored, prices)
+                if stored.alert_id not in priced:
+                    passed_over.append(stored)
+                    continue
+                if stored.alert.intent is Intent.EXIT:
+                    passed_over = self._give_up_entries(passed_over, stored)
+                planned += self._plan(stored, prices)
         if planned:
             self._planned += planned
             self._ring("risk_manager")
@@ -252,6 +258,39 @@ class TradingBot:
                 extra={**order.log_context, "event": "order_created"},
             )
         return len(orders)
+
+    def _give_up_entries(
+        self, alerts: list[StoredAlert], exit_alert: StoredAlert
+    ) -> list[StoredAlert]:
+        """Skip the entries that an exit has overtaken; return the others."""
+        exited = exit_alert.alert
+        symbols = {leg.tradingsymbol for leg in exited.legs}
+        left = []
+        for stored in alerts:
+            alert = stored.alert
+            if (
+                alert.intent is Intent.EXIT
+                or alert.strategy != exited.strategy
+                or alert.exchange is not exited.exchange
+                or symbols.isdisjoint(leg.tradingsymbol for leg in alert.legs)
+            ):
+                left.append(stored)
+                continue
+            outcome = f"its exit {exit_alert.alert_id} came before it was planned"
+            self._store.alerts.record(
+                stored.alert_id, AlertStatus.SKIPPED, outcome=outcome, text=outcome
+            )
+            self._logger.warning(
+                "Alert %s is not traded: %s",
+                stored.alert_id,
+                outcome,
+                extra={
+                    "alert_id": stored.alert_id,
+                    "strategy": alert.strategy,
+                    "event": "entry_overtaken",
+                },
+            )
+        return left
 
     def _entries_under_way(self, stored: StoredAlert) -> bool:
         """Have unfinished entries canceled; return whether the exit must wait."""

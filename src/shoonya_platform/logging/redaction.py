@@ -59,7 +59,9 @@ _FIELD = re.compile(
 # What logs are made of, the commonest first; what is none of these is rarest.
 _RARITY = {
     character: place
-    for place, character in enumerate(" etaoinsr0123456789=._-hld|:cum,gpfy\"'/wbvkxjqz")
+    for place, character in enumerate(
+        " etaoinsr0123456789=._-hld|:cum,gpfy\"'/wbvkxjqz"
+    )
 }
 _SECRET_NAME = re.compile(rf"(?:{_NAMES}|authorization)\Z", re.IGNORECASE)
 
