@@ -12,6 +12,7 @@ import sqlite3
 from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
+from functools import cached_property
 
 from shoonya_platform.brokers.base import (
     BrokerTrade,
@@ -63,7 +64,6 @@ class Book:
     def __init__(self, connection: sqlite3.Connection, now: datetime) -> None:
         self.connection = connection
         self.now = now
-        self._first_number = first_number(now)
         self._realised = _ZERO
         self._position_margin = _ZERO
         self._order_margin = _ZERO
@@ -381,6 +381,11 @@ class Book:
         # whoever knows them must not meet another order under one of them.
         seconds = (self.now - day_begin(self.now)).total_seconds()
         return self._first_number + 1000 * int(seconds)
+
+    # A look at a price needs neither, and there are more of those than of orders.
+    @cached_property
+    def _first_number(self) -> int:
+        return first_number(self.now)
 
     @property
     def _day(self) -> tuple[int, int]:
