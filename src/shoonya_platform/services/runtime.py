@@ -39,8 +39,9 @@ T = TypeVar("T")
 #: Waited after a store or broker that did not answer, doubling up to the last.
 RETRY_SECONDS = (0.5, 1.0, 2.0, 5.0)
 
-#: After a step that did more than one thing a service rests as long as that took, at
-#: most so long: what comes meanwhile is done in one transaction.
+#: After a step that did more than one thing a service rests twice as long as that took,
+#: within these bounds: what comes meanwhile is done in one transaction.
+SHORTEST_REST_SECONDS = 0.005
 LONGEST_REST_SECONDS = 0.02
 
 #: Heartbeats in a row that nobody may send before the platform counts as stopped.
@@ -229,7 +230,8 @@ class WorkerService(StoreService):
                 self.doorbell.wait(self._settings.service.poll_seconds)
             elif done > 1:
                 # Many came at once, and more will: let them gather.
-                time.sleep(min(took, LONGEST_REST_SECONDS))
+                rest = max(2 * took, SHORTEST_REST_SECONDS)
+                time.sleep(min(rest, LONGEST_REST_SECONDS))
 
 
 def open_store(

@@ -9,6 +9,7 @@ from shoonya_platform.errors import StoreBusy
 from shoonya_platform.services.runtime import (
     LONGEST_REST_SECONDS,
     RETRY_SECONDS,
+    SHORTEST_REST_SECONDS,
     StoreService,
     WorkerService,
 )
@@ -67,7 +68,8 @@ class Steps:
     ("counts", "seconds", "rests"),
     [
         pytest.param((1, 1, 1), 0.005, [], id="one-at-a-time"),
-        pytest.param((3, 1), 0.005, [0.005], id="as-long-as-the-work"),
+        pytest.param((3, 1), 0.0, [SHORTEST_REST_SECONDS], id="never-too-short"),
+        pytest.param((3, 1), 0.006, [0.012], id="twice-as-long-as-the-work"),
         pytest.param((3, 1), 1.0, [LONGEST_REST_SECONDS], id="never-long"),
     ],
 )
