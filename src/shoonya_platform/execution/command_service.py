@@ -228,7 +228,9 @@ class CommandService:
         self._sent += sum(
             not isinstance(answer, BrokerUnavailable) for _, answer in answers
         )
-        self._ring("order_watcher", "execution_guard", "trading_bot")
+        self._ring("order_watcher")
+        if any(isinstance(answer, BrokerError) for _, answer in answers):
+            self._ring("execution_guard", "trading_bot")
         if any(_is_unknown(answer) for _, answer in answers):
             self._ring("recovery_service")
 

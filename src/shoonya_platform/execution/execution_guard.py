@@ -98,6 +98,7 @@ class ExecutionGuard:
         # The longest part of the work, and the other writers need not wait for it.
         with self._store.view():
             self._book = self._read_book()
+        denied = self._denied
         with self._store.transaction(durable=False):
             self._state = self._store.trading.status().state
             orders = self._store.orders.in_status(OrderStatus.RISK_PASSED, limit=BATCH)
@@ -109,7 +110,9 @@ class ExecutionGuard:
                 for order, denial in self._judge_together(list(legs)):
                     self._record(order, denial)
         if orders:
-            self._ring("command_service", "trading_bot")
+            self._ring("command_service")
+        if self._denied > denied:
+            self._ring("trading_bot")
         return changes + len(orders)
 
     def _judge_together(self, legs: list[Order]) -> list[tuple[Order, Denial | None]]:

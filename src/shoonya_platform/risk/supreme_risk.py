@@ -88,11 +88,14 @@ class SupremeRiskManager:
         # The longest part of the work, and the other writers need not wait for it.
         with self._store.view():
             book = self._book()
+        denied = self._denied
         with self._store.transaction(durable=False):
             orders = self._store.orders.in_status(OrderStatus.INITIALIZED, limit=BATCH)
             for order in orders:
                 self._judge(order, book)
-        self._ring("execution_guard", "trading_bot")
+        self._ring("execution_guard")
+        if self._denied > denied:
+            self._ring("trading_bot")
         return changes + len(orders)
 
     def _judge(self, order: Order, book: RiskBook) -> None:

@@ -75,6 +75,7 @@ def test_order_within_the_limits_passes_and_the_guard_is_rung(store, risk, rings
 
     assert status_of(store, order) is S.RISK_PASSED
     assert "execution_guard" in rings
+    assert "trading_bot" not in rings
     event = store.orders.events(order_id=order.order_id)[-1]
     assert event.text == "exposure 6500.00 <= 20000"
 

@@ -93,6 +93,7 @@ def test_accepted_order_has_the_brokers_number_and_the_watcher_is_rung(
     assert (after.status, after.broker_order_id) == (S.ACCEPTED, "R1")
     assert triggers(store, order)[-2:] == ["submitted", "accepted"]
     assert "order_watcher" in rings
+    assert not {"execution_guard", "trading_bot"} & set(rings)
 
 
 def test_rejected_order_has_the_brokers_reason(store, command, broker, rings):

@@ -14,6 +14,7 @@ def test_order_in_order_passes_and_command_service_is_rung(guard, store, rings):
 
     assert store.orders.get(order.order_id).status is S.GUARD_PASSED
     assert "command_service" in rings
+    assert "trading_bot" not in rings
 
 
 def test_denial_is_told_to_trading_bot(guard, store, rings):
