@@ -31,8 +31,6 @@ _ANY_EXCHANGE = -1.0
 _CODES: dict[Exchange | None, float] = {
     exchange: float(number) for number, exchange in enumerate(Exchange, start=1)
 }
-#: More of the newest requests than any real limit lets through in a minute.
-_LONGEST_COUNT = 4096
 
 
 class Kind(IntEnum):
@@ -79,6 +77,8 @@ class RateLimiter:
             Kind.EXIT: orders_per_second,
             Kind.CANCEL: orders_per_second,
         }
+        #: No more than these can lie within a minute, so none that counts is dropped.
+        self._longest = requests_per_minute
         self._file: int | None = None
 
     def take(
@@ -129,7 +129,7 @@ class RateLimiter:
     def _count(self, file: int, kind: Kind, exchange: Exchange | None) -> float:
         now = self._clock.monotonic()
         stamps = array("d")
-        content = os.pread(file, _LONGEST_COUNT * 16, 0)
+        content = os.pread(file, os.fstat(file).st_size, 0)
         stamps.frombytes(content[: len(content) // 16 * 16])
         # Of each request when it was, and what.  After a boot the clock begins anew:
         # what lies in the future is of another life.
@@ -146,7 +146,7 @@ class RateLimiter:
         if wait > 0:
             return wait
         recent.append((now, own))
-        kept = recent[-_LONGEST_COUNT:]
+        kept = recent[-self._longest :]
         data = array("d", [figure for pair in kept for figure in pair]).tobytes()
         os.pwrite(file, data, 0)
         os.ftruncate(file, len(data))

@@ -1,5 +1,7 @@
 """Rate limits that processes share, and the circuit breaker."""
 
+from array import array
+
 import pytest
 
 from shoonya_platform.brokers.shoonya_limits import CircuitBreaker, Kind, RateLimiter
@@ -50,6 +52,16 @@ def take(
         except BrokerUnavailable:
             return taken
     return count
+
+
+def test_limit_holds_after_a_burst_however_long(open_limiter, tmp_path, clock):
+    burst = array("d", [clock.monotonic(), 0.0] * 5_000)
+    (tmp_path / "requests").write_bytes(burst.tobytes())
+
+    assert take(open_limiter(requests=6_000), Kind.READ, 1) == 0
+    # The other process has room for orders all the same, and drops none of the count.
+    assert take(open_limiter(requests=6_000), Kind.EXIT, 1) == 1
+    assert (tmp_path / "requests").stat().st_size == 5_001 * 16
 
 
 def test_orders_of_a_second_leave_room_for_a_cancel(open_limiter):
