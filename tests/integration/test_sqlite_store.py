@@ -14,9 +14,21 @@ from pathlib import Path
 import pytest
 
 from shoonya_platform.domain.orders import Order, OrderStatus, OrderTrigger
-from shoonya_platform.errors import StoreBusy, StoreDamaged, StoreError
+from shoonya_platform.errors import (
+    AlertRefused,
+    StoreBusy,
+    StoreDamaged,
+    StoreError,
+)
+from shoonya_platform.store import sqlite_alerts
 from shoonya_platform.store.sqlite import SqliteOrderStore
-from shoonya_platform.testing.orders import an_alert, an_alert_id, store_order
+from shoonya_platform.testing.orders import (
+    a_leg,
+    an_alert,
+    an_alert_id,
+    store_alert,
+    store_order,
+)
 
 BUSY_SECONDS = 0.2
 is_root = pytest.mark.skipif(os.geteuid() != 0, reason="mounts a disk: needs root")
@@ -45,6 +57,40 @@ def open_store(path, clock) -> Iterator[Callable[..., SqliteOrderStore]]:
     yield open_it
     for store in opened:
         store.close()
+
+
+def test_alert_is_read_as_it_was_taken_though_bodies_are_read_more_strictly_now(
+    open_store, monkeypatch
+):
+    store = open_store()
+    alert = an_alert(
+        a_leg(order_type="SL", price="101.50", trigger_price=101),
+        timenow="2026-11-25T09:20:00+05:30",
+        unheard_of=1,
+    )
+    alert_id = store_alert(store, alert)
+
+    def refuse(fields):
+        raise AlertRefused("FIELD_INVALID", "not any more")
+
+    monkeypatch.setattr(sqlite_alerts, "parse", refuse)
+    sqlite_alerts._read.cache_clear()
+
+    found = open_store().alerts.get(alert_id)
+    assert found is not None
+    assert found.alert == alert
+
+
+def test_alert_of_an_earlier_version_is_read_from_its_body(open_store, path):
+    alert = an_alert()
+    alert_id = store_alert(open_store(), alert)
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute("UPDATE alerts SET content = NULL")
+    sqlite_alerts._read.cache_clear()
+
+    found = open_store().alerts.get(alert_id)
+    assert found is not None
+    assert found.alert == alert
 
 
 @pytest.fixture
@@ -157,10 +203,18 @@ def test_row_that_cannot_be_read_is_damage_and_not_a_crash(path, open_store, sql
         store.orders.recent(limit=1)
 
 
-def test_alert_that_cannot_be_read_is_damage_and_not_a_crash(path, open_store):
+@pytest.mark.parametrize(
+    "damage",
+    [
+        "UPDATE alerts SET content = '{}'",
+        "UPDATE alerts SET content = 'x'",
+        "UPDATE alerts SET content = NULL, body = '{}'",
+    ],
+)
+def test_alert_that_cannot_be_read_is_damage_and_not_a_crash(path, open_store, damage):
     store = open_store()
     store_order(store)
-    change(path, "UPDATE alerts SET body = '{}'")
+    change(path, damage)
 
     with pytest.raises(StoreDamaged):
         store.alerts.recent(limit=1)

@@ -10,6 +10,8 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any, TypeVar
 
+from msgspec import MsgspecError
+
 from shoonya_platform.clock import Clock
 from shoonya_platform.errors import AlertRefused, StoreBusy, StoreDamaged, StoreError
 
@@ -42,7 +44,7 @@ class Session:
         rows = self.query(sql, parameters)
         try:
             return [make(row) for row in rows]
-        except (ValueError, ArithmeticError, AlertRefused) as e:
+        except (ValueError, ArithmeticError, AlertRefused, MsgspecError) as e:
             raise damaged(self.path, f"a row cannot be read: {e}") from e
 
     def execute(self, sql: str, parameters: tuple[Any, ...] = ()) -> int:

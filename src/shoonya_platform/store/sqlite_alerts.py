@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import lru_cache
+
+import msgspec
 
 from shoonya_platform.domain.alert_form import parse
 from shoonya_platform.domain.alerts import Alert, AlertStatus, StoredAlert
 from shoonya_platform.domain.orders import CLOSED, AlertId
 from shoonya_platform.store._session import Session, text_of
 
-_COLUMNS = "alert_id, body, status, outcome, received_at"
+_COLUMNS = "alert_id, body, content, status, outcome, received_at"
 _CLOSED = ", ".join(f"'{status}'" for status in sorted(CLOSED))
 
 
@@ -35,13 +38,14 @@ class SqliteAlerts:
             return AlertId(earlier[0]["alert_id"]), False
         self._session.execute(
             "INSERT INTO alerts (alert_id, dedupe_key, received_at, strategy, body,"
-            " status) VALUES (?, ?, ?, ?, ?, ?)",
+            " content, status) VALUES (?, ?, ?, ?, ?, ?, ?)",
             (
                 alert_id,
                 alert.dedupe_key,
                 text_of(received_at),
                 alert.strategy,
                 alert.body,
+                msgspec.json.encode(replace(alert, body="")).decode(),
                 AlertStatus.RECEIVED,
             ),
         )
@@ -120,14 +124,16 @@ class SqliteAlerts:
 
 # An alert is read before its transaction, in it, and while it waits.
 @lru_cache(maxsize=1024)
-def _parsed(body: str) -> Alert:
-    return parse(json.loads(body))
+def _read(content: str | None, body: str) -> Alert:
+    if content is None:
+        return parse(json.loads(body))
+    return replace(msgspec.json.decode(content, type=Alert), body=body)
 
 
 def _alert(row: sqlite3.Row) -> StoredAlert:
     return StoredAlert(
         alert_id=AlertId(row["alert_id"]),
-        alert=_parsed(row["body"]),
+        alert=_read(row["content"], row["body"]),
         status=AlertStatus(row["status"]),
         outcome=row["outcome"],
         received_at=datetime.fromisoformat(row["received_at"]),
