@@ -17,16 +17,23 @@ from typing import Literal
 
 from shoonya_platform.clock import Clock
 from shoonya_platform.domain.alert_form import parse
-from shoonya_platform.domain.alerts import MAX_LEGS, alert_id
+from shoonya_platform.domain.alerts import MAX_LEGS, AlertStatus, alert_id
+from shoonya_platform.domain.calendar import MarketCalendar
 from shoonya_platform.domain.days import day_begin, trading_day
-from shoonya_platform.domain.orders import OPEN, Side
-from shoonya_platform.domain.positions import ZERO, Position
+from shoonya_platform.domain.orders import OPEN, Intent, Side
+from shoonya_platform.domain.positions import ZERO, Position, shrinks
 from shoonya_platform.domain.trading import TradingState
 from shoonya_platform.logging import get_component_logger
 from shoonya_platform.risk.limits import RiskBook, RiskLimits, money
 from shoonya_platform.store.base import OrderStore, PnlSample, RiskDay
 
 _SERVICE = "risk_manager"
+
+#: Seconds until what a breach has not closed is exited once more.
+EXIT_AGAIN_SECONDS = 60.0
+
+#: Waiting alerts looked at for exits; a longer queue has other troubles.
+ALERTS = 200
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,6 +44,8 @@ class BreachRules:
     then: Literal["reduce", "halt"] = "reduce"
     #: Whether every position is closed, by alerts that go the usual way.
     exit_all: bool = True
+    #: When exits can go out; None is round the clock.
+    calendar: MarketCalendar | None = None
 
 
 class DayWatch:
@@ -61,6 +70,7 @@ class DayWatch:
         self._clock = clock
         self._ring = ring
         self._logger = get_component_logger(_SERVICE)
+        self._exited_at = float("-inf")
         self._noted_at: datetime | None = None
         self._noted = (ZERO, ZERO)
 
@@ -85,6 +95,7 @@ class DayWatch:
                 with self._store.transaction(durable=False):
                     self._store.risk.save(day)
             self._follow(day)
+            self._exit_again(day, book.positions)
         return pnl
 
     def _note(self, book: RiskBook) -> None:
@@ -119,6 +130,7 @@ class DayWatch:
                 self._store.trading.set(
                     TradingState.REDUCING, reason=reason, by=_SERVICE
                 )
+            self._cancel_entries(positions)
             if self._breach.exit_all:
                 exits = self._exit_all(day.day, positions)
         self._logger.critical(
@@ -129,10 +141,75 @@ class DayWatch:
         )
         self._ring("trading_bot", "execution_guard", "command_service")
 
+    def _cancel_entries(self, positions: Sequence[Position]) -> None:
+        """Have canceled what would still make a position larger."""
+        open_orders = self._store.orders.in_status(*sorted(OPEN))
+        for order in open_orders:
+            if not shrinks(order, positions, open_orders):
+                self._store.orders.request_cancel(order.order_id, by=_SERVICE)
+
+    def _exit_again(self, day: RiskDay, positions: Sequence[Position]) -> None:
+        """
+        Exit what a breach has left open: it came later, or its exit failed.
+
+        Not once somebody has opened trading again, or while an exit is under way.
+        """
+        now = self._clock.monotonic()
+        if (
+            not (day.breached and self._breach.exit_all and positions)
+            or now - self._exited_at < EXIT_AGAIN_SECONDS
+            or self._store.trading.status().state is not TradingState.REDUCING
+        ):
+            return
+        left = self._without_exit(positions)
+        if not left:
+            return
+        with self._store.transaction(durable=True):
+            exits = self._exit_all(day.day, left)
+        if exits:
+            self._logger.warning(
+                "%d positions are still open after the breach: %d exits sent",
+                len(left),
+                exits,
+                extra={"event": "risk_exit_again"},
+            )
+            self._ring("trading_bot")
+
+    def _without_exit(self, positions: Sequence[Position]) -> list[Position]:
+        under_way = {
+            (order.strategy, order.exchange, order.tradingsymbol, order.product)
+            for order in self._store.orders.in_status(*sorted(OPEN))
+            if order.intent is Intent.EXIT
+        }
+        waiting = {
+            (stored.alert.strategy, stored.alert.exchange)
+            for stored in self._store.alerts.in_status(
+                AlertStatus.RECEIVED, limit=ALERTS
+            )
+            if stored.alert.intent is Intent.EXIT
+        }
+        return [
+            position
+            for position in positions
+            if (position.strategy, position.exchange) not in waiting
+            and (
+                position.strategy,
+                position.exchange,
+                position.tradingsymbol,
+                position.product,
+            )
+            not in under_way
+        ]
+
     def _exit_all(self, day: date, positions: Sequence[Position]) -> int:
         """Store an exit alert for each strategy and exchange; return how many."""
         legs = defaultdict(list)
+        calendar, at = self._breach.calendar, self._clock.now()
         for position in positions:
+            if calendar is not None and not calendar.is_open(position.exchange, at):
+                # It would be denied; `_exit_again` sends it when the market opens.
+                continue
+            self._exited_at = self._clock.monotonic()
             side = Side.SELL if position.quantity > 0 else Side.BUY
             legs[position.strategy, position.exchange].append(
                 {
@@ -142,7 +219,6 @@ class DayWatch:
                     "product_type": position.product.value,
                 }
             )
-        now = self._clock.now()
         count = 0
         for (strategy, exchange), all_legs in legs.items():
             for begin in range(0, len(all_legs), MAX_LEGS):
@@ -151,12 +227,12 @@ class DayWatch:
                         "execution_type": "exit",
                         "strategy_name": strategy,
                         "exchange": exchange.value,
-                        "dedupe_id": f"risk-{day}-{exchange}-{begin}",
+                        "dedupe_id": f"risk-{day}-{exchange}-{begin}-{at:%H%M%S}",
                         "legs": all_legs[begin : begin + MAX_LEGS],
                     }
                 )
-                new_id = alert_id(now, secrets.token_bytes(5))
-                _, is_new = self._store.alerts.add(alert, new_id, received_at=now)
+                new_id = alert_id(at, secrets.token_bytes(5))
+                _, is_new = self._store.alerts.add(alert, new_id, received_at=at)
                 count += is_new
         return count
 

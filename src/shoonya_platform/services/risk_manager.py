@@ -6,13 +6,18 @@ import sys
 
 from shoonya_platform.risk.day_watch import BreachRules
 from shoonya_platform.risk.supreme_risk import SupremeRiskManager
-from shoonya_platform.services.parts import risk_limits
+from shoonya_platform.services.parts import calendar, risk_limits
 from shoonya_platform.services.runtime import Parts, run_worker
 
 
 def build(parts: Parts) -> SupremeRiskManager:
     risk = parts.settings.risk
-    breach = BreachRules(then=risk.on_breach, exit_all=risk.exit_on_breach)
+    keeps_hours = parts.settings.guard.market_hours == "exchange"
+    breach = BreachRules(
+        then=risk.on_breach,
+        exit_all=risk.exit_on_breach,
+        calendar=calendar(parts.settings) if keeps_hours else None,
+    )
     return SupremeRiskManager(
         parts.store, risk_limits(parts.settings), parts.clock, parts.ring, breach
     )

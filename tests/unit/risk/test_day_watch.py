@@ -6,12 +6,18 @@ from decimal import Decimal
 import pytest
 
 from shoonya_platform.domain.alerts import AlertStatus
+from shoonya_platform.domain.data import market_calendar
 from shoonya_platform.domain.days import trading_day
 from shoonya_platform.domain.instruments import Exchange
 from shoonya_platform.domain.orders import Intent, OrderStatus, Side
 from shoonya_platform.domain.positions import ZERO
 from shoonya_platform.domain.trading import TradingState
-from shoonya_platform.risk.day_watch import BreachRules, DayWatch, losing_days
+from shoonya_platform.risk.day_watch import (
+    EXIT_AGAIN_SECONDS,
+    BreachRules,
+    DayWatch,
+    losing_days,
+)
 from shoonya_platform.risk.limits import RiskBook, RiskLimits
 from shoonya_platform.store.base import RiskDay
 from shoonya_platform.testing.orders import a_fill, store_order
@@ -104,6 +110,84 @@ def test_the_trailed_limit_is_remembered_over_a_restart(store, clock, rung):
     look(watch(store, clock, rung), store, 500)
 
     assert store.trading.status().state is TradingState.REDUCING
+
+
+def asked_to_cancel(store):
+    return [request.order_id for request in store.orders.cancel_requests(limit=9)]
+
+
+def test_a_breach_cancels_what_would_still_enter_and_no_stop(store, clock, rung):
+    hold(store, 130)
+    entry = store_order(store, OrderStatus.ACCEPTED, tradingsymbol="OTHER28DEC27F")
+    store_order(store, OrderStatus.ACCEPTED, side=Side.SELL, intent=Intent.ADJUST)
+    store_order(store, OrderStatus.ACCEPTED, side=Side.SELL, intent=Intent.EXIT)
+
+    look(watch(store, clock, rung, exit_all=False), store, -1000)
+
+    assert asked_to_cancel(store) == [entry.order_id]
+    assert "command_service" in rung
+
+
+def close_alerts(store):
+    """Let the exits so far come to nothing."""
+    waiting = store.alerts.in_status(AlertStatus.RECEIVED, limit=99)
+    with store.transaction(durable=False):
+        for stored in waiting:
+            store.alerts.record(
+                stored.alert_id, AlertStatus.COMPLETED, outcome="", text=""
+            )
+    return len(waiting)
+
+
+def test_what_a_breach_left_open_is_exited_again_after_a_minute(store, clock, rung):
+    hold(store)
+    day_watch = watch(store, clock, rung)
+    look(day_watch, store, -1000)
+    assert close_alerts(store) == 1
+    clock.advance(EXIT_AGAIN_SECONDS - 1)
+    look(day_watch, store, -1000)
+    assert exits(store) == []
+
+    clock.advance(1)
+    look(day_watch, store, -1000)
+
+    assert [alert.legs[0].quantity for alert in exits(store)] == [65]
+    # While that is under way, none follows it.
+    clock.advance(EXIT_AGAIN_SECONDS)
+    look(day_watch, store, -1000)
+    assert close_alerts(store) == 1
+    store_order(store, OrderStatus.ACCEPTED, side=Side.SELL, intent=Intent.EXIT)
+    clock.advance(EXIT_AGAIN_SECONDS)
+    look(day_watch, store, -1000)
+    assert exits(store) == []
+
+
+def test_nothing_is_exited_again_once_somebody_opened_trading(store, clock, rung):
+    hold(store)
+    day_watch = watch(store, clock, rung)
+    look(day_watch, store, -1000)
+    close_alerts(store)
+    with store.transaction(durable=False):
+        store.trading.set(TradingState.ACTIVE, reason="on my head", by="operator")
+    clock.advance(EXIT_AGAIN_SECONDS)
+
+    look(day_watch, store, -1000)
+
+    assert exits(store) == []
+
+
+def test_exits_of_a_breach_wait_for_the_market_to_open(store, clock, rung):
+    hold(store)
+    clock.jump_to(datetime(2026, 11, 24, 18, 35, tzinfo=UTC))
+    day_watch = watch(store, clock, rung, calendar=market_calendar())
+    look(day_watch, store, -1000)
+    assert store.trading.status().state is TradingState.REDUCING
+    assert exits(store) == []
+
+    clock.jump_to(datetime(2026, 11, 25, 3, 46, tzinfo=UTC))
+    look(day_watch, store, -1000)
+
+    assert [alert.legs[0].quantity for alert in exits(store)] == [65]
 
 
 def test_exits_can_be_left_to_the_operator(store, clock, rung):
