@@ -591,13 +591,26 @@ def test_s33_fill_that_an_order_cannot_take_leaves_the_position_alone(store):
     assert store.positions.last_price(NFO, SYMBOL) is None
 
 
-def test_s34_more_than_was_ordered_is_never_filled(store):
+def test_s34_what_is_filled_beyond_the_order_counts_as_that(store):
     order = store_order(store, S.ACCEPTED)
 
-    with pytest.raises(StoreError), store.transaction(durable=False):
-        store.orders.fill(order, a_fill(66))
+    with store.transaction(durable=False):
+        filled = store.orders.fill(order, a_fill(70, 100))
+        assert filled is not None
+        after = store.orders.fill(filled, a_fill(10, 180))
 
-    assert store.positions.all() == []
+    assert after == store.orders.get(order.order_id)
+    assert after is not None
+    assert (after.status, after.filled_quantity, after.quantity) == (S.FILLED, 65, 65)
+    assert (after.overfilled_quantity, after.average_price) == (15, 110)
+    assert after.reason == "15 more than was ordered"
+    assert [position.quantity for position in store.positions.open()] == [80]
+    events = store.orders.events(order_id=order.order_id)
+    assert [event.trigger for event in events][-3:] == [
+        T.FILLED,
+        T.OVERFILLED,
+        T.OVERFILLED,
+    ]
 
 
 @pytest.mark.parametrize("status", [S.CANCELED, S.EXPIRED])
@@ -1186,7 +1199,10 @@ steps = st.lists(
     st.one_of(
         # Fills and other terms have more to say than their trigger.
         st.sampled_from(
-            sorted(set(OrderTrigger) - {T.FILLED, T.PARTIALLY_FILLED, T.REPLACED})
+            sorted(
+                set(OrderTrigger)
+                - {T.FILLED, T.OVERFILLED, T.PARTIALLY_FILLED, T.REPLACED}
+            )
         ),
         # A fill, by its trade's number: some come twice.
         st.tuples(st.integers(1, 6), st.integers(1, 40)),
@@ -1259,12 +1275,15 @@ def test_s70_any_sequence_of_steps_keeps_the_books(store, steps, prefix):
                     trades.setdefault(trade_id, quantity)
                     order = filled or order
         except (IllegalTransition, StoreError):
-            # No such step, or more filled than was ordered.
+            # No such step, or terms below what is filled.
             assert order is before
         if was_closed and order.status is not before.status:
             assert before.status in (S.CANCELED, S.EXPIRED, S.NOT_PLACED)
         assert store.orders.get(order.order_id) == order
-        assert order.filled_quantity == sum(trades.values()) <= order.quantity
+        assert order.traded_quantity == sum(trades.values())
+        assert order.filled_quantity <= order.quantity
+        if order.overfilled_quantity:
+            assert (order.status, order.filled_quantity) == (S.FILLED, order.quantity)
     events = store.orders.events(order_id=order.order_id)
     assert replayed(events) is order.status
     told = [
@@ -1272,7 +1291,10 @@ def test_s70_any_sequence_of_steps_keeps_the_books(store, steps, prefix):
     ]
     assert not told or told[-1] == terms_of(order).text
     held = store.positions.get(order.strategy, order.exchange, order.tradingsymbol)
-    assert sum(position.quantity for position in held) == order.filled_quantity
+    assert sum(position.quantity for position in held) == order.traded_quantity
+    assert (T.OVERFILLED in {event.trigger for event in events}) == bool(
+        order.overfilled_quantity
+    )
 
 
 def test_s71_times_are_kept_to_the_microsecond_and_come_back_in_utc(store):

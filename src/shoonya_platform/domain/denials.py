@@ -56,6 +56,8 @@ class DenialCode(StrEnum):
     QUANTITY_EXCEEDS_FREEZE = "QUANTITY_EXCEEDS_FREEZE"
     #: New terms ask for no more than what is filled: cancel the order instead.
     QUANTITY_FILLED_ALREADY = "QUANTITY_FILLED_ALREADY"
+    #: New terms would have an exit close more than the strategy holds.
+    EXIT_EXCEEDS_POSITION = "EXIT_EXCEEDS_POSITION"
     #: The price is not a multiple of the tick size.
     PRICE_NOT_ON_TICK = "PRICE_NOT_ON_TICK"
     #: The exchange's segment is closed at this moment.

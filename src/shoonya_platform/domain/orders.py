@@ -127,6 +127,7 @@ class OrderTrigger(StrEnum):
     NOT_PLACED = "not_placed"
     PARTIALLY_FILLED = "partially_filled"
     FILLED = "filled"
+    OVERFILLED = "overfilled"  #: moves nothing: more was filled than was ordered
     REPLACE_RISK_PASSED = "replace_risk_passed"  #: moves nothing
     REPLACE_GUARD_PASSED = "replace_guard_passed"  #: moves nothing
     REPLACE_DENIED = "replace_denied"  #: moves nothing: we refused the new terms
@@ -190,6 +191,7 @@ def _table() -> dict[tuple[OrderStatus, OrderTrigger], OrderStatus]:
         (S.CANCELED, T.FILLED): S.FILLED,
         (S.EXPIRED, T.PARTIALLY_FILLED): S.EXPIRED,
         (S.EXPIRED, T.FILLED): S.FILLED,
+        (S.FILLED, T.OVERFILLED): S.FILLED,
     }
     for status in BEFORE_BROKER:
         table[status, T.CANCELED] = S.CANCELED
@@ -273,8 +275,10 @@ class Order(NewOrder):
     status: OrderStatus
     broker_order_id: BrokerOrderId | None
     filled_quantity: int
-    average_price: Decimal | None  #: of what is filled, in rupees
-    reason: str  #: why denied, rejected, unknown; empty otherwise
+    #: Filled beyond the quantity, in units: it should not be, and is real money.
+    overfilled_quantity: int = 0
+    average_price: Decimal | None  #: of all that was traded, in rupees
+    reason: str  #: why denied, rejected, unknown, overfilled; empty otherwise
     alerted_at: datetime  #: when the alert was received
     created_at: datetime
     updated_at: datetime
@@ -283,6 +287,11 @@ class Order(NewOrder):
     def leaves_quantity(self) -> int:
         """What may still be filled, in units."""
         return self.quantity - self.filled_quantity if self.status in OPEN else 0
+
+    @property
+    def traded_quantity(self) -> int:
+        """All that was filled, in units, also beyond the quantity."""
+        return self.filled_quantity + self.overfilled_quantity
 
     @property
     def is_closed(self) -> bool:

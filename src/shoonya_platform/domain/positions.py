@@ -89,8 +89,18 @@ def shrinks(
     Args:
         working: Orders on their way: what they will close cannot be closed again.
     """
-    if order.intent is Intent.EXIT:
-        return True
+    return order.intent is Intent.EXIT or closes_only(order, positions, working)
+
+
+def closes_only(
+    order: Order, positions: Iterable[Position], working: Iterable[Order]
+) -> bool:
+    """
+    Return whether what the order may still fill is held, and closed by no other.
+
+    Args:
+        working: As `shrinks` takes it.
+    """
     key = _holding(order)
     held = sum(p.quantity for p in positions if _holding(p) == key)
     if held * order.side.sign >= 0:
@@ -102,7 +112,7 @@ def shrinks(
         and other.side is order.side
         and other.order_id != order.order_id
     )
-    return order.quantity <= abs(held) - closing
+    return order.leaves_quantity <= abs(held) - closing
 
 
 def _holding(part: Order | Position) -> tuple[str, ...]:

@@ -145,8 +145,11 @@ class CommandService:
                 for order in ready
                 if self._allowed(order, state)
             ]
+            there = [order for order in orders if self._is_there(order)]
         self._written(told)
-        return ready, orders
+        if there:
+            self._ring("recovery_service")
+        return ready, [order for order in orders if order not in there]
 
     def _send(self, orders: list[Order]) -> None:
         """Ask the broker; some of the answers may still have to be written."""
@@ -170,6 +173,23 @@ class CommandService:
         if unavailable is not None:
             self._write()
             raise unavailable
+
+    def _is_there(self, order: Order) -> bool:
+        """What was taken for unsent may have arrived: the watcher has its number."""
+        if order.broker_order_id is None:
+            return False
+        self._store.orders.record(
+            order,
+            OrderTrigger.OUTCOME_UNKNOWN,
+            reason=f"the broker has it already, as {order.broker_order_id}",
+        )
+        self._logger.error(
+            "Order %d is not sent again: the broker has it, as %s",
+            order.order_id,
+            order.broker_order_id,
+            extra={**order.log_context, "event": "outcome_unknown"},
+        )
+        return True
 
     def _allowed(self, order: Order, state: TradingState) -> bool:
         """Trading may have been halted after the guard looked."""

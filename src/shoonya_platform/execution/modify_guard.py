@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from shoonya_platform.domain.book import Book
 from shoonya_platform.domain.denials import Denial, DenialCode
-from shoonya_platform.domain.orders import CLOSED, WORKING, Order
-from shoonya_platform.domain.positions import shrinks
+from shoonya_platform.domain.orders import CLOSED, OPEN, WORKING, Intent, Order
+from shoonya_platform.domain.positions import closes_only, shrinks
 from shoonya_platform.domain.terms import (
     ModifyRequest,
     ModifyStage,
@@ -75,10 +75,33 @@ class ModifyGuard:
         grows = changed.quantity > order.quantity
         return (
             self._trading_state(order, changed)
+            or (self._exit_beyond(changed) if grows else None)
             or (self._exchange.square_off(changed) if grows else None)
             or self._exchange.hours(changed)
             or self._exchange.limits(changed)
             or self._exchange.price_band(changed)
+        )
+
+    def _exit_beyond(self, changed: Order) -> Denial | None:
+        """Deny an exit that would close more than is held: an entry by another name."""
+        if changed.intent is not Intent.EXIT:
+            return None
+        held = self._store.positions.get(
+            changed.strategy, changed.exchange, changed.tradingsymbol
+        )
+        under_way = self._store.orders.in_status(*sorted(OPEN))
+        if closes_only(changed, held, under_way):
+            return None
+        return Denial(
+            DenialCode.EXIT_EXCEEDS_POSITION,
+            {
+                "quantity": changed.quantity,
+                "held": sum(
+                    position.quantity
+                    for position in held
+                    if position.product is changed.product
+                ),
+            },
         )
 
     def _trading_state(self, order: Order, changed: Order) -> Denial | None:

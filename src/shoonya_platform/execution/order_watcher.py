@@ -29,6 +29,7 @@ from shoonya_platform.execution.reports import (
     fills_of,
     find,
     refuse_replace,
+    tell_overfilled,
 )
 from shoonya_platform.logging import get_component_logger
 from shoonya_platform.store.base import OrderStore
@@ -149,6 +150,7 @@ class OrderWatcherEngine:
                         claim,
                         item.fills,
                         is_current=item.is_current(before),
+                        is_whole=item.read_at is not None,
                     )
                     if item.is_replace_refused:
                         after = refuse_replace(self._store, after, claim.reason)
@@ -164,8 +166,20 @@ class OrderWatcherEngine:
                 self._tell(before, after)
         if any(after.is_closed for _, after in changes):
             self._ring("trading_bot")
+        if any(before.status is OrderStatus.NOT_PLACED for before, _ in changes):
+            self._ring("command_service")
 
     def _tell(self, before: Order, after: Order) -> None:
+        if before.status is OrderStatus.NOT_PLACED:
+            self._logger.error(
+                "Order %d was proven absent, and turned up as broker order %s; "
+                "what was sent in its place is canceled if it still can be",
+                after.order_id,
+                after.broker_order_id,
+                extra={**after.log_context, "event": "order_turned_up"},
+            )
+        if after.overfilled_quantity > before.overfilled_quantity:
+            tell_overfilled(self._logger, after)
         filled = after.filled_quantity - before.filled_quantity
         if filled:
             self._fills += 1

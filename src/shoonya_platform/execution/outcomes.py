@@ -10,13 +10,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import date
 
 from shoonya_platform.brokers.base import Broker
 from shoonya_platform.clock import Clock
+from shoonya_platform.domain.days import trading_day
 from shoonya_platform.domain.orders import Order, OrderStatus, OrderTrigger
 from shoonya_platform.execution.reports import bring_up_to, fills_of
 from shoonya_platform.logging import get_component_logger
-from shoonya_platform.store.base import OrderStore
+from shoonya_platform.store.base import Absence, OrderStore
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,18 +103,41 @@ class OutcomeSearch:
             current = self._store.orders.get(order.order_id)
             if current is None or current.status is not order.status:
                 return
-            self._store.orders.record(
-                current,
-                OrderTrigger.NOT_PLACED,
-                reason=f"absent from {search.reads} readings of the order book "
-                f"over {read_at - search.first_at:.0f} s",
-            )
             self._store.recovery.forget_absence(order.order_id)
-            self._logger.warning(
-                "Order %d was never placed: %d readings of the order book lack it",
-                order.order_id,
-                search.reads,
-                extra={**order.log_context, "event": "not_placed"},
-            )
+            sent_on = trading_day(current.updated_at)
+            if sent_on < trading_day(self._clock.now()):
+                self._give_up(current, sent_on)
+            else:
+                self._absent(current, search, read_at)
         self.settled += 1
         self._ring("trading_bot")
+
+    def _absent(self, order: Order, search: Absence, read_at: float) -> None:
+        self._store.orders.record(
+            order,
+            OrderTrigger.NOT_PLACED,
+            reason=f"absent from {search.reads} readings of the order book "
+            f"over {read_at - search.first_at:.0f} s",
+        )
+        self._logger.warning(
+            "Order %d was never placed: %d readings of the order book lack it",
+            order.order_id,
+            search.reads,
+            extra={**order.log_context, "event": "not_placed"},
+        )
+
+    def _give_up(self, order: Order, sent_on: date) -> None:
+        """The book of its day is gone: what is not in today's was perhaps in that."""
+        self._store.orders.record(
+            order,
+            OrderTrigger.EXPIRED,
+            reason=f"its outcome of {sent_on} is not in today's order book, which "
+            "proves nothing",
+        )
+        self._logger.error(
+            "Order %d was sent on %s and nobody knows whether it was placed: compare "
+            "that day's trades and your positions with your broker",
+            order.order_id,
+            sent_on,
+            extra={**order.log_context, "event": "outcome_lost"},
+        )

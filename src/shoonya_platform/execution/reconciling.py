@@ -31,7 +31,12 @@ from shoonya_platform.domain.orders import (
     OrderStatus,
     OrderTrigger,
 )
-from shoonya_platform.execution.reports import bring_up_to, differs, find
+from shoonya_platform.execution.reports import (
+    bring_up_to,
+    differs,
+    find,
+    traded_quantity,
+)
 from shoonya_platform.store.base import OrderStore
 
 #: A row touched more recently is left to who touched it.
@@ -130,14 +135,14 @@ class Reconciler:
             fills[trade.broker_order_id].append(trade.fill)
         behind = []
         for claim in claims:
-            traded = sum(fill.quantity for fill in fills[claim.broker_order_id])
+            traded = traded_quantity(fills[claim.broker_order_id])
             # The day's book grows; what agreed at its end is not looked up again.
             if self._settled.get(claim.broker_order_id) == traded:
                 continue
             order = find(self._store, claim)
             if order is None:
                 found.external.append(claim)
-            elif differs(order, claim) or order.filled_quantity < traded:
+            elif differs(order, claim) or order.traded_quantity < traded:
                 if everything or order.updated_at <= self._clock.now() - LAG:
                     behind.append(claim)
             elif order.is_closed:
@@ -166,10 +171,11 @@ class Reconciler:
         if after != before:
             self._tell(before, after)
             found.caught_up.append((before, after))
-        elif claim.filled_quantity > after.quantity or (
-            sum(fill.quantity for fill in fills) > after.quantity
-        ):
-            text = f"more was filled than the {after.quantity} that were ordered"
+        elif claim.filled_quantity > max(after.quantity, after.traded_quantity):
+            text = (
+                f"{claim.filled_quantity} filled of the {after.quantity} that were "
+                "ordered, and its trade book lacks them"
+            )
             found.contradicted.append((after, claim, text))
 
     def _look_for_missing(self, found: Found, claims: Sequence[BrokerOrder]) -> None:

@@ -35,6 +35,7 @@ from shoonya_platform.execution.recovery_report import (
     RecoveryReport,
 )
 from shoonya_platform.execution.replacements import ReplacementSearch
+from shoonya_platform.execution.reports import tell_overfilled
 from shoonya_platform.logging import get_component_logger
 from shoonya_platform.store.base import OrderStore
 
@@ -194,7 +195,7 @@ class RecoveryService:
             positions_compared=found.positions_compared,
             caught_up=[
                 *(
-                    _order_note(after, f"{before.status} becomes {after.status}")
+                    _order_note(after, _change(before, after))
                     for before, after in found.caught_up
                 ),
                 *(_order_note(order, order.reason) for order in found.expired),
@@ -239,6 +240,8 @@ class RecoveryService:
                 extra={**after.log_context, "event": "order_expired"},
             )
             return
+        if after.overfilled_quantity > before.overfilled_quantity:
+            tell_overfilled(self._logger, after)
         self._logger.warning(
             "Order %d was behind the broker's books: %s becomes %s, %d of %d filled",
             after.order_id,
@@ -251,7 +254,7 @@ class RecoveryService:
 
     def _tell(self, found: Found) -> None:
         if found.caught_up or found.expired:
-            self._ring("order_watcher", "trading_bot")
+            self._ring("order_watcher", "trading_bot", "command_service")
         for order, claim, why in found.contradicted:
             if self._is_new("contradicted", order.order_id):
                 self._logger.error(
@@ -360,6 +363,11 @@ class RecoveryService:
                 extra={"event": "position_agrees"},
             )
         self._differences = told
+
+
+def _change(before: Order, after: Order) -> str:
+    text = f"{before.status} becomes {after.status}"
+    return f"{text}: {after.reason}" if after.overfilled_quantity else text
 
 
 def _order_note(order: Order, text: str) -> OrderNote:

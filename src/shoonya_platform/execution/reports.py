@@ -12,6 +12,7 @@ from shoonya_platform.domain.orders import (
     OrderTrigger,
 )
 from shoonya_platform.domain.terms import Terms, terms_of
+from shoonya_platform.logging import ServiceLogger
 from shoonya_platform.store.base import OrderStore
 
 _ENDS = {
@@ -48,6 +49,7 @@ def bring_up_to(
     fills: Sequence[Fill],
     *,
     is_current: bool = False,
+    is_whole: bool = True,
 ) -> Order:
     """
     Record what the broker claims and our row does not show yet.
@@ -57,12 +59,18 @@ def bring_up_to(
     have to be read.
 
     Args:
+        is_whole: The fills are all that the trade book has of the order.  Only then
+            more than was ordered is booked: one report may be a mistake, what the
+            trade book says is money.
+
         is_current: Nothing has touched the row since the claim was read, so that
             terms which differ were changed elsewhere.
 
     Returns:
         The order after it, the same object if nothing was new.
     """
+    if order.status is OrderStatus.NOT_PLACED:
+        _keep_one(store, order, claim)
     if order.status in _UNANSWERED:
         order = store.orders.record(
             order,
@@ -76,14 +84,15 @@ def bring_up_to(
     was_replacing = order.status is OrderStatus.PENDING_REPLACE
     if _terms_hold(store, order, claim, fills, is_current=is_current):
         order = store.orders.replace(order, claimed_terms(order, claim))
+    most = max(order.quantity, traded_quantity(fills) if is_whole else 0)
     for fill in fills:
-        if order.filled_quantity + fill.quantity <= order.quantity:
+        if order.traded_quantity + fill.quantity <= most:
             order = store.orders.fill(order, fill) or order
     trigger = _ENDS.get(claim.status)
     if (
         trigger is not None
         and not order.is_closed
-        and order.filled_quantity >= claim.filled_quantity
+        and order.traded_quantity >= claim.filled_quantity
     ):
         order = store.orders.record(order, trigger, reason=claim.reason)
     elif not order.is_closed and order.filled_quantity == order.quantity:
@@ -92,6 +101,28 @@ def bring_up_to(
     if was_replacing and order.is_closed:
         store.modifies.finish(order.order_id, result=f"the order is {order.status}")
     return order
+
+
+def _keep_one(store: OrderStore, order: Order, claim: BrokerOrder) -> None:
+    """
+    Have one of two canceled: an order that turned up, or what was sent in its place.
+
+    What has traded already stays; of what has not, the replacement goes.
+    """
+    others = [
+        other
+        for other in store.orders.of_alert(order.alert_id)
+        if (other.leg, other.part) == (order.leg, order.part)
+        and other.attempt > order.attempt
+    ]
+    by = f"recovery, as order {order.order_id} turned up after all"
+    if any(other.filled_quantity for other in others):
+        if claim.status not in _ENDS and claim.status is not OrderStatus.FILLED:
+            store.orders.request_cancel(order.order_id, by=by)
+    elif claim.status not in _ENDS or claim.filled_quantity:
+        for other in others:
+            if not other.is_closed:
+                store.orders.request_cancel(other.order_id, by=by)
 
 
 def refuse_replace(store: OrderStore, order: Order, reason: str) -> Order:
@@ -139,15 +170,32 @@ def _terms_hold(
     return is_current or (bool(fills) and claim.quantity > order.quantity)
 
 
+def tell_overfilled(logger: ServiceLogger, order: Order) -> None:
+    logger.error(
+        "Order %d was filled %d beyond the %d that were ordered; '%s' holds it, "
+        "exit it or take it up with your broker",
+        order.order_id,
+        order.overfilled_quantity,
+        order.quantity,
+        order.strategy,
+        extra={**order.log_context, "event": "order_overfilled"},
+    )
+
+
 def differs(order: Order, claim: BrokerOrder) -> bool:
     """Return whether the broker claims something that our row does not show."""
     if order.broker_order_id is None or order.status in _UNANSWERED:
         return True
-    if order.filled_quantity < claim.filled_quantity:
+    if order.traded_quantity < claim.filled_quantity:
         return True
     if order.status in _REPLACEABLE and claimed_terms(order, claim) != terms_of(order):
         return True
     return claim.status in _ENDS and not order.is_closed
+
+
+def traded_quantity(fills: Sequence[Fill]) -> int:
+    """Return how many units these fills are, a doubled one counted once."""
+    return sum({fill.trade_id: fill.quantity for fill in fills}.values())
 
 
 def fills_of(claim: BrokerOrder, trades: Sequence[BrokerTrade]) -> list[Fill]:

@@ -69,6 +69,7 @@ class Cursor(msgspec.Struct, frozen=True, kw_only=True):
 
 _ORDER_ENDS = {
     OrderTrigger.FILLED: "filled",
+    OrderTrigger.OVERFILLED: "was filled beyond its quantity",
     OrderTrigger.REJECTED: "rejected by the broker",
     OrderTrigger.CANCELED: "canceled",
     OrderTrigger.EXPIRED: "expired",

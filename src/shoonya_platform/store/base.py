@@ -265,6 +265,8 @@ class OrderTable(Protocol):
         """
         Record one trade: the order, the position, the last price, the event.
 
+        What it fills beyond the order's quantity counts as `overfilled_quantity`.
+
         Returns:
             The order after it, or None if this trade was recorded before.
 

@@ -297,12 +297,15 @@ class SqliteOrders:
         )
         if known:
             return None
-        filled = order.filled_quantity + fill.quantity
-        trigger = (
-            OrderTrigger.FILLED
-            if filled >= order.quantity
-            else OrderTrigger.PARTIALLY_FILLED
-        )
+        within = min(fill.quantity, order.quantity - order.filled_quantity)
+        filled = order.filled_quantity + within
+        beyond = fill.quantity - within
+        if not within:
+            trigger = OrderTrigger.OVERFILLED
+        elif filled == order.quantity:
+            trigger = OrderTrigger.FILLED
+        else:
+            trigger = OrderTrigger.PARTIALLY_FILLED
         # Before anything is written: a refused fill must not move the position.
         status = next_status(order.status, trigger)
         realised = self._positions.apply(order, fill)
@@ -318,15 +321,24 @@ class SqliteOrders:
                 text_of(fill.filled_at),
             ),
         )
-        before = (order.average_price or Decimal(0)) * order.filled_quantity
+        before = (order.average_price or Decimal(0)) * order.traded_quantity
         moved = replace(
             order,
             status=status,
             filled_quantity=filled,
-            average_price=(before + fill.price * fill.quantity) / filled,
+            overfilled_quantity=order.overfilled_quantity + beyond,
+            average_price=(before + fill.price * fill.quantity)
+            / (order.traded_quantity + fill.quantity),
         )
         text = f"{fill.quantity} at {fill.price}, {filled} of {order.quantity} filled"
-        return self._move(order, moved, trigger, text)
+        if beyond:
+            excess = f"{moved.overfilled_quantity} more than was ordered"
+            moved = replace(moved, reason=excess)
+            text += f", {excess}"
+        after = self._move(order, moved, trigger, text)
+        if beyond and within:
+            self._event(after, OrderTrigger.OVERFILLED, excess, self._session.now())
+        return after
 
     def events(
         self, *, alert_id: AlertId | None = None, order_id: OrderId | None = None
@@ -431,18 +443,21 @@ class SqliteOrders:
         now = self._session.now()
         changed = self._session.execute(
             "UPDATE orders SET status = ?, reason = ?, broker_order_id = ?,"
-            " filled_quantity = ?, average_price = ?, updated_at = ?"
-            " WHERE order_id = ? AND status = ? AND filled_quantity = ?",
+            " filled_quantity = ?, overfilled_quantity = ?, average_price = ?,"
+            " updated_at = ? WHERE order_id = ? AND status = ?"
+            " AND filled_quantity = ? AND overfilled_quantity = ?",
             (
                 moved.status,
                 moved.reason,
                 moved.broker_order_id,
                 moved.filled_quantity,
+                moved.overfilled_quantity,
                 decimal_text(moved.average_price),
                 now,
                 order.order_id,
                 order.status,
                 order.filled_quantity,
+                order.overfilled_quantity,
             ),
         )
         if changed != 1:
@@ -499,6 +514,7 @@ def _order(row: sqlite3.Row) -> Order:
         status=OrderStatus(row["status"]),
         broker_order_id=broker_order_id and BrokerOrderId(broker_order_id),
         filled_quantity=row["filled_quantity"],
+        overfilled_quantity=row["overfilled_quantity"],
         average_price=decimal_of(row["average_price"]),
         reason=row["reason"],
         alerted_at=datetime.fromisoformat(row["alerted_at"]),

@@ -38,6 +38,8 @@ WAYS_OUT_OF_AN_END = {
     (S.CANCELED, T.PARTIALLY_FILLED),
     (S.EXPIRED, T.FILLED),
     (S.EXPIRED, T.PARTIALLY_FILLED),
+    # Which stays where it is.
+    (S.FILLED, T.OVERFILLED),
     *((S.NOT_PLACED, trigger) for trigger in BROKERS_WORD),
 }
 

@@ -145,6 +145,20 @@ def test_order_that_was_proven_unsent_goes_back_to_the_guard(
     assert "execution_guard" in rings
 
 
+def test_order_that_was_taken_for_unsent_and_is_there_is_not_sent_again(
+    store, command, broker, rings
+):
+    order = store_order(store, S.GUARD_PASSED)
+    with store.transaction(durable=True):
+        store.orders.note_broker_order_id(order, "B1")
+
+    command.step()
+
+    assert broker.placed == []
+    assert store.orders.get(order.order_id).status is S.OUTCOME_UNKNOWN
+    assert "recovery_service" in rings
+
+
 def test_broker_that_is_away_is_asked_once_for_a_batch_and_nothing_is_lost(
     store, command, broker
 ):

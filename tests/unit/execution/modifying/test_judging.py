@@ -138,6 +138,46 @@ def test_trading_state_holds_for_terms_too(
     assert stage(store, order) == (f"denied: {denial}" if denial else "guard_passed")
 
 
+@pytest.mark.parametrize("state", ["ACTIVE", "REDUCING"])
+@pytest.mark.parametrize(
+    ("quantity", "denial"),
+    [
+        pytest.param(130, "", id="all-that-is-held"),
+        pytest.param(
+            195, "EXIT_EXCEEDS_POSITION: quantity=195, held=130", id="more-than-that"
+        ),
+    ],
+)
+def test_exit_is_not_made_an_entry_by_its_terms(
+    store, broker, guard, state, quantity, denial
+):
+    store_order(store, S.FILLED, tradingsymbol=SYMBOL, quantity=130)
+    order = working(store, broker, intent=Intent.EXIT, side=Side.SELL)
+    set_trading(store, TradingState(state))
+    request(store, order, terms("100", quantity), ModifyStage.RISK_PASSED)
+
+    guard.step()
+
+    assert stage(store, order) == (f"denied: {denial}" if denial else "guard_passed")
+
+
+def test_part_of_an_exit_that_filled_counts_for_it(store, broker, guard):
+    store_order(store, S.FILLED, tradingsymbol=SYMBOL, quantity=130)
+    order = working(
+        store,
+        broker,
+        S.PARTIALLY_FILLED,
+        filled_quantity=50,
+        intent=Intent.EXIT,
+        side=Side.SELL,
+    )
+    request(store, order, terms("100", 130), ModifyStage.RISK_PASSED)
+
+    guard.step()
+
+    assert stage(store, order) == "guard_passed"
+
+
 def test_request_for_an_order_at_its_end_is_done(store, broker, guard):
     order = working(store, broker)
     request(store, order, stage=ModifyStage.RISK_PASSED)

@@ -53,6 +53,43 @@ def test_fill_that_only_the_trade_book_has_is_booked(recovery, store, broker):
     assert state(store, order) == (S.CANCELED, 25)
 
 
+def test_what_was_filled_beyond_the_order_is_booked_and_told_once(
+    recovery, store, broker, clock, events
+):
+    order = placed(store, broker)
+    number = BrokerOrderId(f"B{order.order_id}")
+    broker.fill(number, 65)
+    broker.fill(number, 15)
+
+    recovery.begin()
+
+    assert state(store, order) == (S.FILLED, 65)
+    assert [position.quantity for position in store.positions.open()] == [80]
+    (note,) = report(store).caught_up
+    assert note.text == "accepted becomes filled: 15 more than was ordered"
+    assert "order_overfilled" in events()
+    clock.advance(60)
+    recovery._look()
+    assert report(store).caught_up == []
+    assert report(store).contradicted == []
+    assert [position.quantity for position in store.positions.open()] == [80]
+
+
+def test_overfill_that_only_the_order_book_claims_is_told_and_not_booked(
+    recovery, store, broker
+):
+    order = placed(store, broker)
+    number = BrokerOrderId(f"B{order.order_id}")
+    broker.fill(number, 65)
+    broker.book[number] = replace(broker.book[number], filled_quantity=80)
+
+    recovery.begin()
+
+    assert state(store, order) == (S.FILLED, 65)
+    assert store.orders.get(order.order_id).overfilled_quantity == 0
+    assert [position.quantity for position in store.positions.open()] == [65]
+
+
 def test_row_touched_a_moment_ago_is_left_to_order_watcher(
     recovery, store, broker, clock
 ):

@@ -132,6 +132,71 @@ def test_absence_is_proven_by_enough_readings_over_enough_time(
     assert state(store, order) == (status, 0)
 
 
+def test_outcome_of_an_earlier_day_is_never_proven_by_todays_book(
+    recovery, store, clock, events
+):
+    order = store_order(store, S.OUTCOME_UNKNOWN)
+    clock.advance(24 * 3600)
+
+    search(recovery, clock, 4, 6)
+
+    assert state(store, order) == (S.EXPIRED, 0)
+    assert "proves nothing" in store.orders.get(order.order_id).reason
+    assert "outcome_lost" in events()
+
+
+def lost_and_replaced(store, filled=0):
+    """Return an order proven absent, and the one that was sent in its place."""
+    alert_id = store_alert(store)
+    lost = store_order(store, S.NOT_PLACED, alert_id=alert_id)
+    status = S.PARTIALLY_FILLED if filled else S.ACCEPTED
+    second = store_order(
+        store, status, alert_id=alert_id, attempt=2, filled_quantity=filled
+    )
+    return lost, second
+
+
+def asked_to_cancel(store):
+    return [request.order_id for request in store.orders.cancel_requests(limit=9)]
+
+
+def test_order_that_turns_up_after_all_has_its_replacement_canceled(
+    recovery, store, broker, clock, rings
+):
+    lost, second = lost_and_replaced(store)
+    at_broker(broker, lost)
+    at_broker(broker, second, second.broker_order_id)
+
+    recovery.begin()
+
+    assert asked_to_cancel(store) == [second.order_id]
+    assert "command_service" in rings
+
+
+def test_order_that_turns_up_when_its_replacement_trades_is_canceled_itself(
+    recovery, store, broker, clock
+):
+    lost, second = lost_and_replaced(store, filled=5)
+    at_broker(broker, lost)
+    at_broker(broker, second, second.broker_order_id)
+
+    recovery.begin()
+
+    assert asked_to_cancel(store) == [lost.order_id]
+
+
+def test_order_that_turns_up_at_its_end_changes_nothing_else(
+    recovery, store, broker, clock
+):
+    lost, second = lost_and_replaced(store)
+    broker.end(at_broker(broker, lost), S.REJECTED, "no")
+    at_broker(broker, second, second.broker_order_id)
+
+    recovery.begin()
+
+    assert asked_to_cancel(store) == []
+
+
 def test_order_proven_absent_says_how_and_trading_bot_is_rung(
     recovery, store, clock, rings
 ):
