@@ -20,6 +20,7 @@ from shoonya_platform.domain.alert_form import parse
 from shoonya_platform.domain.alerts import MAX_LEGS, AlertStatus, alert_id
 from shoonya_platform.domain.calendar import MarketCalendar
 from shoonya_platform.domain.days import day_begin, trading_day
+from shoonya_platform.domain.instruments import Exchange
 from shoonya_platform.domain.orders import OPEN, Intent, Side
 from shoonya_platform.domain.positions import ZERO, Position, shrinks
 from shoonya_platform.domain.trading import TradingState
@@ -79,7 +80,8 @@ class DayWatch:
         pnl = book.daily_pnl
         self._note(book)
         today = trading_day(self._clock.now())
-        known = self._store.risk.day(today) or RiskDay(
+        stored = self._store.risk.day(today)
+        known = stored or RiskDay(
             day=today, best_pnl=ZERO, last_pnl=ZERO, warned=False, breached=False
         )
         day = replace(known, best_pnl=max(known.best_pnl, pnl), last_pnl=pnl)
@@ -91,12 +93,19 @@ class DayWatch:
             if pnl <= lowest * self._limits.warning_share < 0 and not day.warned:
                 day = replace(day, warned=True)
                 self._warn(pnl, lowest)
-            if day != known:
+            # A day without any trade ends a row of losing days, and its cool-down.
+            if day != known or (stored is None and self._is_open()):
                 with self._store.transaction(durable=False):
                     self._store.risk.save(day)
             self._follow(day)
             self._exit_again(day, book.positions)
         return pnl
+
+    def _is_open(self) -> bool:
+        calendar, now = self._breach.calendar, self._clock.now()
+        return calendar is None or any(
+            calendar.is_open(exchange, now) for exchange in Exchange
+        )
 
     def _note(self, book: RiskBook) -> None:
         """Leave the day's curve for the dashboard, a point a minute."""

@@ -276,6 +276,28 @@ def test_losing_days_are_counted_in_a_row_from_the_newest():
     assert losing_days([]) == 0
 
 
+def cool_down(store, clock):
+    """Return for how many losing days in a row entries would pause now."""
+    today = trading_day(clock.now())
+    return losing_days(store.risk.days_before(today, limit=2))
+
+
+def test_cool_down_ends_after_one_trading_day_without_a_trade(store, clock, rung):
+    # Thursday and Friday are lost, Saturday and Sunday no days of trading.
+    clock.jump_to(datetime(2026, 11, 26, 6, 30, tzinfo=UTC))
+    day_watch = watch(store, clock, rung, calendar=market_calendar())
+    for pnl in (-500, -500, 0, 0):
+        look(day_watch, store, pnl)
+        clock.advance(24 * 3600)
+    assert cool_down(store, clock) == 2
+
+    look(day_watch, store, 0)
+    assert cool_down(store, clock) == 2
+    clock.advance(24 * 3600)
+
+    assert cool_down(store, clock) == 0
+
+
 def test_only_days_before_are_asked_for_newest_first(store, clock):
     today = trading_day(clock.now())
     for number in range(4):
