@@ -181,7 +181,7 @@ class ExecutionGuard:
             if (
                 position.strategy == order.strategy
                 and position.quantity
-                and position.quantity != self._entered_before(order, position)
+                and not self._has_entered(order, position)
             ):
                 return Denial(
                     DenialCode.DUPLICATE_ENTRY,
@@ -199,14 +199,16 @@ class ExecutionGuard:
                 )
         return None
 
-    def _entered_before(self, order: Order, position: Position) -> int:
-        """Return what the order's own alert has filled of a position: no duplicate."""
-        return sum(
+    def _has_entered(self, order: Order, position: Position) -> bool:
+        """Return whether the order's own alert has filled all of a position."""
+        own = sum(
             other.side.sign * other.filled_quantity
             for other in self._store.orders.of_alert(order.alert_id)
             if other.tradingsymbol == position.tradingsymbol
             and other.product is position.product
         )
+        # By now it may have filled more than the book shows.
+        return own * position.quantity > 0 and abs(position.quantity) <= abs(own)
 
     def _conflict(self, order: Order) -> Denial | None:
         """Deny an entry against what another strategy holds or is entering."""
