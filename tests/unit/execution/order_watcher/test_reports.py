@@ -5,6 +5,7 @@ from decimal import Decimal
 
 import pytest
 
+from shoonya_platform.domain.orders import TradeId
 from shoonya_platform.execution.order_watcher import RECONCILE_SECONDS
 from tests.unit.execution.order_watcher.conftest import both, held
 from tests.unit.execution.rows import S, current, state, triggers
@@ -151,12 +152,37 @@ def test_report_without_our_name_is_found_by_the_brokers_number(watcher, store, 
     assert state(store, order) == (S.FILLED, 65)
 
 
-def test_more_filled_than_was_ordered_is_not_booked(watcher, store, broker):
+def test_more_than_was_ordered_is_booked_once_the_trade_book_says_so(
+    watcher, store, broker, clock
+):
     order, number = both(store, broker)
     broker.fill(number, 50)
     broker.fill(number, 50)
 
     watcher.step()
-
     assert state(store, order) == (S.PARTIALLY_FILLED, 50)
     assert held(store) == [50]
+    clock.advance(RECONCILE_SECONDS + 0.1)
+    watcher.step()
+
+    assert state(store, order) == (S.FILLED, 65)
+    after = store.orders.get(order.order_id)
+    assert (after.overfilled_quantity, after.reason) == (35, "35 more than was ordered")
+    assert held(store) == [100]
+
+
+def test_report_under_another_trades_name_books_nothing_twice(
+    watcher, store, broker, clock
+):
+    order, number = both(store, broker)
+    report = broker.fill(number, 65)
+    broker.news.append(
+        replace(report, fill=replace(report.fill, trade_id=TradeId("another")))
+    )
+
+    watcher.step()
+    clock.advance(RECONCILE_SECONDS + 0.1)
+    watcher.step()
+
+    assert state(store, order) == (S.FILLED, 65)
+    assert held(store) == [65]

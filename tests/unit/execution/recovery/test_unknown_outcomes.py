@@ -10,7 +10,7 @@ from shoonya_platform.domain.orders import BrokerOrderId
 from shoonya_platform.errors import BrokerUnavailable
 from shoonya_platform.execution.command_service import CommandService
 from shoonya_platform.execution.recovery import RecoveryService
-from shoonya_platform.testing.orders import store_order
+from shoonya_platform.testing.orders import store_alert, store_order
 from tests.unit.execution.recovery.conftest import RULES, at_broker
 from tests.unit.execution.rows import S, T, state
 
