@@ -75,11 +75,11 @@ def fill(log_dir: Path, max_bytes: int, backups: int) -> int:
             file.write("".join(lines(name, number)).encode())
         number += BATCH
         if number % (50 * BATCH) == 0:
-            archive_all(str(log_dir), max_bytes, backups)
+            archive_all(str(log_dir), max_bytes, backups, COMPONENTS)
             tell(f"{number} orders, {time.monotonic() - began:.0f} s")
     for file in files.values():
         file.close()
-    archive_all(str(log_dir), max_bytes, backups)
+    archive_all(str(log_dir), max_bytes, backups, COMPONENTS)
     count_path.write_text(str(number))
     tell("")
     return number

@@ -10,7 +10,7 @@ import msgspec
 
 from shoonya_platform.config.loader import all_keys
 from shoonya_platform.config.secrets import SECRETS, variable
-from shoonya_platform.config.settings import Section, Settings
+from shoonya_platform.config.settings import COMPONENTS, Section, Settings
 from shoonya_platform.ctl.context import Ctl
 from shoonya_platform.ctl.output import console, json_option, print_json, print_table
 from shoonya_platform.errors import ConfigError
@@ -77,7 +77,9 @@ def check(ctl: Ctl) -> None:
     settings = ctl.settings
     if settings.log.backup_count:
         try:
-            check_budget(settings.log_budget_bytes, settings.log_max_bytes)
+            check_budget(
+                settings.log_budget_bytes, settings.log_max_bytes, len(COMPONENTS)
+            )
         except BudgetError as e:
             source = ctl.config.sources["log.budget"]
             raise ConfigError(

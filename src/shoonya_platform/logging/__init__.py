@@ -2,13 +2,14 @@
 Logging of many processes to the journal and to files, usable alone.
 
 See `docs/logging.md`.  Depends on the standard library; where systemd-python is
-installed, records go to the journal as well.
+installed, records go to the journal as well, and where zstandard is, old files
+become archives.
 """
 
 from __future__ import annotations
 
 from shoonya_platform.logging.archives import open_log
-from shoonya_platform.logging.components import COMPONENTS
+from shoonya_platform.logging.components import COMPONENTS, Components
 from shoonya_platform.logging.context import bound_context, in_bound_context
 from shoonya_platform.logging.errors import (
     BudgetError,
@@ -35,6 +36,7 @@ __all__ = [
     "COMPONENTS",
     "BudgetError",
     "ComponentUse",
+    "Components",
     "DiskUse",
     "JournalMissingError",
     "LogDirectoryError",

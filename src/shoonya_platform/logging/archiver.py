@@ -1,7 +1,7 @@
 """
 Starts the process that compresses, after a rotation; nothing waits for it.
 
-A process of its own: the eight services stay small, and one that is killed takes
+A process of its own: the services stay small, and one that is killed takes
 no half-written archive along.  One at a time works on a directory; the lock that
 says so is inherited by the process and ends with it, however it ends.
 """
@@ -15,11 +15,11 @@ import os
 import subprocess
 import sys
 import threading
+from collections.abc import Collection
 from pathlib import Path
 
 from shoonya_platform.logging.archives import can_archive, waiting
 from shoonya_platform.logging.chain import FILE_MODE, give_to_owner
-from shoonya_platform.logging.components import COMPONENTS
 
 LOCK_NAME = ".archive.lock"
 # Above it no process is worth its start: rotations of a test, or of a flood.
@@ -36,11 +36,20 @@ class Archiver:
         max_bytes: The size at which each is rotated.
 
         backup_count: How many backups are kept of each.
+
+        components: Whose files they are.
     """
 
-    def __init__(self, directory: str, max_bytes: int, backup_count: int) -> None:
-        self._arguments = (directory, str(max_bytes), str(backup_count))
+    def __init__(
+        self,
+        directory: str,
+        max_bytes: int,
+        backup_count: int,
+        components: Collection[str],
+    ) -> None:
+        self._arguments = (directory, str(max_bytes), str(backup_count), *components)
         self._directory = directory
+        self._components = components
         self._backup_count = backup_count
         self.reinitialize_after_fork()
 
@@ -89,7 +98,7 @@ class Archiver:
         """Say whether there is something to compress, and somebody who can."""
         return can_archive() and any(
             waiting(self._directory, component, self._backup_count)
-            for component in COMPONENTS
+            for component in self._components
         )
 
     def _run(self) -> None:

@@ -1,7 +1,7 @@
 """
 Backups compressed with zstd: made by a process of its own, read by anybody.
 
-    python -m shoonya_platform.logging DIRECTORY MAX_BYTES BACKUP_COUNT
+    python -m shoonya_platform.logging DIRECTORY MAX_BYTES BACKUP_COUNT COMPONENT...
 
 Compresses the backups from `.2` on, the newest stays plain for grep and tail.  A
 file that some process may still write into is left alone: that process holds a
@@ -18,7 +18,7 @@ import os
 import re
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import IO
 
 from shoonya_platform.logging.budget import archive_limit
@@ -29,7 +29,6 @@ from shoonya_platform.logging.chain import (
     Chain,
     give_to_owner,
 )
-from shoonya_platform.logging.components import COMPONENTS
 from shoonya_platform.logging.frames import compress
 
 #: The renames of another process take less than a millisecond.
@@ -81,7 +80,9 @@ def waiting(directory: str, component: str, backup_count: int) -> list[Backup]:
     ]
 
 
-def archive_all(directory: str, max_bytes: int, backup_count: int) -> int:
+def archive_all(
+    directory: str, max_bytes: int, backup_count: int, components: Iterable[str]
+) -> int:
     """
     Compress what is to be compressed; return how many files that were.
 
@@ -91,9 +92,11 @@ def archive_all(directory: str, max_bytes: int, backup_count: int) -> int:
         max_bytes: The size at which a live file is rotated.
 
         backup_count: How many backups are kept of each.
+
+        components: Whose files they are.
     """
     done = 0
-    for component in COMPONENTS:
+    for component in components:
         chain = Chain(os.path.join(directory, f"{component}.log"), backup_count)
         # Shifted by rotations meanwhile: looked up anew after each one.
         tried: set[int] = set()
@@ -215,8 +218,8 @@ def _step_back() -> None:
 
 def main() -> int:
     """Run as the process that compresses."""
-    directory, max_bytes, backup_count = sys.argv[1:4]
-    if not re.fullmatch(r"\d+", max_bytes + backup_count):
+    directory, max_bytes, backup_count, *components = sys.argv[1:]
+    if not components or not re.fullmatch(r"\d+", max_bytes + backup_count):
         return 2
-    archive_all(directory, int(max_bytes), int(backup_count))
+    archive_all(directory, int(max_bytes), int(backup_count), components)
     return 0

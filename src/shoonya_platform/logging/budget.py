@@ -15,8 +15,8 @@ part of what is kept free.
 from __future__ import annotations
 
 import time
+from collections.abc import Collection
 
-from shoonya_platform.logging.components import COMPONENTS
 from shoonya_platform.logging.errors import BudgetError
 from shoonya_platform.logging.notices import Notice
 from shoonya_platform.logging.scan import BLOCK, Scan, rounded, unlink_same
@@ -46,13 +46,22 @@ class Budget:
 
         max_bytes: The size at which each live file is rotated.
 
+        components: Whose backups may go; each has a live file, or may have.
+
     Raises:
         BudgetError: The live files alone may need more.
     """
 
-    def __init__(self, directory: str, budget_bytes: int, max_bytes: int) -> None:
-        check_budget(budget_bytes, max_bytes)
+    def __init__(
+        self,
+        directory: str,
+        budget_bytes: int,
+        max_bytes: int,
+        components: Collection[str],
+    ) -> None:
+        check_budget(budget_bytes, max_bytes, len(components))
         self.directory = directory
+        self.components = components
         self.budget_bytes = budget_bytes
         self.max_bytes = max_bytes
         #: No live file grows beyond this, even if it cannot be rotated.
@@ -92,7 +101,7 @@ class Budget:
         evicted: list[Notice] = []
         # Each further look is needed only if somebody renamed files meanwhile.
         for _ in range(10):
-            scan = Scan(self.directory)
+            scan = Scan(self.directory, self.components)
             reserved = self.reserved(scan, own, needed)
             excess = scan.used_bytes + reserved - self.budget_bytes
             # For the new live file: of somebody who rotates by hand, and our own.
@@ -144,14 +153,20 @@ class Budget:
         return rounded(min(self.hard_limit, (size // self._step + 2) * self._step))
 
 
-def check_budget(budget_bytes: int, max_bytes: int) -> None:
+def check_budget(budget_bytes: int, max_bytes: int, count: int) -> None:
     """
     Refuse a budget that the live files alone may exceed.
+
+    Args:
+        budget_bytes: What all files may take together.
+
+        max_bytes: The size at which each live file is rotated.
+
+        count: How many live files there may be.
 
     Raises:
         BudgetError: It is too small; the message shows the arithmetic.
     """
-    count = len(COMPONENTS)
     hard = _hard_limit(max_bytes)
     turn = 2 * _turn(max_bytes)
     archive = _archive_room(max_bytes)

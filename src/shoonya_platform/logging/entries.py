@@ -12,7 +12,6 @@ import sys
 import traceback
 from collections.abc import Mapping
 
-from shoonya_platform.logging.components import component_of
 from shoonya_platform.logging.context import (
     CONTEXT_ATTRIBUTE,
     ENTRY_ATTRIBUTE,
@@ -30,8 +29,6 @@ class Entry:
     The final content of one record, without secrets.
 
     Attributes:
-        component: Whom the record's logger belongs to, "" if to none of the eight.
-
         message: The sentence, arguments filled in; may hold line breaks.
 
         detail: Traceback and stack as text of several lines, or "".
@@ -44,7 +41,6 @@ class Entry:
     """
 
     __slots__ = (
-        "component",
         "detail",
         "fields",
         "fields_text",
@@ -54,14 +50,12 @@ class Entry:
 
     def __init__(
         self,
-        component: str,
         message: str,
         detail: str,
         fields: Mapping[str, str],
         fields_text: str,
         message_id: str,
     ) -> None:
-        self.component = component
         self.message = message
         self.detail = detail
         self.fields = fields
@@ -143,7 +137,7 @@ def prepare(record: logging.LogRecord, redactor: Redactor) -> Entry:
             detail = _clean_detail(record, detail, redactor)
     record.msg = message
     record.args = ()
-    entry = Entry(component_of(record.name), message, detail, fields, text, message_id)
+    entry = Entry(message, detail, fields, text, message_id)
     record.__dict__[ENTRY_ATTRIBUTE] = entry
     return entry
 

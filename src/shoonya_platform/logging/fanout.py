@@ -22,7 +22,7 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 from shoonya_platform.logging import leftover
-from shoonya_platform.logging.components import LOGGER_NAMES
+from shoonya_platform.logging.components import COMPONENTS, Components, logger_name
 from shoonya_platform.logging.entries import RedactionFilter, prepare
 from shoonya_platform.logging.files import LogFile
 from shoonya_platform.logging.forms import form_of
@@ -129,6 +129,8 @@ class FanOutHandler(logging.Handler):
         redaction: Takes secrets out of records that come from loggers without
             it.
 
+        components: Whose loggers' names it knows.
+
         component: The service this process is; other loggers' records are
             filed under it.  "" if the process is none.
 
@@ -147,6 +149,7 @@ class FanOutHandler(logging.Handler):
         open_file: Callable[[str], LogFile | None],
         redaction: RedactionFilter,
         *,
+        components: Components = COMPONENTS,
         component: str = "",
         journal: ServiceJournalHandler | None = None,
         console_level: int | None = None,
@@ -161,6 +164,7 @@ class FanOutHandler(logging.Handler):
         self.failures = 0
         self._open_file = open_file
         self._redaction = redaction
+        self._components = components
         self._component = component
         self._console_level = _NEVER if console_level is None else console_level
         self._channels: dict[str, _Channel] = {}
@@ -286,7 +290,7 @@ class FanOutHandler(logging.Handler):
 
     def _deliver(self, record: logging.LogRecord) -> int:
         entry = prepare(record, self._redaction.redactor)
-        component = entry.component or self._component
+        component = self._components.of(record.name) or self._component
         channel = self._channels.get(component)
         if channel is None:
             channel = self._open_channel(component)
@@ -374,7 +378,7 @@ class FanOutHandler(logging.Handler):
         """Write a record about ourselves into all copies; return its number."""
         with self._as_reporter():
             record = logging.LogRecord(
-                LOGGER_NAMES.get(component) or self._any_name(),
+                logger_name(component) or self._any_name(),
                 level,
                 __file__,
                 0,
@@ -394,7 +398,7 @@ class FanOutHandler(logging.Handler):
         """Name a logger whose file we write, so that the report gets there too."""
         for component in self._channels:
             if component:
-                return LOGGER_NAMES[component]
+                return logger_name(component)
         return __name__
 
     @contextlib.contextmanager

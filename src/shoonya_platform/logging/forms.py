@@ -6,7 +6,7 @@ import logging
 import os
 from typing import Protocol
 
-from shoonya_platform.logging.components import LOGGER_NAMES
+from shoonya_platform.logging.components import belongs, logger_name
 from shoonya_platform.logging.entries import Entry
 from shoonya_platform.logging.formats import (
     Stamp,
@@ -57,20 +57,21 @@ class TextForm:
 
     def __init__(self, component: str, run_id: str) -> None:
         self._component = component
-        self._name = LOGGER_NAMES.get(component, "")
+        self._name = logger_name(component)
         self._heads: dict[tuple[str, str], str] = {}
         self._tail = f" run={run_id} seq="
 
     def line(self, record: logging.LogRecord, entry: Entry, seq: int) -> str:
         """Return the record as text."""
         fields = entry.fields_text
-        if not entry.component and self._component:
+        logger, own = record.name, self._name
+        if logger != own and own and not belongs(logger, self._component):
             # Somebody else's record in our file: say whose.
-            fields += f" logger={quoted(record.name)}"
+            fields += f" logger={quoted(logger)}"
         message = entry.message
         if not message.isprintable():
             message = escaped(message)
-        key = (record.levelname, self._name or record.name)
+        key = (record.levelname, own or logger)
         head = self._heads.get(key) or self._head(*key)
         line = (
             f"{_stamp.text(record.created)}{head}{message} |{fields}{self._tail}{seq}\n"

@@ -10,12 +10,12 @@ import logging
 
 from systemd.journal import JournalHandler
 
+from shoonya_platform.logging.components import COMPONENTS, Components
 from shoonya_platform.logging.datagrams import encoded_field
 from shoonya_platform.logging.entries import Entry, prepare
 from shoonya_platform.logging.redaction import Redactor
 from shoonya_platform.logging.transport import JournalTransport
 
-IDENTIFIER = "shoonya"
 #: How long an exiting process waits for journald; SIGTERM must be obeyed.
 EXIT_FLUSH_SECONDS = 0.2
 
@@ -39,6 +39,8 @@ class ServiceJournalHandler(JournalHandler):
         transport: Where the datagrams go.
 
         redactor: For records that come here without passing a filter.
+
+        components: Whose loggers' names it knows.
     """
 
     def __init__(
@@ -46,20 +48,22 @@ class ServiceJournalHandler(JournalHandler):
         transport: JournalTransport | None = None,
         *,
         redactor: Redactor | None = None,
+        components: Components = COMPONENTS,
     ) -> None:
         self.transport = transport or JournalTransport()
         self._redactor = redactor or Redactor()
+        self._components = components
         # By call site, level and component: all that never changes there.
         self._constant: dict[tuple[str, int, int, str, str, str], bytes] = {}
         super().__init__(
-            sender_function=self.transport.send, SYSLOG_IDENTIFIER=IDENTIFIER
+            sender_function=self.transport.send, SYSLOG_IDENTIFIER=components.project
         )
 
     def emit(self, record: logging.LogRecord) -> None:
         """Send *record*; for use without the fan-out: no run, no sequence."""
         try:
             entry = prepare(record, self._redactor)
-            self.deliver(record, entry, entry.component, "", 0)
+            self.deliver(record, entry, self._components.of(record.name), "", 0)
         except Exception:  # noqa: BLE001 - the log call never raises
             self.transport.dropped += 1
 
@@ -95,7 +99,7 @@ class ServiceJournalHandler(JournalHandler):
         )
         constant = self._constant.get(site)
         if constant is None:
-            constant = _constant_fields(record, component, run)
+            constant = self._constant_fields(record, component, run)
             if len(self._constant) >= _CALL_SITES_KEPT:
                 # Code made at run time has new call sites for ever.
                 self._constant.clear()
@@ -130,6 +134,24 @@ class ServiceJournalHandler(JournalHandler):
         self.transport.close()
         super().close()
 
+    def _constant_fields(
+        self, record: logging.LogRecord, component: str, run: str
+    ) -> bytes:
+        project = self._components.project
+        fields = {
+            "PRIORITY": str(self.map_priority(record.levelno)),
+            "SYSLOG_IDENTIFIER": f"{project}@{component}" if component else project,
+            "LOGGER": record.name,
+            "CODE_FILE": record.pathname,
+            "CODE_LINE": str(record.lineno),
+            "CODE_FUNC": record.funcName or "",
+        }
+        if component:
+            fields["SHOONYA_COMPONENT"] = component
+        if run:
+            fields["SHOONYA_RUN"] = run
+        return b"".join(encoded_field(*field) for field in fields.items())
+
 
 def _key(name: str) -> str:
     key = f"SHOONYA_{name.upper()}"
@@ -137,19 +159,3 @@ def _key(name: str) -> str:
     if len(_keys) < _KEYS_KEPT:
         _keys[name] = key
     return key
-
-
-def _constant_fields(record: logging.LogRecord, component: str, run: str) -> bytes:
-    fields = {
-        "PRIORITY": str(ServiceJournalHandler.map_priority(record.levelno)),
-        "SYSLOG_IDENTIFIER": f"{IDENTIFIER}@{component}" if component else IDENTIFIER,
-        "LOGGER": record.name,
-        "CODE_FILE": record.pathname,
-        "CODE_LINE": str(record.lineno),
-        "CODE_FUNC": record.funcName or "",
-    }
-    if component:
-        fields["SHOONYA_COMPONENT"] = component
-    if run:
-        fields["SHOONYA_RUN"] = run
-    return b"".join(encoded_field(*field) for field in fields.items())

@@ -17,7 +17,7 @@ from collections.abc import Mapping
 from json.encoder import encode_basestring, encode_basestring_ascii
 from typing import Any
 
-from shoonya_platform.logging.components import component_of
+from shoonya_platform.logging.components import belongs, logger_name
 
 #: What the library writes itself, in this order; `exception` only if there is one.
 RESERVED = (
@@ -118,13 +118,13 @@ def parse_object(line: str) -> dict[str, Any] | None:
         _context_name(key): value for key, value in texts.items() if key not in RESERVED
     }
     component, logger = texts["component"], texts["logger"]
-    if component and component_of(logger) != component:
+    if component and not belongs(logger, component):
         # As in the line of text: somebody else's record in this file.
         fields["logger"] = logger
     return {
         "at": texts["timestamp"],
         "level": texts["level"],
-        "name": component.upper() or logger,
+        "name": logger_name(component) or logger,
         "message": texts["message"],
         "fields": fields,
         "run": texts["run"],

@@ -1,5 +1,5 @@
 """
-Set-up of a process's logging, and the eight loggers.
+Set-up of a process's logging, and the components' loggers.
 
     get_component_logger("risk_manager") ──┐
     logging.getLogger(...) of others ──────┤
@@ -26,9 +26,8 @@ from shoonya_platform.logging.archiver import Archiver
 from shoonya_platform.logging.budget import DEFAULT_BUDGET, Budget
 from shoonya_platform.logging.components import (
     COMPONENTS,
-    LOGGER_NAMES,
-    checked_component,
-    checked_run_id,
+    Components,
+    logger_name,
 )
 from shoonya_platform.logging.directory import summary, usable_directory
 from shoonya_platform.logging.fanout import FanOutHandler, Run
@@ -37,6 +36,7 @@ from shoonya_platform.logging.options import (
     checked_forms,
     checked_level,
     checked_redactor,
+    checked_run_id,
     console_level,
     journal_handler,
 )
@@ -50,6 +50,7 @@ from shoonya_platform.logging.sizes import parse_size
 
 __all__ = [
     "COMPONENTS",
+    "Components",
     "ServiceLogger",
     "export_logs_summary",
     "get_component_logger",
@@ -67,6 +68,7 @@ BACKUP_COUNT = 10
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _SetUp:
     handler: FanOutHandler
+    components: Components
     # None after the old setup_logging(), which has one file for all.
     directory: Path | None
     max_bytes: int
@@ -85,6 +87,7 @@ def setup_application_logging(
     max_bytes: int = MAX_BYTES,
     backup_count: int = BACKUP_COUNT,
     *,
+    components: Components = COMPONENTS,
     component: str | None = None,
     levels: Mapping[str, int | str] | None = None,
     secrets: Iterable[str] = (),
@@ -105,11 +108,13 @@ def setup_application_logging(
     Args:
         log_dir: Directory of the files, made if it does not exist.
 
-        level: The lowest level of the eight components.
+        level: The lowest level of the components.
 
         max_bytes: Largest size of one file.  0: no rotation.
 
         backup_count: Old files kept of each.  0: no rotation.
+
+        components: Who logs into this directory: ours, or another project's.
 
         component:
             The service that this process is.  Records of all other loggers, at
@@ -158,25 +163,25 @@ def setup_application_logging(
     if max_bytes < 0 or backup_count < 0:
         raise ValueError("max_bytes and backup_count must not be negative")
     if component is not None:
-        checked_component(component)
+        components.checked(component)
     lowest = checked_level(level)
     special = {
-        LOGGER_NAMES.get(name, name): checked_level(value)
+        logger_name(name) if name in components else name: checked_level(value)
         for name, value in (levels or {}).items()
     }
-    form_of_component = checked_forms(form, forms or {})
+    form_of_component = checked_forms(form, forms or {}, components)
     redactor = checked_redactor(secrets)
     with _setup_lock:
         run = _run(run_id)
-        own_files = [component] if component else COMPONENTS
+        own_files = [component] if component else list(components)
         directory = usable_directory(log_dir, [f"{name}.log" for name in own_files])
 
         room = archiver = None
         if max_bytes and backup_count:
             if budget is not None:
-                room = Budget(directory, parse_size(budget), max_bytes)
+                room = Budget(directory, parse_size(budget), max_bytes, components)
             if compress:
-                archiver = Archiver(directory, max_bytes, backup_count)
+                archiver = Archiver(directory, max_bytes, backup_count, components)
 
         def log_file(name: str) -> LogFile:
             return LogFile(
@@ -193,11 +198,12 @@ def setup_application_logging(
         for name in own_files:
             log_file(name).heal()
 
-        to_journal = journal_handler(journal, redactor)
+        to_journal = journal_handler(journal, redactor, components)
         handler = FanOutHandler(
             run,
             open_file,
             redaction,
+            components=components,
             component=component or "",
             journal=to_journal,
             console_level=console_level(console, to_journal is not None),
@@ -208,15 +214,16 @@ def setup_application_logging(
         redaction.redactor = redactor
         leveled = [logging.getLogger()]
         leveled[0].setLevel(logging.WARNING)
-        for name in COMPONENTS:
-            leveled.append(standard_logger(name))
+        for name in components:
+            leveled.append(standard_logger(name, components))
             leveled[-1].setLevel(lowest)
-        for logger_name, value in special.items():
-            leveled.append(logging.getLogger(logger_name))
+        for logger, value in special.items():
+            leveled.append(logging.getLogger(logger))
             leveled[-1].setLevel(value)
         _put_in_force(
             _SetUp(
                 handler=handler,
+                components=components,
                 directory=Path(directory),
                 max_bytes=max_bytes,
                 backup_count=backup_count,
@@ -269,10 +276,11 @@ def setup_logging(
         root = logging.getLogger()
         root.setLevel(lowest)
         for name in COMPONENTS:
-            standard_logger(name)
+            standard_logger(name, COMPONENTS)
         _put_in_force(
             _SetUp(
                 handler=handler,
+                components=COMPONENTS,
                 directory=None,
                 max_bytes=MAX_BYTES,
                 backup_count=BACKUP_COUNT,
@@ -302,7 +310,10 @@ def shutdown_logging() -> None:
         before.handler.close()
 
 
-def rotate_logs(log_dir: str | os.PathLike[str] | None = None) -> dict[str, str]:
+def rotate_logs(
+    log_dir: str | os.PathLike[str] | None = None,
+    components: Iterable[str] | None = None,
+) -> dict[str, str]:
     """
     Begin a new file for each component that has written something.
 
@@ -311,12 +322,14 @@ def rotate_logs(log_dir: str | os.PathLike[str] | None = None) -> dict[str, str]
     Args:
         log_dir: Where the files are; None: where this process's set-up put them.
 
+        components: Whose files; None: those of the set-up, ours without one.
+
     Returns:
         By component, for each file with something in it, `Rotated: <path of the
         backup>` or `Failed to rotate: <why>`.
     """
     result = {}
-    for component, path in get_log_files(log_dir).items():
+    for component, path in get_log_files(log_dir, components).items():
         if not path.exists():
             continue
         file = _file_in_use(component, path)
@@ -330,23 +343,31 @@ def rotate_logs(log_dir: str | os.PathLike[str] | None = None) -> dict[str, str]
     return result
 
 
-def get_log_files(log_dir: str | os.PathLike[str] | None = None) -> dict[str, Path]:
+def get_log_files(
+    log_dir: str | os.PathLike[str] | None = None,
+    components: Iterable[str] | None = None,
+) -> dict[str, Path]:
     """
     Return the live file of each component, whether or not it exists yet.
 
     Args:
         log_dir: Where the files are; None: where this process's set-up put them.
             Without a set-up there are none.
+
+        components: Whose files; None: those of the set-up, ours without one.
     """
     if log_dir is None:
         if _setup is None or _setup.directory is None:
             return {}
         log_dir = _setup.directory
-    return {name: Path(log_dir) / f"{name}.log" for name in COMPONENTS}
+    if components is None:
+        components = COMPONENTS if _setup is None else _setup.components
+    return {name: Path(log_dir) / f"{name}.log" for name in components}
 
 
 def export_logs_summary(
     log_dir: str | os.PathLike[str] | None = None,
+    components: Iterable[str] | None = None,
 ) -> dict[str, dict[str, object]]:
     """
     Describe each component's file: how large, how many lines and backups.
@@ -354,11 +375,14 @@ def export_logs_summary(
     Args:
         log_dir: Where the files are; None: where this process's set-up put them.
 
+        components: Whose files; None: those of the set-up, ours without one.
+
     Returns:
         By component `path`, `exists`, and for existing files `size_mb`,
         `size_bytes`, `lines`, `backups` and `total_bytes` with the backups.
     """
-    return {name: summary(path) for name, path in get_log_files(log_dir).items()}
+    files = get_log_files(log_dir, components)
+    return {name: summary(path) for name, path in files.items()}
 
 
 def _put_in_force(setup: _SetUp) -> None:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING
 
-from shoonya_platform.logging.components import checked_component
+from shoonya_platform.logging.components import Components
 from shoonya_platform.logging.datagrams import JOURNAL_SOCKET
 from shoonya_platform.logging.errors import JournalMissingError
 from shoonya_platform.logging.fanout import stderr_is_journal
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def journal_handler(
-    journal: bool | str | None, redactor: Redactor
+    journal: bool | str | None, redactor: Redactor, components: Components
 ) -> ServiceJournalHandler | None:
     """
     Return what sends to the journal, None for no journal.
@@ -40,7 +41,9 @@ def journal_handler(
             hint="pip install systemd-python, or set up with journal=False",
         ) from e
     path = journal if isinstance(journal, str) else JOURNAL_SOCKET
-    return ServiceJournalHandler(JournalTransport(path), redactor=redactor)
+    return ServiceJournalHandler(
+        JournalTransport(path), redactor=redactor, components=components
+    )
 
 
 def console_level(console: bool | None, has_journal: bool) -> int | None:
@@ -67,14 +70,16 @@ def checked_level(level: int | str) -> int:
     raise ValueError(f"unknown level {level!r}, the levels are: {', '.join(names)}")
 
 
-def checked_forms(form: str, forms: Mapping[str, str]) -> Callable[[str], str]:
+def checked_forms(
+    form: str, forms: Mapping[str, str], components: Components
+) -> Callable[[str], str]:
     """Return what gives the form of a component's lines."""
     for name in (form, *forms.values()):
         if name not in FORMS:
             raise ValueError(
                 f"unknown form {name!r}, the forms are: {', '.join(FORMS)}"
             )
-    own = {checked_component(component): name for component, name in forms.items()}
+    own = {components.checked(component): name for component, name in forms.items()}
     return lambda component: own.get(component, form)
 
 
@@ -89,3 +94,17 @@ def checked_redactor(secrets: Iterable[str]) -> Redactor:
         # Its characters would be taken for the secrets, and ignored as too short.
         raise ValueError("secrets must be a list of values, not one value")
     return Redactor([str(secret) for secret in secrets])
+
+
+def checked_run_id(run_id: str) -> str:
+    """
+    Return *run_id* if it can stand in a line without quotes.
+
+    Raises:
+        ValueError: It cannot.
+    """
+    if not re.fullmatch(r"[A-Za-z0-9_.:-]{1,64}", run_id):
+        raise ValueError(
+            f"run id {run_id!r} must be 1 to 64 letters, digits or '_', '.', ':', '-'"
+        )
+    return run_id

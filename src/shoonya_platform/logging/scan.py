@@ -6,16 +6,17 @@ import contextlib
 import os
 import re
 import stat
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
 from shoonya_platform.logging.chain import ARCHIVE_SUFFIX, UNFINISHED_SUFFIX
-from shoonya_platform.logging.components import COMPONENTS
 from shoonya_platform.logging.deleting import unlink
 
 #: What the disk is given out in.
 BLOCK = 4096
-_NAME = re.compile(rf"([a-z_]+)\.log(?:\.([1-9][0-9]*)({re.escape(ARCHIVE_SUFFIX)})?)?")
+_NAME = re.compile(
+    rf"([a-z0-9_]+)\.log(?:\.([1-9][0-9]*)({re.escape(ARCHIVE_SUFFIX)})?)?"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,9 +47,16 @@ class File:
 
 
 class Scan:
-    """All files of a directory, as they were a moment ago."""
+    """
+    All files of a directory, as they were a moment ago.
 
-    def __init__(self, directory: str) -> None:
+    Args:
+        directory: Of the log files.
+
+        components: Whose files they are; all others only count.
+    """
+
+    def __init__(self, directory: str, components: Collection[str]) -> None:
         self.files: list[File] = []
         self.other_bytes = 0
         self.unfinished_bytes = 0
@@ -61,7 +69,7 @@ class Scan:
             size = on_disk(found)
             match = _NAME.fullmatch(entry.name)
             regular = stat.S_ISREG(found.st_mode)
-            if match and regular and match[1] in COMPONENTS:
+            if match and regular and match[1] in components:
                 self.files.append(
                     File(
                         entry.path,

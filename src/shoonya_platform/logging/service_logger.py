@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
-from shoonya_platform.logging.components import LOGGER_NAMES, checked_component
+from shoonya_platform.logging.components import COMPONENTS, Components, logger_name
 from shoonya_platform.logging.context import (
     CONTEXT_ATTRIBUTE,
     STANDARD_ATTRIBUTES,
@@ -37,9 +37,9 @@ _ONLY_REDACTION = [redaction]
 _STANDARD_KEYWORDS = frozenset({"exc_info", "stack_info", "stacklevel", "extra"})
 
 
-def standard_logger(component: str) -> logging.Logger:
+def standard_logger(component: str, components: Components) -> logging.Logger:
     """Return the standard library's logger of a component, with the filter on."""
-    logger = logging.getLogger(LOGGER_NAMES[checked_component(component)])
+    logger = logging.getLogger(logger_name(components.checked(component)))
     logger.addFilter(redaction)
     return logger
 
@@ -59,24 +59,35 @@ class ServiceLogger(_Adapter):
         logger.info("Order filled at %s", price, event="order_filled")
 
     Args:
-        component_key: One of the eight.
+        component_key: One of *components*.
 
         context: Fields of every record.
 
+        components: Ours, or another project's.
+
     Raises:
-        ValueError: The component is none of the eight.
+        ValueError: The component is none of them; the message lists them.
     """
 
     def __init__(
-        self, component_key: str, context: Mapping[str, object] | None = None
+        self,
+        component_key: str,
+        context: Mapping[str, object] | None = None,
+        *,
+        components: Components = COMPONENTS,
     ) -> None:
-        super().__init__(standard_logger(component_key), {})
+        super().__init__(standard_logger(component_key, components), {})
+        self._components = components
         self.component = component_key
         self._context = normalized(context or {})
 
     def bind(self, **context: object) -> Self:
         """Return a logger with these fields on each record, besides its own."""
-        return type(self)(self.component, {**self._context, **normalized(context)})
+        return type(self)(
+            self.component,
+            {**self._context, **normalized(context)},
+            components=self._components,
+        )
 
     # Unlike the base class these collect keywords as fields, and find their
     # caller in one step.
@@ -172,7 +183,9 @@ class ServiceLogger(_Adapter):
             logger.handle(record)
 
 
-def get_component_logger(name: str) -> ServiceLogger:
+def get_component_logger(
+    name: str, components: Components = COMPONENTS
+) -> ServiceLogger:
     """
     Return the logger of a component.
 
@@ -180,12 +193,14 @@ def get_component_logger(name: str) -> ServiceLogger:
     before set-up goes where the standard library puts it.
 
     Args:
-        name: One of the eight: `"risk_manager"`.
+        name: One of *components*: `"risk_manager"`.
+
+        components: Ours, or another project's.
 
     Raises:
         ValueError: It is none of them; the message lists them.
     """
-    return ServiceLogger(name)
+    return ServiceLogger(name, components=components)
 
 
 def _caller(frame: FrameType | None, level: object) -> FrameType | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -62,6 +62,7 @@ class DiskUse:
 def disk_use(
     log_dir: str | os.PathLike[str],
     *,
+    components: Collection[str] = COMPONENTS,
     budget: int | str = DEFAULT_BUDGET,
     max_bytes: int = 50 << 20,
     backup_count: int = 10,
@@ -71,6 +72,8 @@ def disk_use(
 
     Args:
         log_dir: Where the files are.
+
+        components: Whose files they are.
 
         budget: What the directory is held to.
 
@@ -83,11 +86,11 @@ def disk_use(
     """
     directory = os.path.abspath(log_dir)
     budget_bytes = parse_size(budget)
-    held = Budget(directory, budget_bytes, max_bytes)
-    scan = Scan(directory)
+    held = Budget(directory, budget_bytes, max_bytes, components)
+    scan = Scan(directory, components)
     victim = scan.victim()
-    uses = [_use_of(name, scan.files) for name in COMPONENTS]
-    most = len(COMPONENTS) * (held.hard_limit + backup_count * max_bytes)
+    uses = [_use_of(name, scan.files) for name in components]
+    most = len(components) * (held.hard_limit + backup_count * max_bytes)
     return DiskUse(
         log_dir=Path(directory),
         budget_bytes=budget_bytes,

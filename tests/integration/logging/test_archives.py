@@ -20,6 +20,7 @@ from shoonya_platform.logging import (
 )
 from shoonya_platform.logging.archives import archive_all
 from shoonya_platform.logging.chain import Chain
+from shoonya_platform.logging.components import COMPONENTS
 from shoonya_platform.logging.files import LogFile
 from tests.unit.logging.support import eventually
 
@@ -49,7 +50,7 @@ def unpacked(path):
 def test_backups_from_the_second_on_are_compressed(tmp_path, chain):
     before = (tmp_path / "dashboard.log.2").stat()
 
-    assert archive_all(str(tmp_path), M, 10) == 3
+    assert archive_all(str(tmp_path), M, 10, COMPONENTS) == 3
 
     expected = [f"dashboard.log.{n}{'.zst' if n > 1 else ''}" for n in range(1, 5)]
     assert names(tmp_path) == expected
@@ -63,7 +64,7 @@ def test_backups_from_the_second_on_are_compressed(tmp_path, chain):
 
 
 def test_field_tools_read_an_archive(tmp_path, chain):
-    archive_all(str(tmp_path), M, 10)
+    archive_all(str(tmp_path), M, 10, COMPONENTS)
 
     shown = subprocess.run(
         ["zstdcat", tmp_path / "dashboard.log.3.zst"], capture_output=True, check=True
@@ -79,12 +80,12 @@ def test_file_that_somebody_still_writes_is_left_alone(tmp_path):
     for number in range(1, 4):
         fast.write(b"%d------\n" % number)
 
-    archive_all(str(tmp_path), M, 10)
+    archive_all(str(tmp_path), M, 10, COMPONENTS)
     assert names(tmp_path)[-2:] == ["dashboard.log.2.zst", "dashboard.log.3"]
 
     # It lets go with its next record, which is in the live file.
     slow.write(b"4------\n")
-    archive_all(str(tmp_path), M, 10)
+    archive_all(str(tmp_path), M, 10, COMPONENTS)
     assert names(tmp_path)[-1] == "dashboard.log.4.zst"
     assert (tmp_path / "dashboard.log").read_bytes() == b"4------\n"
     slow.close()
@@ -104,7 +105,7 @@ def test_file_that_is_shifted_while_it_is_compressed_gets_its_new_number(
         real(*arguments)
 
     monkeypatch.setattr(module, "_compress", rotate_first)
-    archive_all(str(tmp_path), M, 10)
+    archive_all(str(tmp_path), M, 10, COMPONENTS)
 
     assert names(tmp_path) == [
         "dashboard.log.1",
@@ -117,7 +118,7 @@ def test_what_does_not_become_smaller_stays_plain(tmp_path):
     noise = random.Random(1).randbytes(300_000)
     (tmp_path / "dashboard.log.2").write_bytes(noise)
 
-    assert archive_all(str(tmp_path), 100_000, 10) == 0
+    assert archive_all(str(tmp_path), 100_000, 10, COMPONENTS) == 0
 
     assert (tmp_path / "dashboard.log.2").read_bytes() == noise
     assert not list(tmp_path.glob("*.zst*"))
@@ -147,7 +148,7 @@ def test_kill_at_any_step_leaves_the_file_once(tmp_path, monkeypatch, number):
         for name in ("rename", "unlink", "open", "fsync", "fchmod", "utime"):
             patches.setattr(os, name, dying(getattr(os, name)))
         with contextlib.suppress(Killed):
-            archive_all(str(tmp_path), M, 10)
+            archive_all(str(tmp_path), M, 10, COMPONENTS)
 
     Chain(str(tmp_path / "dashboard.log"), 10).heal()
 
@@ -229,6 +230,7 @@ def test_archiver_killed_at_random_moments_loses_nothing(tmp_path):
                 tmp_path,
                 str(20 * M),
                 "10",
+                "dashboard",
             ]
         )
         time.sleep(seeded.uniform(0.05, 0.25))

@@ -25,6 +25,7 @@ from shoonya_platform.logging import budget as budget_module
 from shoonya_platform.logging.archives import archive_all
 from shoonya_platform.logging.budget import Budget
 from shoonya_platform.logging.chain import Chain
+from shoonya_platform.logging.components import COMPONENTS
 from shoonya_platform.logging.files import LogFile
 from shoonya_platform.logging.scan import Scan, unlink_same
 
@@ -154,7 +155,7 @@ class Interleavings(RuleBasedStateMachine):
             str(self.live),
             max_bytes=MAX_BYTES,
             backup_count=BACKUP_COUNT,
-            budget=Budget(place, BUDGET, MAX_BYTES),
+            budget=Budget(place, BUDGET, MAX_BYTES, COMPONENTS),
         )
 
     def number(self):
@@ -180,7 +181,7 @@ class Interleavings(RuleBasedStateMachine):
 
     @rule()
     def compress(self):
-        archive_all(str(self.directory.path), MAX_BYTES, BACKUP_COUNT)
+        archive_all(str(self.directory.path), MAX_BYTES, BACKUP_COUNT, COMPONENTS)
 
     @rule(file=files)
     def start_anew(self, file):
@@ -260,7 +261,9 @@ class Interleavings(RuleBasedStateMachine):
                 with contextlib.suppress(OSError):
                     own.rotate()
             elif deed == "archive":
-                archive_all(str(self.directory.path), MAX_BYTES, BACKUP_COUNT)
+                archive_all(
+                    str(self.directory.path), MAX_BYTES, BACKUP_COUNT, COMPONENTS
+                )
             else:
                 own.close()
                 own.heal()
@@ -282,7 +285,7 @@ class Interleavings(RuleBasedStateMachine):
 
     @invariant()
     def directory_is_within_its_budget(self):
-        assert Scan(str(self.directory.path)).used_bytes <= BUDGET
+        assert Scan(str(self.directory.path), COMPONENTS).used_bytes <= BUDGET
 
     @invariant()
     def whatever_was_evicted_is_told(self):

@@ -64,12 +64,12 @@ def test_sizes_are_shown_in_the_unit_that_suits():
 
 
 def test_default_holds_eight_files_of_fifty_megabytes():
-    check_budget(700 * M, 50 * M)
+    check_budget(700 * M, 50 * M, 8)
 
 
 def test_budget_that_cannot_hold_the_live_files_is_refused_with_the_sum():
     with pytest.raises(BudgetError) as refused:
-        check_budget(400 * M, 50 * M)
+        check_budget(400 * M, 50 * M, 8)
 
     assert "8 live files of 50.0 MB" in str(refused.value)
     assert "450.0 MB" in str(refused.value)
@@ -88,7 +88,7 @@ def test_refused_budget_leaves_the_last_set_up_in_force(quiet, tmp_path):
 @pytest.fixture
 def budget(tmp_path):
     """64 MB for live files of one megabyte, which may need 21 MB of it."""
-    return Budget(str(tmp_path), 64 * M, M)
+    return Budget(str(tmp_path), 64 * M, M, COMPONENTS)
 
 
 def test_nothing_goes_while_there_is_room(tmp_path, budget):
@@ -227,13 +227,13 @@ def test_use_of_a_directory_that_is_not_there_is_nothing(tmp_path):
 def test_a_live_file_has_room_kept_for_all_it_may_grow_by_before_the_next_look(
     tmp_path, max_bytes
 ):
-    budget = Budget(str(tmp_path), 2 << 30, max_bytes)
+    budget = Budget(str(tmp_path), 2 << 30, max_bytes, COMPONENTS)
     live = tmp_path / "dashboard.log"
 
     for size in (0, max_bytes // 2, max_bytes):
         # Written, as what counts is what lies on the disk.
         live.write_bytes(b"x" * size)
-        scan = Scan(str(tmp_path))
+        scan = Scan(str(tmp_path), COMPONENTS)
         kept = budget.reserved(scan, str(live)) + sum(file.size for file in scan.files)
 
         # Small files may be filled up to the hard limit while nobody looks.

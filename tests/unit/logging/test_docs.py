@@ -8,7 +8,7 @@ PAGE = Path(__file__).parents[3] / "docs" / "logging.md"
 
 
 def test_example_writes_what_the_page_shows(tmp_path):
-    example, shown = re.findall(r"```(?:python)?\n(.*?)```", PAGE.read_text(), re.S)
+    example, shown, *_ = re.findall(r"```(?:python)?\n(.*?)```", PAGE.read_text(), re.S)
     (tmp_path / "example.py").write_text(example)
 
     subprocess.run(
@@ -26,7 +26,7 @@ def test_example_writes_what_the_page_shows(tmp_path):
 
 
 def test_example_loads_no_other_part_of_the_package(tmp_path):
-    example, _ = re.findall(r"```(?:python)?\n(.*?)```", PAGE.read_text(), re.S)
+    example, *_ = re.findall(r"```(?:python)?\n(.*?)```", PAGE.read_text(), re.S)
     script = f"""{example}
 import sys
 ours = [name for name in sys.modules if name.startswith("shoonya_platform")]

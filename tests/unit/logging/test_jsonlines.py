@@ -34,8 +34,7 @@ def line_of(form, message, context, detail="", seq=7, name="RISK_MANAGER"):
     record = logging.makeLogRecord(
         {"name": name, "levelname": "INFO", "created": 1770540931.123456}
     )
-    component = "risk_manager" if name == "RISK_MANAGER" else ""
-    entry = Entry(component, message, detail, context, fields_text(context), "")
+    entry = Entry(message, detail, context, fields_text(context), "")
     return form_of(form, "risk_manager", "a1b2").line(record, entry, seq)
 
 

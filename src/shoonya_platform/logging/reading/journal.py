@@ -8,6 +8,7 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from shoonya_platform.logging.components import logger_name
 from shoonya_platform.logging.formats import (
     Stamp,
     detail_text,
@@ -179,7 +180,7 @@ def records(component: str, *, since: str, last: int | None) -> Iterator[Record]
             if name.startswith(_PREFIX) and name not in _OWN
         }
         run = _text(found, "SHOONYA_RUN")
-        head = head_text(_level(found), component.upper())
+        head = head_text(_level(found), logger_name(component))
         record = first_line(
             f"{at}{head}{escaped(sentence)} |{fields_text(fields)} run={run} seq={seq}"
         )

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from shoonya_platform.logging.archives import archive_all
+from shoonya_platform.logging.components import COMPONENTS
 from shoonya_platform.logging.files import LogFile
 from shoonya_platform.logging.reading.records import Record
 
@@ -48,7 +49,7 @@ class Writer:
         self._file.rotate()
 
     def archive(self) -> None:
-        assert archive_all(str(self.directory), MAX_BYTES, BACKUPS) >= 0
+        assert archive_all(str(self.directory), MAX_BYTES, BACKUPS, COMPONENTS) >= 0
 
     def close(self) -> None:
         self._file.close()
