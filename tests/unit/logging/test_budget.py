@@ -244,7 +244,7 @@ def test_a_live_file_has_room_kept_for_all_it_may_grow_by_before_the_next_look(
 def test_record_longer_than_what_is_kept_free_has_room_made_before_it_is_written(
     tmp_path,
 ):
-    budget = Budget(str(tmp_path), 9 * M, 300)
+    budget = Budget(str(tmp_path), 9 * M, 300, COMPONENTS)
     # Nothing but the records may have it.
     with (tmp_path / "ballast").open("wb") as ballast:
         ballast.truncate(9 * M - 1_200_000)
@@ -254,7 +254,7 @@ def test_record_longer_than_what_is_kept_free_has_room_made_before_it_is_written
 
     for _ in range(3):
         assert file.write(b"x" * 1_000_000 + b"\n")
-        assert Scan(str(tmp_path)).used_bytes <= 9 * M
+        assert Scan(str(tmp_path), COMPONENTS).used_bytes <= 9 * M
 
     file.close()
     assert [notice.event for notice in file.notices] == ["log_evicted"] * 2
