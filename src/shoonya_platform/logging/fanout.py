@@ -11,10 +11,8 @@ import collections
 import contextlib
 import dataclasses
 import functools
-import itertools
 import logging
 import os
-import secrets
 import sys
 import threading
 import weakref
@@ -23,41 +21,17 @@ from typing import TYPE_CHECKING
 
 from shoonya_platform.logging import leftover
 from shoonya_platform.logging.components import COMPONENTS, Components, logger_name
+from shoonya_platform.logging.console import write_to_console
 from shoonya_platform.logging.entries import RedactionFilter, prepare
 from shoonya_platform.logging.files import LogFile
 from shoonya_platform.logging.forms import form_of
-from shoonya_platform.logging.notices import Notice
+from shoonya_platform.logging.notices import SENTENCES, Notice
+from shoonya_platform.logging.run import Run
 
 if TYPE_CHECKING:
     from shoonya_platform.logging.archiver import Archiver
     from shoonya_platform.logging.journal import ServiceJournalHandler
 
-# What became of a file, and how much that matters.
-_SENTENCES = {
-    "file_failed": (
-        "'%(path)s' cannot be written: %(why)s, records wait in memory "
-        "and go to the journal",
-        logging.WARNING,
-    ),
-    "file_gap": (
-        "%(count)d records are missing in '%(path)s', the journal may have them",
-        logging.WARNING,
-    ),
-    "rotation_failed": (
-        "rotation of '%(path)s' failed: %(why)s, writing on in the same file",
-        logging.WARNING,
-    ),
-    "log_evicted": (
-        "'%(path)s' was deleted to keep the log directory within its budget, "
-        "%(count)d bytes",
-        logging.INFO,
-    ),
-    "log_over_budget": (
-        "the log directory of '%(path)s' is larger than its budget and no backup "
-        "is left to delete, writing on",
-        logging.WARNING,
-    ),
-}
 _NEVER = sys.maxsize
 # Signal handlers that log inside each other, before the rest has to wait: far from
 # the interpreter's recursion limit, where a record would be lost half-way.
@@ -68,31 +42,6 @@ _live: weakref.WeakSet[FanOutHandler] = weakref.WeakSet()
 
 def _always_text(component: str) -> str:  # noqa: ARG001 - whichever it is
     return "text"
-
-
-class Run:
-    """
-    Who we are in every line: a run id, and a counter for each component.
-
-    A component's numbers have no gaps in its own file, whatever else the process
-    logs for others: so one file tells by itself whether something is missing.
-
-    Args:
-        run_id: Names this run of this process.
-    """
-
-    def __init__(self, run_id: str) -> None:
-        self.run_id = run_id
-        self.pid = os.getpid()
-        self._counters: dict[str, itertools.count[int]] = {}
-
-    def counter(self, component: str) -> itertools.count[int]:
-        """Return the counter of *component*; next() on it is atomic."""
-        return self._counters.setdefault(component, itertools.count(1))
-
-    def fork(self) -> Run:
-        """Return the run of a child: its numbers must not meet the parent's."""
-        return Run(f"{self.run_id[:40]}.{secrets.token_hex(3)}")
 
 
 class _Channel:
@@ -258,7 +207,7 @@ class FanOutHandler(logging.Handler):
         if not lost:
             self.report(file.notices, component)
             return
-        message, level = _SENTENCES["file_gap"]
+        message, level = SENTENCES["file_gap"]
         arguments = {"count": lost, "path": file.path}
         last = self._report(component, "file_gap", message, arguments, lost, level)
         if file.waiting:
@@ -303,7 +252,7 @@ class FanOutHandler(logging.Handler):
         if journal is not None:
             journal.deliver(record, entry, component, self.run.run_id, seq)
         if record.levelno >= self._console_level:
-            _write_to_console(line)
+            write_to_console(line)
         if self._here.reporting:
             return seq
         if file is not None and file.notices:
@@ -328,7 +277,7 @@ class FanOutHandler(logging.Handler):
             except IndexError:
                 # Another thread tells the rest.
                 return
-            message, level = _SENTENCES[notice.event]
+            message, level = SENTENCES[notice.event]
             self._report(
                 component,
                 notice.event,
@@ -417,29 +366,10 @@ class FanOutHandler(logging.Handler):
         if self.failures > 1:
             return
         # Neither message nor arguments: they may hold what must not be seen.
-        _write_to_console(
+        write_to_console(
             f"logging failed with {type(error).__name__} for a record of "
             f"{record.name!r} at {record.pathname}:{record.lineno}, ignoring\n"
         )
-
-
-def _write_to_console(line: str) -> None:
-    # Looked up each time: programs and test runners replace it.  None under
-    # pythonw-like starts, closed at the end of the process.
-    stream = sys.stderr
-    with contextlib.suppress(OSError, ValueError, AttributeError):
-        stream.write(line)
-        stream.flush()
-
-
-def stderr_is_journal() -> bool:
-    """Say whether stderr is the stream that systemd connects to the journal."""
-    try:
-        device, inode = os.environ.get("JOURNAL_STREAM", "").split(":")
-        found = os.fstat(2)
-        return (int(device), int(inode)) == (found.st_dev, found.st_ino)
-    except (OSError, ValueError):
-        return False
 
 
 _hooked = False

@@ -30,7 +30,7 @@ from shoonya_platform.logging.components import (
     logger_name,
 )
 from shoonya_platform.logging.directory import summary, usable_directory
-from shoonya_platform.logging.fanout import FanOutHandler, Run
+from shoonya_platform.logging.fanout import FanOutHandler
 from shoonya_platform.logging.files import LogFile
 from shoonya_platform.logging.options import (
     checked_forms,
@@ -40,6 +40,7 @@ from shoonya_platform.logging.options import (
     console_level,
     journal_handler,
 )
+from shoonya_platform.logging.run import Run
 from shoonya_platform.logging.service_logger import (
     ServiceLogger,
     get_component_logger,

@@ -2,7 +2,35 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
+
+#: By event: the sentence, with the notice's attributes in it, and the level.
+SENTENCES = {
+    "file_failed": (
+        "'%(path)s' cannot be written: %(why)s, records wait in memory "
+        "and go to the journal",
+        logging.WARNING,
+    ),
+    "file_gap": (
+        "%(count)d records are missing in '%(path)s', the journal may have them",
+        logging.WARNING,
+    ),
+    "rotation_failed": (
+        "rotation of '%(path)s' failed: %(why)s, writing on in the same file",
+        logging.WARNING,
+    ),
+    "log_evicted": (
+        "'%(path)s' was deleted to keep the log directory within its budget, "
+        "%(count)d bytes",
+        logging.INFO,
+    ),
+    "log_over_budget": (
+        "the log directory of '%(path)s' is larger than its budget and no backup "
+        "is left to delete, writing on",
+        logging.WARNING,
+    ),
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,9 +9,9 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING
 
 from shoonya_platform.logging.components import Components
+from shoonya_platform.logging.console import stderr_is_journal
 from shoonya_platform.logging.datagrams import JOURNAL_SOCKET
 from shoonya_platform.logging.errors import JournalMissingError
-from shoonya_platform.logging.fanout import stderr_is_journal
 from shoonya_platform.logging.forms import FORMS
 from shoonya_platform.logging.redaction import Redactor
 from shoonya_platform.logging.transport import JournalTransport
