@@ -17,9 +17,8 @@ import sys
 import threading
 from pathlib import Path
 
-from shoonya_platform.logging.archives import can_archive, waiting
+from shoonya_platform.logging.archives import can_archive, is_work
 from shoonya_platform.logging.chain import FILE_MODE, give_to_owner
-from shoonya_platform.logging.components import COMPONENTS
 
 LOCK_NAME = ".archive.lock"
 # Above it no process is worth its start: rotations of a test, or of a flood.
@@ -36,10 +35,15 @@ class Archiver:
         max_bytes: The size at which each is rotated.
 
         backup_count: How many backups are kept of each.
+
+        budget_bytes: What all files may take together; 0 is any amount.
     """
 
-    def __init__(self, directory: str, max_bytes: int, backup_count: int) -> None:
-        self._arguments = (directory, str(max_bytes), str(backup_count))
+    def __init__(
+        self, directory: str, max_bytes: int, backup_count: int, budget_bytes: int
+    ) -> None:
+        numbers = (max_bytes, backup_count, budget_bytes)
+        self._arguments = (directory, *map(str, numbers))
         self._directory = directory
         self._backup_count = backup_count
         self.reinitialize_after_fork()
@@ -86,11 +90,8 @@ class Archiver:
                     return
 
     def is_wanted(self) -> bool:
-        """Say whether there is something to compress, and somebody who can."""
-        return can_archive() and any(
-            waiting(self._directory, component, self._backup_count)
-            for component in COMPONENTS
-        )
+        """Say whether there is something to do, and something to do it with."""
+        return can_archive() and is_work(self._directory, self._backup_count)
 
     def _run(self) -> None:
         path = os.path.join(self._directory, LOCK_NAME)

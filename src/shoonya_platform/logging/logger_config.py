@@ -176,7 +176,8 @@ def setup_application_logging(
             if budget is not None:
                 room = Budget(directory, parse_size(budget), max_bytes)
             if compress:
-                archiver = Archiver(directory, max_bytes, backup_count)
+                held_to = room.budget_bytes if room is not None else 0
+                archiver = Archiver(directory, max_bytes, backup_count, held_to)
 
         def log_file(name: str) -> LogFile:
             return LogFile(

@@ -95,15 +95,15 @@ def test_file_that_is_shifted_while_it_is_compressed_gets_its_new_number(
     tmp_path, chain, monkeypatch
 ):
     (tmp_path / "dashboard.log").write_text("live\n")
-    real = module._compress
+    real = module.fill
 
     def rotate_first(*arguments):
-        monkeypatch.setattr(module, "_compress", real)
+        monkeypatch.setattr(module, "fill", real)
         with chain.locked():
             chain.rotate()
         real(*arguments)
 
-    monkeypatch.setattr(module, "_compress", rotate_first)
+    monkeypatch.setattr(module, "fill", rotate_first)
     archive_all(str(tmp_path), M, 10)
 
     assert names(tmp_path) == [

@@ -17,6 +17,9 @@ from shoonya_platform.logging.reading.generations import Generation, generations
 from shoonya_platform.logging.reading.records import Record, first_line, records
 from shoonya_platform.logging.reading.streams import Tell
 
+#: What is told of an archive without a table.
+READ_WHOLE = "it has no index, so all of it was read; the next rotation makes one"
+
 
 def search(
     log_dir: Path,
@@ -37,7 +40,7 @@ def search(
 
         until: Local time; "~" is behind all.
 
-        tell: Is told of files that cannot be read.
+        tell: Is told of files that cannot be read, or only as a whole.
     """
     wanted = frozenset(ids)
     needles = [name.encode() for name in sorted(wanted)]
@@ -68,7 +71,9 @@ def _texts(
     table = read_table(file.fd)
     if table is None:
         # Of a stranger, or damaged: there is no way but through all of it.
-        yield from _grep(file.lines(), needles)
+        for text in file.blocks():
+            yield from _cut(text, 0, len(text), needles)
+        file.trouble = file.trouble or READ_WHOLE
         return
     for frame in table:
         if (
@@ -114,20 +119,6 @@ def _cut(
         while text[stop : stop + 6] == b"    | ":
             stop = text.find(b"\n", stop) + 1 or len(text)
         yield text[start:stop]
-
-
-def _grep(lines: Iterator[bytes], needles: Sequence[bytes]) -> Iterator[bytes]:
-    wanted: list[bytes] = []
-    for line in lines:
-        if line.startswith(b"    | "):
-            if wanted:
-                wanted.append(line)
-            continue
-        if wanted:
-            yield b"".join(wanted)
-        wanted = [line] if any(needle in line for needle in needles) else []
-    if wanted:
-        yield b"".join(wanted)
 
 
 def _first_at(text: mmap.mmap, moment: str) -> int:
