@@ -126,10 +126,14 @@ def read_table(descriptor: int) -> list[Frame] | None:
     json_bytes, filter_bytes, checksum, tag = _FOOTER.unpack(footer)
     length = json_bytes + filter_bytes
     begin = size - _FOOTER.size - length
-    if tag != _TAG or begin < 0 or not json_bytes:
+    if tag != _TAG or begin < HEADER.size or not json_bytes:
         return None
     payload = os.pread(descriptor, length, begin)
     if len(payload) < length or zlib.crc32(payload) != checksum:
+        return None
+    header = os.pread(descriptor, HEADER.size, begin - HEADER.size)
+    if header[4:] != (length + _FOOTER.size).to_bytes(4, "little"):
+        # Other tools would stumble over it.
         return None
     filters = io.BytesIO(payload[json_bytes:])
     table = [
