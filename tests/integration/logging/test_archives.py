@@ -21,6 +21,7 @@ from shoonya_platform.logging import (
 from shoonya_platform.logging.archives import archive_all
 from shoonya_platform.logging.chain import Chain
 from shoonya_platform.logging.files import LogFile
+from shoonya_platform.logging.making import fill
 from tests.unit.logging.support import eventually
 
 M = 1 << 20
@@ -95,15 +96,14 @@ def test_file_that_is_shifted_while_it_is_compressed_gets_its_new_number(
     tmp_path, chain, monkeypatch
 ):
     (tmp_path / "dashboard.log").write_text("live\n")
-    real = module.fill
 
     def rotate_first(*arguments):
-        monkeypatch.setattr(module, "fill", real)
+        monkeypatch.setattr(f"{module.__name__}.fill", fill)
         with chain.locked():
             chain.rotate()
-        real(*arguments)
+        fill(*arguments)
 
-    monkeypatch.setattr(module, "fill", rotate_first)
+    monkeypatch.setattr(f"{module.__name__}.fill", rotate_first)
     archive_all(str(tmp_path), M, 10)
 
     assert names(tmp_path) == [

@@ -12,6 +12,7 @@ from shoonya_platform.logging.archives import archive_all
 from shoonya_platform.logging.budget import Budget
 from shoonya_platform.logging.chain import Chain
 from shoonya_platform.logging.frames import SKIPPABLE, read_table
+from shoonya_platform.logging.making import fill
 from shoonya_platform.logging.scan import BLOCK, Scan
 from tests.unit.logging.support import eventually
 
@@ -156,15 +157,14 @@ def test_archive_that_is_shifted_meanwhile_is_mended_in_its_new_place(
 ):
     archive.write_bytes(no_table(archive.read_bytes()))
     (archive.parent / NAME).write_text("live\n")
-    real = reframing.fill
 
     def rotate_first(*arguments):
         chain = Chain(str(archive.parent / NAME), 10)
         with chain.locked():
             chain.rotate()
-        real(*arguments)
+        fill(*arguments)
 
-    monkeypatch.setattr(reframing, "fill", rotate_first)
+    monkeypatch.setattr(f"{reframing.__name__}.fill", rotate_first)
     assert archive_all(str(archive.parent), M, 10) == 1
 
     assert has_table(archive.with_name(f"{NAME}.3.zst"))
@@ -174,13 +174,12 @@ def test_archive_that_is_shifted_meanwhile_is_mended_in_its_new_place(
 
 def test_archive_that_falls_off_the_end_meanwhile_is_gone(archive, monkeypatch):
     archive.write_bytes(no_table(archive.read_bytes()))
-    real = reframing.fill
 
     def delete_first(*arguments):
         archive.unlink()
-        real(*arguments)
+        fill(*arguments)
 
-    monkeypatch.setattr(reframing, "fill", delete_first)
+    monkeypatch.setattr(f"{reframing.__name__}.fill", delete_first)
     assert archive_all(str(archive.parent), M, 10) == 0
 
     assert list(archive.parent.glob("*.zst")) == []

@@ -85,7 +85,7 @@ def test_only_what_is_in_the_window_is_found(writer, tmp_path, archived):
 
 
 @pytest.fixture(scope="module")
-def archive(tmp_path_factory) -> bytes:
+def archive(tmp_path_factory):
     """An archive of 79 records, of which each seventh names A3."""
     folder = tmp_path_factory.mktemp("archive")
     with pytest.MonkeyPatch.context() as patches:
