@@ -12,13 +12,18 @@ import mmap
 from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 
+from shoonya_platform.logging.formats import fields_text
 from shoonya_platform.logging.frames import read_frame, read_table
+from shoonya_platform.logging.jsonlines import quoted_json
 from shoonya_platform.logging.reading.generations import Generation, generations
 from shoonya_platform.logging.reading.records import Record, first_line, records
 from shoonya_platform.logging.reading.streams import Tell
 
 #: What is told of an archive without a table.
 READ_WHOLE = "it has no index, so all of it was read; the next rotation makes one"
+
+# The shortest of what can hardly be in a line by chance.
+_LONG = 8
 
 
 def search(
@@ -34,7 +39,7 @@ def search(
     Yield the records whose context has one of the ids, by component and file.
 
     Args:
-        ids: As the context's values have them.
+        ids: As the fields have them whose name ends in `_id`.
 
         since: Local time as in the files; "" is before all.
 
@@ -43,18 +48,33 @@ def search(
         tell: Is told of files that cannot be read, or only as a whole.
     """
     wanted = frozenset(ids)
-    needles = [name.encode() for name in sorted(wanted)]
+    needles = [needle for name in sorted(wanted) for needle in _needles(name)]
     for component in components:
         with generations(log_dir, component) as files:
             for file in files:
                 for text in _texts(file, wanted, needles, since, until):
                     for record in records(text.splitlines(keepends=True)):
-                        if since <= record.at <= until and not wanted.isdisjoint(
-                            record.fields.values()
-                        ):
+                        if since <= record.at <= until and _names(record, wanted):
                             yield record
                 if file.trouble:
                     tell(f"'{file.path}': {file.trouble}")
+
+
+def _needles(name: str) -> list[bytes]:
+    """Return what stands in the line, of text or of JSON, of each record with an id."""
+    if len(name) >= _LONG:
+        return [name.encode()]
+    # An order's number, say, is part of very many lines.
+    return [
+        f"{fields_text({'_id': name})} ".lstrip().encode(),
+        f'_id":{quoted_json(name)}'.encode(),
+    ]
+
+
+def _names(record: Record, ids: frozenset[str]) -> bool:
+    return any(
+        name.endswith("_id") and value in ids for name, value in record.fields.items()
+    )
 
 
 def _texts(

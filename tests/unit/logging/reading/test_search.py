@@ -10,8 +10,9 @@ import zstandard
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shoonya_platform.logging import frames
+from shoonya_platform.logging import frames, jsonlines
 from shoonya_platform.logging.archives import archive_all
+from shoonya_platform.logging.formats import fields_text
 from shoonya_platform.logging.reading.search import READ_WHOLE, search
 from tests.unit.logging.reading.writing import COMPONENT, Writer, text_line
 
@@ -57,6 +58,28 @@ def test_id_is_a_whole_value_and_not_a_part_of_one(writer, tmp_path):
 
     assert found(tmp_path, "4") == [1]
     assert found(tmp_path, "A1") == [1]
+
+
+def test_field_that_is_no_id_is_none_whatever_its_value(writer, tmp_path):
+    writer.write(
+        text_line(1, fields="count=4 status=4 order_id=5"),
+        text_line(2, fields="order_id=4 alert_id=A1"),
+    )
+
+    assert found(tmp_path, "4") == [2]
+
+
+@pytest.mark.parametrize("name", ["4", "a b", 'x"y', "12345678"])
+def test_id_of_any_length_is_found_in_both_forms(writer, tmp_path, name):
+    line = jsonlines.fields_json({"order_id": name})
+    writer.write(
+        text_line(1, fields=fields_text({"order_id": name}).lstrip()),
+        '{"timestamp":"2026-11-25T09:00:02.000000+00:00","level":"INFO",'
+        '"component":"risk_manager","logger":"shoonya.risk_manager",'
+        f'"message":"text"{line},"run":"r1","seq":2}}\n',
+    )
+
+    assert found(tmp_path, name) == [1, 2]
 
 
 def test_traceback_comes_along(writer, tmp_path):
