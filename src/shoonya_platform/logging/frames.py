@@ -160,9 +160,10 @@ def read_frame(descriptor: int, frame: Frame) -> bytes:
 
     packed = os.pread(descriptor, frame.packed_bytes, frame.offset)
     try:
-        return zstandard.ZstdDecompressor().decompress(
-            packed, max_output_size=frame.size
-        )
+        if zstandard.frame_content_size(packed) != frame.size:
+            # So much would be asked of the memory, be it a damaged number.
+            raise ValueError("it is damaged: a frame is not as its table says")
+        return zstandard.ZstdDecompressor().decompress(packed)
     except zstandard.ZstdError as e:
         raise ValueError(str(e)) from e
 

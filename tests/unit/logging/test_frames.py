@@ -186,6 +186,21 @@ def test_damaged_frame_is_said(opened, tmp_path):
         read_frame(file.fileno(), table[1])
 
 
+def test_damaged_length_of_a_frame_takes_no_memory(opened, tmp_path):
+    table = read_table(opened)
+    assert table is not None
+    content = bytearray((tmp_path / "x.log.2.zst").read_bytes())
+    # Eight bytes of length instead of two: some 10^17.
+    content[table[1].offset + 4] ^= 0xC0
+    (tmp_path / "damaged").write_bytes(content)
+
+    with (
+        (tmp_path / "damaged").open("rb") as file,
+        pytest.raises(ValueError, match="not as its table says"),
+    ):
+        read_frame(file.fileno(), table[1])
+
+
 def test_table_costs_little(tmp_path, monkeypatch):
     monkeypatch.setattr(frames, "FRAME_BYTES", 1 << 20)
     text = b"".join(
