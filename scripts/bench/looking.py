@@ -68,8 +68,9 @@ def grepped(log_dir: Path, needle: str) -> int:
 
 
 def journalled(home: Path, *asked: str) -> int:
-    file = f"--file={home}/some.journal"
-    return counted("journalctl", file, "--quiet", "--no-pager", "--output=cat", *asked)
+    # Rotated, as journald's own.
+    files = f"--file={home}/some*.journal"
+    return counted("journalctl", files, "--quiet", "--no-pager", "--output=cat", *asked)
 
 
 def counted(*command: str) -> int:
