@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import mmap
+import os
 from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 
@@ -88,8 +89,11 @@ def _texts(
     if not file.archived:
         yield from _plain(file, needles, since, until)
         return
+    # Else the kernel reads megabytes around the few kilobytes that are wanted.
+    os.posix_fadvise(file.fd, 0, 0, os.POSIX_FADV_RANDOM)
     table = read_table(file.fd)
     if table is None:
+        os.posix_fadvise(file.fd, 0, 0, os.POSIX_FADV_SEQUENTIAL)
         # Of a stranger, or damaged: there is no way but through all of it.
         for text in file.blocks():
             yield from _cut(text, 0, len(text), needles)
@@ -115,8 +119,10 @@ def _plain(
     if not file.size:
         return
     with contextlib.closing(mmap.mmap(file.fd, 0, access=mmap.ACCESS_READ)) as text:
+        text.madvise(mmap.MADV_RANDOM)
         begin = _first_at(text, since) if since else 0
         end = _first_at(text, until + "~") if until != "~" else len(text)
+        text.madvise(mmap.MADV_NORMAL)
         yield from _cut(text, begin, end, needles)
 
 
