@@ -11,7 +11,7 @@ from pathlib import Path
 from shoonya_platform.clock import SystemClock
 from shoonya_platform.store.sqlite import SqliteOrderStore
 
-_BODY = (
+BODY = (
     '{"exchange":"NFO","execution_type":"entry","legs":[{"direction":"SELL","qty":65,'
     '"tradingsymbol":"NIFTY28DEC27F"}],"strategy_name":"history"}'
 )
@@ -50,7 +50,7 @@ def fill(path: Path, orders: int) -> None:
         "at": (datetime.now(UTC) - timedelta(hours=1)).isoformat(
             timespec="microseconds"
         ),
-        "body": _BODY,
+        "body": BODY,
         "size": orders,
     }
     numbers = (

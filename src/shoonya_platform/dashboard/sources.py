@@ -99,6 +99,8 @@ class Sources:
 
         state_dir: Where `shoonyactl doctor` keeps what it found.
 
+        journal: Tells whether the journal may be read, too.
+
         disk_use: Tells what they take; may wait for the disk.
 
         broker: The configured broker's name.
@@ -117,6 +119,7 @@ class Sources:
         executor: Executor,
         log_dir: Path,
         state_dir: Path,
+        journal: Callable[[], bool],
         disk_use: Callable[[], DiskUse],
         broker: str,
         market_hours: str,
@@ -133,6 +136,7 @@ class Sources:
         self._log_dir = log_dir
         self._traced: tuple[tuple[OrderId, int], float, Trace] | None = None
         self._listed: tuple[tuple[OrderQuery, int], OrderPage] | None = None
+        self._journal = journal
         self._disk_use = disk_use
         self._cpu_meter = CpuMeter(clock)
         self._event_meter = EventMeter()
@@ -292,7 +296,7 @@ class Sources:
 
     async def trace(self, order_id: OrderId) -> Trace:
         """
-        Return one order's events with the log's lines of it, from the files.
+        Return one order's events with the log's lines of it.
 
         Raises:
             NotFound: There is no such order.
@@ -303,7 +307,10 @@ class Sources:
         if self._traced is None or self._traced[0] != key or now > self._traced[1]:
             found = await self._beside_log(
                 lambda: with_lines(
-                    story, self._clock.now(), log_dir=self._log_dir, journal=False
+                    story,
+                    self._clock.now(),
+                    log_dir=self._log_dir,
+                    journal=self._journal(),
                 )
             )
             self._traced = (key, now + _TRACE_SECONDS, found)

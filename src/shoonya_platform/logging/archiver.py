@@ -18,7 +18,7 @@ import threading
 from collections.abc import Collection
 from pathlib import Path
 
-from shoonya_platform.logging.archives import can_archive, waiting
+from shoonya_platform.logging.archives import can_archive, is_work
 from shoonya_platform.logging.chain import FILE_MODE, give_to_owner
 
 LOCK_NAME = ".archive.lock"
@@ -38,6 +38,8 @@ class Archiver:
         backup_count: How many backups are kept of each.
 
         components: Whose files they are.
+
+        budget_bytes: What all files may take together; 0 is any amount.
     """
 
     def __init__(
@@ -46,8 +48,10 @@ class Archiver:
         max_bytes: int,
         backup_count: int,
         components: Collection[str],
+        budget_bytes: int,
     ) -> None:
-        self._arguments = (directory, str(max_bytes), str(backup_count), *components)
+        numbers = (max_bytes, backup_count, budget_bytes)
+        self._arguments = (directory, *map(str, numbers), *components)
         self._directory = directory
         self._components = components
         self._backup_count = backup_count
@@ -95,10 +99,9 @@ class Archiver:
                     return
 
     def is_wanted(self) -> bool:
-        """Say whether there is something to compress, and somebody who can."""
-        return can_archive() and any(
-            waiting(self._directory, component, self._backup_count)
-            for component in self._components
+        """Say whether there is something to do, and something to do it with."""
+        return can_archive() and is_work(
+            self._directory, self._backup_count, self._components
         )
 
     def _run(self) -> None:

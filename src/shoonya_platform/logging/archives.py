@@ -1,12 +1,12 @@
 """
 Backups compressed with zstd: made by a process of its own, read by anybody.
 
-    python -m shoonya_platform.logging DIRECTORY MAX_BYTES BACKUP_COUNT COMPONENT...
+    python -m shoonya_platform.logging \
+        DIRECTORY MAX_BYTES BACKUP_COUNT BUDGET_BYTES COMPONENT...
 
 Compresses the backups from `.2` on, the newest stays plain for grep and tail.  A
 file that some process may still write into is left alone: that process holds a
-lock on it.  What is unfinished has a hidden name, which the chain removes after a
-kill; the last step is a rename.
+lock on it.  Afterwards archives are mended that have no table (`reframing.py`).
 """
 
 from __future__ import annotations
@@ -15,29 +15,26 @@ import contextlib
 import fcntl
 import io
 import os
-import re
 import sys
-import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from typing import IO
 
-from shoonya_platform.logging.budget import archive_limit
+from shoonya_platform.logging.budget import Budget, archive_limit
 from shoonya_platform.logging.chain import (
     ARCHIVE_SUFFIX,
-    SEALED_MODE,
     Backup,
     Chain,
-    give_to_owner,
 )
-from shoonya_platform.logging.frames import compress
+from shoonya_platform.logging.making import (
+    LOCK_SECONDS,
+    TooLargeError,
+    fill,
+    unfinished,
+)
+from shoonya_platform.logging.reframing import look_tableless, reframe_all
 
-#: The renames of another process take less than a millisecond.
-_LOCK_SECONDS = 5.0
 _FIRST_ARCHIVED = 2
-
-
-class _TooLargeError(Exception):
-    """This file does not become smaller, or there is no room for what it becomes."""
+_PIECE_BYTES = 1 << 20
 
 
 def open_log(path: str | os.PathLike[str]) -> IO[bytes]:
@@ -68,9 +65,8 @@ def can_archive() -> bool:
 
 def waiting(directory: str, component: str, backup_count: int) -> list[Backup]:
     """Return the backups of *component* that are to be compressed, oldest first."""
-    chain = Chain(os.path.join(directory, f"{component}.log"), backup_count)
     try:
-        found = chain.backups()
+        found = _chain(directory, component, backup_count).backups()
     except OSError:
         return []
     return [
@@ -80,11 +76,27 @@ def waiting(directory: str, component: str, backup_count: int) -> list[Backup]:
     ]
 
 
+def is_work(directory: str, backup_count: int, components: Iterable[str]) -> bool:
+    """Say whether there seems to be anything for `archive_all` to do."""
+    return any(
+        waiting(directory, component, backup_count)
+        or look_tableless(_chain(directory, component, backup_count))
+        for component in components
+    )
+
+
 def archive_all(
-    directory: str, max_bytes: int, backup_count: int, components: Iterable[str]
+    directory: str,
+    max_bytes: int,
+    backup_count: int,
+    components: Collection[str],
+    budget_bytes: int = 0,
 ) -> int:
     """
-    Compress what is to be compressed; return how many files that were.
+    Compress what is to be compressed, and mend what is to be mended.
+
+    Returns:
+        How many files that were.
 
     Args:
         directory: Of the log files.
@@ -94,10 +106,15 @@ def archive_all(
         backup_count: How many backups are kept of each.
 
         components: Whose files they are.
+
+        budget_bytes: What all files may take together; 0 is any amount.
     """
     done = 0
+    budget = None
+    if budget_bytes:
+        budget = Budget(directory, budget_bytes, max_bytes, components)
     for component in components:
-        chain = Chain(os.path.join(directory, f"{component}.log"), backup_count)
+        chain = _chain(directory, component, backup_count)
         # Shifted by rotations meanwhile: looked up anew after each one.
         tried: set[int] = set()
         while True:
@@ -109,8 +126,9 @@ def archive_all(
             if not found:
                 break
             tried.add(_inode(found[0].path))
-            with contextlib.suppress(OSError, _TooLargeError):
+            with contextlib.suppress(OSError, EOFError, TooLargeError):
                 done += _archive(chain, found[0].path, archive_limit(max_bytes))
+        done += reframe_all(chain, max_bytes, budget)
     return done
 
 
@@ -122,12 +140,10 @@ def _archive(chain: Chain, path: str, max_bytes: int) -> int:
             fcntl.flock(source.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             return 0
-        with _unfinished(chain) as target:
+        with unfinished(chain) as target:
             status = os.fstat(source.fileno())
-            _in_the_background(_compress, source, target, status.st_size, max_bytes)
-            os.utime(target.fileno(), ns=(status.st_atime_ns, status.st_mtime_ns))
-            os.fsync(target.fileno())
-            with chain.locked(_LOCK_SECONDS):
+            fill(target, _pieces(source, status.st_size), status, max_bytes)
+            with chain.locked(LOCK_SECONDS):
                 backup = chain.place_of(status)
                 if backup is None or backup.archived:
                     # It has fallen off the end.
@@ -139,44 +155,19 @@ def _archive(chain: Chain, path: str, max_bytes: int) -> int:
     return 1
 
 
-@contextlib.contextmanager
-def _unfinished(chain: Chain) -> Iterator[IO[bytes]]:
-    path = chain.unfinished_path
-    with contextlib.suppress(FileNotFoundError):
-        # We are the only archiver: it is from one that was killed.
-        os.unlink(path)
-    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, SEALED_MODE)
-    with os.fdopen(fd, "wb") as file:
-        # Tells a healing process that somebody is at work.
-        fcntl.flock(fd, fcntl.LOCK_EX)
-        os.fchmod(fd, SEALED_MODE)
-        give_to_owner(fd, chain.directory)
-        try:
-            yield file
-        finally:
-            with contextlib.suppress(FileNotFoundError):
-                os.unlink(path)
+def _pieces(source: IO[bytes], size: int) -> Iterator[bytes]:
+    left = size
+    while left:
+        piece = source.read(min(_PIECE_BYTES, left))
+        if not piece:
+            # Somebody has cut it meanwhile.
+            raise EOFError
+        left -= len(piece)
+        yield piece
 
 
-def _compress(source: IO[bytes], target: IO[bytes], size: int, max_bytes: int) -> None:
-    written = 0
-
-    def write(data: bytes) -> None:
-        nonlocal written
-        written += _write(target, data, max_bytes - written)
-
-    try:
-        compress(source, write, size=size)
-    except EOFError as e:
-        raise _TooLargeError from e
-    target.flush()
-
-
-def _write(target: IO[bytes], data: bytes, room: int) -> int:
-    if len(data) > room:
-        raise _TooLargeError
-    target.write(data)
-    return len(data)
+def _chain(directory: str, component: str, backup_count: int) -> Chain:
+    return Chain(os.path.join(directory, f"{component}.log"), backup_count)
 
 
 def _inode(path: str) -> int:
@@ -186,40 +177,12 @@ def _inode(path: str) -> int:
         return -1
 
 
-def _in_the_background(work: Callable[..., None], *arguments: object) -> None:
-    """
-    Do *work* in a thread that gets the processor only when nobody else wants it.
-
-    Not the whole process: what holds the chain's lock must not be kept waiting.
-    """
-    failed: list[Exception] = []
-
-    def run() -> None:
-        _step_back()
-        try:
-            work(*arguments)
-        except Exception as e:  # noqa: BLE001 - raised again below
-            failed.append(e)
-
-    thread = threading.Thread(target=run, name="log-compression")
-    thread.start()
-    thread.join()
-    if failed:
-        raise failed[0]
-
-
-def _step_back() -> None:
-    # Both of the calling thread, as Linux has it.
-    with contextlib.suppress(OSError):
-        os.nice(19)
-    with contextlib.suppress(OSError, AttributeError):
-        os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
-
-
 def main() -> int:
     """Run as the process that compresses."""
-    directory, max_bytes, backup_count, *components = sys.argv[1:]
-    if not components or not re.fullmatch(r"\d+", max_bytes + backup_count):
+    directory, *numbers = sys.argv[1:5]
+    components = sys.argv[5:]
+    if not components or len(numbers) != 3 or not all(map(str.isdecimal, numbers)):
         return 2
-    archive_all(directory, int(max_bytes), int(backup_count), components)
+    max_bytes, backup_count, budget_bytes = map(int, numbers)
+    archive_all(directory, max_bytes, backup_count, components, budget_bytes)
     return 0

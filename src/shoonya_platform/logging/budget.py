@@ -123,6 +123,19 @@ class Budget:
                 return evicted, True
         return evicted, False
 
+    def has_room(self, own: str, more: int) -> bool:
+        """
+        Say whether files may take so much more without one being deleted.
+
+        Args:
+            own: A live file; it need not exist yet.
+
+            more: In bytes.
+        """
+        scan = Scan(self.directory, self.components)
+        used = scan.used_bytes + self.reserved(scan, own)
+        return used + max(more + BLOCK, 0) <= self.budget_bytes
+
     def reserved(self, scan: Scan, own: str, needed: int = 0) -> int:
         """
         Return what is kept free for growth, in bytes on disk.

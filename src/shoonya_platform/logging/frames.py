@@ -7,6 +7,9 @@ lies, from when to when its records are, and which orders and alerts they may na
 `zstdcat` and every other reader pass over:
 
     [frame] [frame] … [skippable frame: JSON, filters, footer]
+
+A table that does not fit its archive to the byte is no table: then all of it is
+read, and the process that compresses makes a new one (see `reframing.py`).
 """
 
 from __future__ import annotations
@@ -22,14 +25,16 @@ import struct
 import zlib
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import IO
+
+from shoonya_platform.logging.formats import CONTINUATION
 
 FRAME_BYTES = 1 << 20
 
 _LEVEL = 3
-#: One of the sixteen numbers whose frames zstd passes over.
-_SKIPPABLE = 0x184D2A5B
-_HEADER = struct.Struct("<II")
+#: What our table begins with: one of the sixteen numbers whose frames zstd passes
+#: over, and its length.
+SKIPPABLE = 0x184D2A5B
+HEADER = struct.Struct("<II")
 #: Length of the JSON, length of the filters, checksum of both.
 _FOOTER = struct.Struct("<III8s")
 _TAG = b"shoonya1"
@@ -42,6 +47,7 @@ _HASHES = 4
 # there is none, any other id.  In the forms of text and of JSON.
 _ALERT = re.compile(rb'alert_id"?[=:] ?"?([^\s",}]+)')
 _OTHER = re.compile(rb'_id"?[=:] ?"?([^\s",}]+)')
+_CONTINUATION = CONTINUATION.encode()
 _TIME = re.compile(rb"\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d\.\d{3}")
 
 
@@ -81,19 +87,14 @@ class Frame:
         )
 
 
-def compress(source: IO[bytes], write: Callable[[bytes], None], *, size: int) -> None:
-    """
-    Compress *size* bytes of a log, frame by frame, and write the table.
-
-    Raises:
-        EOFError: There is less to read.
-    """
+def compress(pieces: Iterable[bytes], write: Callable[[bytes], None]) -> None:
+    """Compress a log's text, frame by frame, and write the table."""
     import zstandard
 
     compressor = zstandard.ZstdCompressor(level=_LEVEL, write_checksum=True)
     frames: list[Frame] = []
     offset = 0
-    for text in _blocks(source, size):
+    for text in blocks(pieces):
         packed = compressor.compress(text)
         write(packed)
         times = [match.decode().replace("T", " ") for match in _times(text)]
@@ -125,13 +126,17 @@ def read_table(descriptor: int) -> list[Frame] | None:
     json_bytes, filter_bytes, checksum, tag = _FOOTER.unpack(footer)
     length = json_bytes + filter_bytes
     begin = size - _FOOTER.size - length
-    if tag != _TAG or begin < 0 or not json_bytes:
+    if tag != _TAG or begin < HEADER.size or not json_bytes:
         return None
     payload = os.pread(descriptor, length, begin)
     if len(payload) < length or zlib.crc32(payload) != checksum:
         return None
+    header = os.pread(descriptor, HEADER.size, begin - HEADER.size)
+    if header[4:] != (length + _FOOTER.size).to_bytes(4, "little"):
+        # Other tools would stumble over it.
+        return None
     filters = io.BytesIO(payload[json_bytes:])
-    return [
+    table = [
         Frame(
             offset, packed_bytes, length, first_at, last_at, filters.read(filter_bytes)
         )
@@ -139,6 +144,9 @@ def read_table(descriptor: int) -> list[Frame] | None:
             payload[:json_bytes]
         )
     ]
+    # Of several archives behind each other it would be the last one's alone.
+    packed = sum(frame.packed_bytes for frame in table)
+    return table if packed == begin - HEADER.size else None
 
 
 def read_frame(descriptor: int, frame: Frame) -> bytes:
@@ -152,11 +160,50 @@ def read_frame(descriptor: int, frame: Frame) -> bytes:
 
     packed = os.pread(descriptor, frame.packed_bytes, frame.offset)
     try:
-        return zstandard.ZstdDecompressor().decompress(
-            packed, max_output_size=frame.size
-        )
+        if zstandard.frame_content_size(packed) != frame.size:
+            # So much would be asked of the memory, be it a damaged number.
+            raise ValueError("it is damaged: a frame is not as its table says")
+        return zstandard.ZstdDecompressor().decompress(packed)
     except zstandard.ZstdError as e:
         raise ValueError(str(e)) from e
+
+
+def has_tag(descriptor: int) -> bool:
+    """Say whether an archive ends as those with a table do; a look, and no proof."""
+    end = os.fstat(descriptor).st_size
+    return os.pread(descriptor, len(_TAG), max(end - len(_TAG), 0)) == _TAG
+
+
+def blocks(pieces: Iterable[bytes]) -> Iterator[bytes]:
+    """Join pieces of text to about a megabyte each, and cut between two records."""
+    held = b""
+    parts: list[bytes] = []
+    size = 0
+    for piece in pieces:
+        # What was packed very small comes in large pieces.
+        for begin in range(0, len(piece), FRAME_BYTES):
+            parts.append(piece[begin : begin + FRAME_BYTES])
+            size += len(parts[-1])
+            if size < FRAME_BYTES:
+                continue
+            text = b"".join([held, *parts])
+            end = _last_record(text)
+            if end:
+                yield text[:end]
+            held, parts, size = text[end:], [], 0
+    rest = b"".join([held, *parts])
+    if rest:
+        yield rest
+
+
+def _last_record(text: bytes) -> int:
+    """Return where the last record begins, or a line where that would be far back."""
+    end = last_line = text.rfind(b"\n") + 1
+    while end and _CONTINUATION.startswith(text[end : end + len(_CONTINUATION)]):
+        end = text.rfind(b"\n", 0, end - 1) + 1
+        if last_line - end > FRAME_BYTES // 2:
+            return last_line
+    return end
 
 
 def _packed_table(frames: list[Frame]) -> bytes:
@@ -168,23 +215,7 @@ def _packed_table(frames: list[Frame]) -> bytes:
     filters = b"".join(frame.keys for frame in frames)
     payload = head + filters
     footer = _FOOTER.pack(len(head), len(filters), zlib.crc32(payload), _TAG)
-    return _HEADER.pack(_SKIPPABLE, len(payload) + len(footer)) + payload + footer
-
-
-def _blocks(source: IO[bytes], size: int) -> Iterator[bytes]:
-    """Cut into frames, none of which ends within a record of one line."""
-    left = size
-    rest = b""
-    while left:
-        block = source.read(min(FRAME_BYTES, left))
-        if not block:
-            raise EOFError
-        left -= len(block)
-        text = rest + block
-        end = text.rfind(b"\n") + 1 if left else len(text)
-        if end:
-            yield text[:end]
-        rest = text[end:]
+    return HEADER.pack(SKIPPABLE, len(payload) + len(footer)) + payload + footer
 
 
 def _times(text: bytes) -> Iterator[bytes]:

@@ -182,7 +182,10 @@ def setup_application_logging(
             if budget is not None:
                 room = Budget(directory, parse_size(budget), max_bytes, components)
             if compress:
-                archiver = Archiver(directory, max_bytes, backup_count, components)
+                held_to = room.budget_bytes if room is not None else 0
+                archiver = Archiver(
+                    directory, max_bytes, backup_count, components, held_to
+                )
 
         def log_file(name: str) -> LogFile:
             return LogFile(

@@ -11,6 +11,7 @@ from shoonya_platform.dashboard.passwords import check_hash
 from shoonya_platform.dashboard.security import is_this_machine
 from shoonya_platform.dashboard.sources import Sources
 from shoonya_platform.errors import ConfigError
+from shoonya_platform.logging.reading.journal import is_readable
 from shoonya_platform.logging.usage import disk_use
 from shoonya_platform.services.http import HttpService, Site
 from shoonya_platform.services.runtime import Parts
@@ -35,6 +36,7 @@ def build(parts: Parts, executor: ThreadPoolExecutor) -> Site:
         executor=executor,
         log_dir=settings.paths.log_dir,
         state_dir=settings.paths.state_dir,
+        journal=is_readable,
         disk_use=partial(
             disk_use,
             settings.paths.log_dir,

@@ -22,6 +22,7 @@ from shoonya_platform.logging.archives import archive_all
 from shoonya_platform.logging.chain import Chain
 from shoonya_platform.logging.components import COMPONENTS
 from shoonya_platform.logging.files import LogFile
+from shoonya_platform.logging.making import fill
 from tests.unit.logging.support import eventually
 
 M = 1 << 20
@@ -96,15 +97,14 @@ def test_file_that_is_shifted_while_it_is_compressed_gets_its_new_number(
     tmp_path, chain, monkeypatch
 ):
     (tmp_path / "dashboard.log").write_text("live\n")
-    real = module._compress
 
     def rotate_first(*arguments):
-        monkeypatch.setattr(module, "_compress", real)
+        monkeypatch.setattr(f"{module.__name__}.fill", fill)
         with chain.locked():
             chain.rotate()
-        real(*arguments)
+        fill(*arguments)
 
-    monkeypatch.setattr(module, "_compress", rotate_first)
+    monkeypatch.setattr(f"{module.__name__}.fill", rotate_first)
     archive_all(str(tmp_path), M, 10, COMPONENTS)
 
     assert names(tmp_path) == [
@@ -230,6 +230,7 @@ def test_archiver_killed_at_random_moments_loses_nothing(tmp_path):
                 tmp_path,
                 str(20 * M),
                 "10",
+                "0",
                 "dashboard",
             ]
         )

@@ -88,6 +88,7 @@ def open_client(
             broker: str = "paper",
             market_hours: str = "round_the_clock",
             entries_wait: bool = False,
+            journal: bool = False,
             password_hash: str | None = None,
             names: Sequence[str] = (),
         ) -> TestClient:
@@ -98,6 +99,7 @@ def open_client(
                 executor=executor,
                 log_dir=tmp_path,
                 state_dir=tmp_path,
+                journal=lambda: journal,
                 disk_use=lambda: disk_use(tmp_path),
                 broker=broker,
                 market_hours=market_hours,

@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+import json
 import re
 from xml.etree import ElementTree
 
@@ -70,6 +71,41 @@ def test_lines_are_looked_for_anew_after_a_while(client, ledger, tmp_path, clock
     clock.advance(6)
 
     assert "came late" in client.get(address).text
+
+
+def test_lines_of_the_journal_stand_with_them_where_it_may_be_read(
+    open_client, ledger, tmp_path, monkeypatch
+):
+    order = ledger.filled(ledger.order(), "100")
+    log(tmp_path, "risk_manager", "is in both", order.order_id)
+    entries = [
+        {
+            "SHOONYA_LOGGED_AT_USEC": str(int(BEGIN.timestamp() * 1_000_000) + number),
+            "SHOONYA_COMPONENT": "risk_manager",
+            "SHOONYA_RUN": "r1",
+            "SHOONYA_SEQ": str(number),
+            "PRIORITY": "6",
+            "MESSAGE": text,
+        }
+        for number, text in ((1, "is in both"), (2, "is in the journal"))
+    ]
+    program = tmp_path / "bin" / "journalctl"
+    program.parent.mkdir()
+    shown = "\n".join(json.dumps(entry) for entry in entries)
+    program.write_text(f"#!/bin/sh\ncat <<'END'\n{shown}\nEND\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(program.parent), prepend=":")
+    address = f"/fragments/lines/{order.order_id}"
+
+    with open_client(journal=True) as client:
+        both = text_of(client.get(address).text)
+    with open_client(journal=False) as client:
+        files = text_of(client.get(address).text)
+
+    assert both.count("is in both") == 1
+    assert "is in the journal" in both
+    assert "is in both" in files
+    assert "is in the journal" not in files
 
 
 def test_picture_and_lines_of_no_order_are_404(client):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import os
 import tempfile
 from collections.abc import Iterator
@@ -20,7 +19,7 @@ from shoonya_platform.logging.frames import compress, read_frame, read_table
 
 def packed(text: bytes) -> bytes:
     parts: list[bytes] = []
-    compress(io.BytesIO(text), parts.append, size=len(text))
+    compress([text[:700], text[700:]], parts.append)
     return b"".join(parts)
 
 
@@ -82,8 +81,42 @@ def test_table_has_the_times_and_whom_records_may_name(opened):
     assert wrong < 0.1 * 100 * len(table)
 
 
+@given(st.lists(st.integers(0, 12), min_size=1, max_size=60))
+def test_no_record_is_cut_from_its_traceback(tmp_path_factory, depths):
+    text = b"".join(
+        line(n, f"alert_id=A{n}") + b"    | a line of a traceback\n" * depth
+        for n, depth in enumerate(depths)
+    )
+    path = tmp_path_factory.mktemp("frames") / "x.log.2.zst"
+    path.write_bytes(packed(text))
+
+    with path.open("rb") as archive:
+        table = read_table(archive.fileno())
+        assert table is not None
+        texts = [read_frame(archive.fileno(), frame) for frame in table]
+    assert all(text.startswith(b"2026-") for text in texts)
+    assert b"".join(texts) == text
+
+
+def test_traceback_without_an_end_is_cut_after_all():
+    text = line(1, "alert_id=A1") + b"    | a line of a traceback\n" * 1000
+
+    table = frames_of(text)
+
+    assert sum(frame.size for frame in table) == len(text)
+    assert max(frame.size for frame in table) < len(text)
+
+
+def test_table_of_the_last_of_several_archives_is_not_taken_for_all(tmp_path):
+    path = tmp_path / "x"
+    path.write_bytes(packed(line(1, "alert_id=A1")) + packed(line(2, "alert_id=A2")))
+
+    with path.open("rb") as file:
+        assert read_table(file.fileno()) is None
+
+
 def test_record_without_an_alert_is_found_by_its_other_ids():
-    [frame] = frames_of(
+    [*_, frame] = frames_of(
         line(1, 'client_order_id="O1" trade_id=T1') + b'{"order_id": "7", "at": 1}\n'
     )
 
@@ -99,11 +132,8 @@ def test_record_in_json_is_found_too():
 
 
 def frames_of(text: bytes) -> list[frames.Frame]:
-    with io.BytesIO(text) as source:
-        parts: list[bytes] = []
-        compress(source, parts.append, size=len(text))
     with tempfile.TemporaryFile() as file:
-        file.write(b"".join(parts))
+        file.write(packed(text))
         file.flush()
         table = read_table(file.fileno())
     assert table is not None
@@ -152,6 +182,21 @@ def test_damaged_frame_is_said(opened, tmp_path):
     with (
         (tmp_path / "damaged").open("rb") as file,
         pytest.raises(ValueError, match=r"[Cc]hecksum|decompress"),
+    ):
+        read_frame(file.fileno(), table[1])
+
+
+def test_damaged_length_of_a_frame_takes_no_memory(opened, tmp_path):
+    table = read_table(opened)
+    assert table is not None
+    content = bytearray((tmp_path / "x.log.2.zst").read_bytes())
+    # Eight bytes of length instead of two: some 10^17.
+    content[table[1].offset + 4] ^= 0xC0
+    (tmp_path / "damaged").write_bytes(content)
+
+    with (
+        (tmp_path / "damaged").open("rb") as file,
+        pytest.raises(ValueError, match="not as its table says"),
     ):
         read_frame(file.fileno(), table[1])
 

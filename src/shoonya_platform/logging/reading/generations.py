@@ -12,15 +12,13 @@ import io
 import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import IO
 
 from shoonya_platform.logging.chain import Chain
-from shoonya_platform.logging.frames import read_table
+from shoonya_platform.logging.frames import blocks
+from shoonya_platform.logging.unpacking import unpacked
 
 _BUFFER_BYTES = 1 << 18
 _TRIES = 20
-_UNKNOWN = -1
-_NO_ARCHIVE = -2
 
 
 class Generation:
@@ -73,55 +71,32 @@ class Generation:
         Args:
             offset: Where to begin, in bytes of the unpacked text.
         """
-        with self.opened() as file:
-            if not self.archived:
+        if not self.archived:
+            with open(os.dup(self.fd), "rb", buffering=_BUFFER_BYTES) as file:
                 file.seek(offset)
                 yield from file
-                return
-            read = 0
-            try:
-                for line in file:
-                    read += len(line)
-                    if read > offset:
-                        yield line
-            except Exception as e:  # noqa: BLE001 - zstandard's derives from nothing else
-                self.trouble = str(e)
-                return
-            # A truncated one ends like a whole one.
-            if read != self._content_size() != _UNKNOWN:
-                self.trouble = "it is damaged or cut off"
+            return
+        read = 0
+        for text in self.blocks():
+            for line in io.BytesIO(text):
+                read += len(line)
+                if read > offset:
+                    yield line
 
-    def opened(self) -> IO[bytes]:
+    def blocks(self) -> Iterator[bytes]:
         """
-        Return the text from its beginning, unpacked.
+        Yield an archive's text in pieces of whole records, stopping likewise.
 
         Raises:
-            ImportError: It is an archive, and zstandard is not installed.
+            ImportError: zstandard is not installed.
         """
-        raw = io.FileIO(os.dup(self.fd), closefd=True)
-        raw.seek(0)
-        if not self.archived:
-            return io.BufferedReader(raw, _BUFFER_BYTES)
-        import zstandard
+        return blocks(self._pieces())
 
-        stream = zstandard.ZstdDecompressor().stream_reader(
-            raw, read_across_frames=True, closefd=True
-        )
-        # It is a raw stream in all but its type.
-        return io.BufferedReader(stream, _BUFFER_BYTES)
-
-    def _content_size(self) -> int:
-        """Return how long it is unpacked, as it says itself."""
-        import zstandard
-
-        table = read_table(self.fd)
-        if table is not None:
-            return sum(frame.size for frame in table)
-
+    def _pieces(self) -> Iterator[bytes]:
         try:
-            return zstandard.frame_content_size(os.pread(self.fd, 18, 0))
-        except zstandard.ZstdError:
-            return _NO_ARCHIVE
+            yield from unpacked(self.fd)
+        except ValueError as e:
+            self.trouble = str(e)
 
     def close(self) -> None:
         if self.fd >= 0:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from shoonya_platform.logging.components import logger_name
@@ -26,6 +28,7 @@ _PREFIX = "SHOONYA_"
 _OWN = frozenset(
     f"{_PREFIX}{name}" for name in ("COMPONENT", "RUN", "SEQ", "LOGGED_AT_USEC")
 )
+_FOLDERS = (Path("/run/log/journal"), Path("/var/log/journal"))
 _stamp = Stamp()
 
 
@@ -85,6 +88,15 @@ class JournalRecord:
 #: The fields that hold ids; matching one is a look-up in the journal's index.
 _ID_FIELDS = ("ALERT_ID", "CLIENT_ORDER_ID", "BROKER_ORDER_ID", "ORDER_ID")
 _LEVELS = {0: "CRITICAL", 1: "CRITICAL", 2: "CRITICAL", 3: "ERROR", 4: "WARNING"}
+
+
+def is_readable() -> bool:
+    """Say whether there is a journal of the system here that we may read."""
+    return any(
+        os.access(path, os.R_OK)
+        for folder in _FOLDERS
+        for path in folder.glob("*/system.journal")
+    )
 
 
 def naming(ids: Collection[str], *, since: str, until: str) -> Iterator[JournalRecord]:

@@ -9,13 +9,22 @@ from __future__ import annotations
 
 import contextlib
 import mmap
+import os
 from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 
+from shoonya_platform.logging.formats import fields_text
 from shoonya_platform.logging.frames import read_frame, read_table
+from shoonya_platform.logging.jsonlines import quoted_json
 from shoonya_platform.logging.reading.generations import Generation, generations
 from shoonya_platform.logging.reading.records import Record, first_line, records
 from shoonya_platform.logging.reading.streams import Tell
+
+#: What is told of an archive without a table.
+READ_WHOLE = "it has no index, so all of it was read; the next rotation makes one"
+
+# The shortest of what can hardly be in a line by chance.
+_LONG = 8
 
 
 def search(
@@ -31,27 +40,42 @@ def search(
     Yield the records whose context has one of the ids, by component and file.
 
     Args:
-        ids: As the context's values have them.
+        ids: As the fields have them whose name ends in `_id`.
 
         since: Local time as in the files; "" is before all.
 
         until: Local time; "~" is behind all.
 
-        tell: Is told of files that cannot be read.
+        tell: Is told of files that cannot be read, or only as a whole.
     """
     wanted = frozenset(ids)
-    needles = [name.encode() for name in sorted(wanted)]
+    needles = [needle for name in sorted(wanted) for needle in _needles(name)]
     for component in components:
         with generations(log_dir, component) as files:
             for file in files:
                 for text in _texts(file, wanted, needles, since, until):
                     for record in records(text.splitlines(keepends=True)):
-                        if since <= record.at <= until and not wanted.isdisjoint(
-                            record.fields.values()
-                        ):
+                        if since <= record.at <= until and _names(record, wanted):
                             yield record
                 if file.trouble:
                     tell(f"'{file.path}': {file.trouble}")
+
+
+def _needles(name: str) -> list[bytes]:
+    """Return what stands in the line, of text or of JSON, of each record with an id."""
+    if len(name) >= _LONG:
+        return [name.encode()]
+    # An order's number, say, is part of very many lines.
+    return [
+        f"{fields_text({'_id': name})} ".lstrip().encode(),
+        f'_id":{quoted_json(name)}'.encode(),
+    ]
+
+
+def _names(record: Record, ids: frozenset[str]) -> bool:
+    return any(
+        name.endswith("_id") and value in ids for name, value in record.fields.items()
+    )
 
 
 def _texts(
@@ -65,10 +89,15 @@ def _texts(
     if not file.archived:
         yield from _plain(file, needles, since, until)
         return
+    # Else the kernel reads megabytes around the few kilobytes that are wanted.
+    os.posix_fadvise(file.fd, 0, 0, os.POSIX_FADV_RANDOM)
     table = read_table(file.fd)
     if table is None:
+        os.posix_fadvise(file.fd, 0, 0, os.POSIX_FADV_SEQUENTIAL)
         # Of a stranger, or damaged: there is no way but through all of it.
-        yield from _grep(file.lines(), needles)
+        for text in file.blocks():
+            yield from _cut(text, 0, len(text), needles)
+        file.trouble = file.trouble or READ_WHOLE
         return
     for frame in table:
         if (
@@ -90,8 +119,10 @@ def _plain(
     if not file.size:
         return
     with contextlib.closing(mmap.mmap(file.fd, 0, access=mmap.ACCESS_READ)) as text:
+        text.madvise(mmap.MADV_RANDOM)
         begin = _first_at(text, since) if since else 0
         end = _first_at(text, until + "~") if until != "~" else len(text)
+        text.madvise(mmap.MADV_NORMAL)
         yield from _cut(text, begin, end, needles)
 
 
@@ -114,20 +145,6 @@ def _cut(
         while text[stop : stop + 6] == b"    | ":
             stop = text.find(b"\n", stop) + 1 or len(text)
         yield text[start:stop]
-
-
-def _grep(lines: Iterator[bytes], needles: Sequence[bytes]) -> Iterator[bytes]:
-    wanted: list[bytes] = []
-    for line in lines:
-        if line.startswith(b"    | "):
-            if wanted:
-                wanted.append(line)
-            continue
-        if wanted:
-            yield b"".join(wanted)
-        wanted = [line] if any(needle in line for needle in needles) else []
-    if wanted:
-        yield b"".join(wanted)
 
 
 def _first_at(text: mmap.mmap, moment: str) -> int:

@@ -7,6 +7,7 @@ import pytest
 from shoonya_platform.domain.orders import Intent, Side
 from shoonya_platform.domain.terms import ModifyStage
 from shoonya_platform.domain.trading import TradingState
+from shoonya_platform.testing.orders import store_order
 from tests.unit.execution.modifying.conftest import (
     SYMBOL,
     request,

@@ -12,7 +12,6 @@ from shoonya_platform.domain.orders import (
     OrderType,
     Side,
     TimeInForce,
-    TradeId,
 )
 from shoonya_platform.errors import BrokerUnavailable
 from shoonya_platform.execution.order_watcher import (

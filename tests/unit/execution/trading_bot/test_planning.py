@@ -211,62 +211,6 @@ def test_entry_that_waits_outlives_an_exit_that_came_before_it(
     assert order.alert_id == entry
 
 
-def test_entry_that_waits_for_a_quote_is_given_up_when_its_exit_comes(
-    bot, store, quotes
-):
-    quotes.is_down = True
-    entry = store_alert(store, an_alert(a_leg()))
-    bot.step()
-    exit_ = exit_alert(store, a_leg())
-    bot.step()
-    quotes.is_down = False
-    bot.step()
-
-    assert store.orders.recent(limit=9) == []
-    given_up = store.alerts.get(entry)
-    assert given_up.status is AlertStatus.SKIPPED
-    assert exit_ in given_up.outcome
-
-
-@pytest.mark.parametrize(
-    "entry",
-    [
-        pytest.param({"strategy_name": "Other"}, id="strategy"),
-        pytest.param({"tradingsymbol": PUT}, id="instrument"),
-    ],
-)
-def test_entry_that_waits_outlives_the_exit_of_something_else(
-    bot, store, quotes, clock, entry
-):
-    quotes.is_down = True
-    leg = a_leg(entry.get("tradingsymbol", SYMBOL))
-    strategy = entry.get("strategy_name", "straddle")
-    store_alert(store, an_alert(leg, strategy_name=strategy))
-    exit_alert(store, a_leg())
-    bot.step()
-    quotes.is_down = False
-    clock.advance(RETRY_SECONDS)
-    bot.step()
-
-    (order,) = store.orders.recent(limit=9)
-    assert order.strategy == strategy
-
-
-def test_entry_that_waits_outlives_an_exit_that_came_before_it(
-    bot, store, quotes, clock
-):
-    quotes.is_down = True
-    exit_alert(store, a_leg())
-    entry = store_alert(store, an_alert(a_leg()))
-    bot.step()
-    quotes.is_down = False
-    clock.advance(RETRY_SECONDS)
-    bot.step()
-
-    (order,) = store.orders.recent(limit=9)
-    assert order.alert_id == entry
-
-
 def test_band_is_noted_before_the_guard_looks(bot, store, quotes):
     quotes.bands[SYMBOL] = PriceBand(lower=Decimal(80), upper=Decimal(120))
     store_alert(store)

@@ -2,9 +2,10 @@
 
 import pytest
 
+from shoonya_platform.logging.reading import journal as module
 from shoonya_platform.logging.reading.filters import ALL, Filter
 from shoonya_platform.logging.reading.gaps import Gap
-from shoonya_platform.logging.reading.journal import JournalUnavailable
+from shoonya_platform.logging.reading.journal import JournalUnavailable, is_readable
 from shoonya_platform.logging.reading.streams import read_journal
 from tests.unit.logging.reading.journals import entry, usec
 from tests.unit.logging.reading.writing import COMPONENT, numbers
@@ -61,3 +62,13 @@ def test_journal_that_may_not_be_read_is_told(journal, tmp_path, monkeypatch):
 
     with pytest.raises(JournalUnavailable, match="journalctl"):
         read()
+
+
+def test_journal_is_readable_where_its_file_is(tmp_path, monkeypatch):
+    monkeypatch.setattr(module, "_FOLDERS", (tmp_path / "run", tmp_path / "var"))
+    assert not is_readable()
+
+    (tmp_path / "var" / "machine").mkdir(parents=True)
+    (tmp_path / "var" / "machine" / "system.journal").touch()
+
+    assert is_readable()

@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+import tempfile
 from pathlib import Path
 
 import pytest
+import zstandard
+from hypothesis import given
+from hypothesis import strategies as st
 
-from shoonya_platform.logging import frames
-from shoonya_platform.logging.reading.search import search
+from shoonya_platform.logging import frames, jsonlines
+from shoonya_platform.logging.archives import archive_all
+from shoonya_platform.logging.components import COMPONENTS
+from shoonya_platform.logging.formats import fields_text
+from shoonya_platform.logging.reading.search import READ_WHOLE, search
 from tests.unit.logging.reading.writing import COMPONENT, Writer, text_line
+
+#: What the table's frame begins with, up to its length.
+HEADER = frames.SKIPPABLE.to_bytes(4, "little")
 
 
 @pytest.fixture
@@ -51,6 +61,28 @@ def test_id_is_a_whole_value_and_not_a_part_of_one(writer, tmp_path):
     assert found(tmp_path, "A1") == [1]
 
 
+def test_field_that_is_no_id_is_none_whatever_its_value(writer, tmp_path):
+    writer.write(
+        text_line(1, fields="count=4 status=4 order_id=5"),
+        text_line(2, fields="order_id=4 alert_id=A1"),
+    )
+
+    assert found(tmp_path, "4") == [2]
+
+
+@pytest.mark.parametrize("name", ["4", "a b", 'x"y', "12345678"])
+def test_id_of_any_length_is_found_in_both_forms(writer, tmp_path, name):
+    line = jsonlines.fields_json({"order_id": name})
+    writer.write(
+        text_line(1, fields=fields_text({"order_id": name}).lstrip()),
+        '{"timestamp":"2026-11-25T09:00:02.000000+00:00","level":"INFO",'
+        '"component":"risk_manager","logger":"shoonya.risk_manager",'
+        f'"message":"text"{line},"run":"r1","seq":2}}\n',
+    )
+
+    assert found(tmp_path, name) == [1, 2]
+
+
 def test_traceback_comes_along(writer, tmp_path):
     writer.write(
         text_line(1, fields="alert_id=A1") + "    | Traceback\n    | Boom\n",
@@ -76,19 +108,105 @@ def test_only_what_is_in_the_window_is_found(writer, tmp_path, archived):
     assert found(tmp_path, "A1", since="2030") == []
 
 
-def test_archive_without_a_table_is_read_through(writer, tmp_path):
-    writer.write(*(text_line(n, fields=f"alert_id=A{n % 7}") for n in range(1, 80)))
-    writer.archive()
-    for path in tmp_path.glob("*.zst"):
-        content = path.read_bytes()
-        path.chmod(0o600)
-        path.write_bytes(content[:-1] + b"?")
+@pytest.fixture(scope="module")
+def archive(tmp_path_factory):
+    """An archive of 79 records, of which each seventh names A3."""
+    folder = tmp_path_factory.mktemp("archive")
+    with pytest.MonkeyPatch.context() as patches:
+        patches.setattr(frames, "FRAME_BYTES", 600)
+        lines = [text_line(n, fields=f"alert_id=A{n % 7}") for n in range(1, 80)]
+        (folder / f"{COMPONENT}.log.2").write_text("".join(lines))
+        assert archive_all(str(folder), 1 << 20, 5, COMPONENTS) == 1
+    return (folder / f"{COMPONENT}.log.2.zst").read_bytes()
 
-    numbers = [
-        r.seq for r in search(tmp_path, [COMPONENT], ["A3"], tell=lambda _: None)
-    ]
 
-    assert numbers == [n for n in range(1, 80) if n % 7 == 3]
+def looked_for(content: bytes) -> tuple[list[int], list[str]]:
+    """Look for A3 in an archive of that content; and in nothing else."""
+    told: list[str] = []
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / f"{COMPONENT}.log.2.zst"
+        path.write_bytes(content)
+        numbers = [
+            record.seq
+            for record in search(Path(folder), [COMPONENT], ["A3"], tell=told.append)
+        ]
+        # Whoever only reads leaves all as it is.
+        assert path.read_bytes() == content
+        assert list(Path(folder).iterdir()) == [path]
+    return numbers, told
+
+
+EXPECTED = [n for n in range(1, 80) if n % 7 == 3]
+
+
+@given(st.data())
+def test_damage_in_the_table_makes_the_answer_slower_and_not_wrong(archive, data):
+    begin = archive.rindex(HEADER)
+    at = data.draw(st.integers(begin, len(archive) - 1))
+    content = bytearray(archive)
+    content[at] ^= data.draw(st.integers(1, 255))
+
+    numbers, told = looked_for(bytes(content))
+
+    assert numbers == EXPECTED
+    if at >= begin + len(HEADER):
+        assert len(told) == 1
+        assert READ_WHOLE in told[0]
+
+
+@given(st.data())
+def test_table_that_is_cut_off_makes_the_answer_slower_and_not_wrong(archive, data):
+    end = data.draw(st.integers(archive.rindex(HEADER), len(archive) - 1))
+
+    numbers, told = looked_for(archive[:end])
+
+    assert numbers == EXPECTED
+    assert len(told) == 1
+    assert READ_WHOLE in told[0]
+
+
+@given(st.data())
+def test_what_damage_anywhere_takes_away_is_told(archive, data):
+    content = bytearray(archive)
+    at = data.draw(st.integers(0, len(content) - 1))
+    content[at] ^= data.draw(st.integers(1, 255))
+    if data.draw(st.booleans()):
+        # The table gone too: no way but through the damage.
+        del content[archive.rindex(HEADER) :]
+
+    numbers, told = looked_for(bytes(content))
+
+    assert set(numbers) <= set(EXPECTED)
+    assert numbers == EXPECTED or told
+
+
+@given(st.data())
+def test_text_that_is_cut_off_is_told(archive, data):
+    end = data.draw(st.integers(0, archive.rindex(HEADER) - 1))
+
+    numbers, told = looked_for(archive[:end])
+
+    assert numbers == EXPECTED[: len(numbers)]
+    assert len(told) == 1
+
+
+@pytest.mark.parametrize("level", [1, 19])
+def test_archive_of_plain_zstd_is_read_through(archive, level):
+    text = zstandard.ZstdDecompressor().stream_reader(archive, read_across_frames=True)
+    content = zstandard.ZstdCompressor(level=level).compress(text.read())
+
+    numbers, told = looked_for(content)
+
+    assert numbers == EXPECTED
+    assert len(told) == 1
+    assert READ_WHOLE in told[0]
+
+
+def test_archives_that_were_joined_are_read_through(archive):
+    numbers, told = looked_for(archive + archive)
+
+    assert numbers == EXPECTED * 2
+    assert len(told) == 1
 
 
 def test_nothing_there_is_nothing_found(tmp_path):
