@@ -109,6 +109,7 @@ def run(rounds: int, stopped_seconds: int, seed: int) -> None:
     rotation = stalls.rotation(rounds)
     cpu = callers.cpu(max(1, rounds // 2))
     hung = stalls.journald_stopped(stopped_seconds)
+    ended = stalls.sigterm()
 
     ours, naive = calls["ours, fan-out"], calls["naive fan-out"]
     rotating = calls["RotatingFileHandler"]
@@ -127,6 +128,7 @@ def run(rounds: int, stopped_seconds: int, seed: int) -> None:
         ("8 processes, rotations", shared.rotations, ">=", 30),
         ("rotation, longest call in ms", rotation["ours, file only"], "<=", 10.0),
         ("journald stopped, longest in ms", hung["ours, fan-out"], "<=", 5.0),
+        ("journald stopped, SIGTERM, in s", ended["ours, fan-out"], "<=", 1.0),
     ]
     show(
         "what was promised (ratios of medians)",

@@ -8,8 +8,11 @@ from __future__ import annotations
 
 import gc
 import json
+import logging
 import os
+import signal
 import sys
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -115,6 +118,28 @@ def longest(contender: Contender, seconds: float) -> object:
     return found
 
 
+def obedient(contender: Contender) -> object:
+    """Log in a thread until SIGTERM, which the main thread waits for."""
+    stopping = threading.Event()
+    signal.signal(signal.SIGTERM, lambda *_: stopping.set())
+
+    def work() -> None:
+        while not stopping.wait(0.001):
+            for number in range(10):
+                contender.log(number)
+
+    contender.log(0)
+    contender.settle()
+    print("ready", flush=True)
+    sys.stdin.readline()
+    thread = threading.Thread(target=work)
+    thread.start()
+    stopping.wait()
+    thread.join()
+    logging.shutdown()
+    return {}
+
+
 def _queued_ns() -> int:
     """Return how long this thread has been ready to run and had no processor."""
     try:
@@ -157,6 +182,7 @@ def main() -> None:
         "cpu": cpu,
         "worker": worker,
         "longest": longest,
+        "obedient": obedient,
         "rotation": longest,
     }
     print(json.dumps(tasks[task](contender, *map(int, numbers))), flush=True)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import math
+import subprocess
 import threading
+import time
 from pathlib import Path
 
 from logbench import journald
 from logbench.contenders import MAX_BYTES
-from logbench.running import folder, found, start, wait_until_ready
+from logbench.running import folder, found, let_go, start, wait_until_ready
 from logbench.table import show
 
 _LINE = (
@@ -15,6 +18,8 @@ _LINE = (
     b"passed: exposure 45 < 60 | order_id=12345 event=risk_passed run=5ce60c1f seq=1\n"
 )
 _WATCHED_SECONDS = 4
+_FILLING_SECONDS = 3
+_SIGTERM_SECONDS = 10
 
 
 def rotation(rounds: int) -> dict[str, float]:
@@ -76,6 +81,40 @@ def journald_stopped(seconds: int) -> dict[str, float]:
         rows,
     )
     return longest
+
+
+def sigterm() -> dict[str, float]:
+    """Print and return the seconds from SIGTERM to the end while journald stands."""
+    ended = {}
+    for name in ("ours, fan-out", "JournalHandler", "naive fan-out"):
+        with folder() as place:
+            child = start("obedient", name, place)
+            wait_until_ready(child)
+            with journald.stopped():
+                let_go(child)
+                # By now its queue is full, and so is what ours has for it.
+                time.sleep(_FILLING_SECONDS)
+                child.terminate()
+                began = time.monotonic()
+                try:
+                    child.wait(_SIGTERM_SECONDS)
+                    ended[name] = time.monotonic() - began
+                except subprocess.TimeoutExpired:
+                    child.kill()
+                    ended[name] = math.inf
+            error = child.communicate()[1]
+            if child.returncode > 0:
+                raise RuntimeError(error)
+    show(
+        f"seconds from SIGTERM to the end, with journald stopped (SIGSTOP), "
+        f"{_SIGTERM_SECONDS} at most",
+        ("", "ended after"),
+        [
+            (name, "not at all" if math.isinf(took) else f"{took:.2f}")
+            for name, took in ended.items()
+        ],
+    )
+    return ended
 
 
 def _row(name: str, runs: list[dict[str, float]]) -> tuple[str, str, str, str]:
