@@ -72,13 +72,23 @@ def test_log_level_is_changed_without_a_restart(platform):
     name = "risk_manager"
     before = platform.pids()[name]
 
-    (row,) = platform.ctl("log-level", name, "DEBUG", "--for", "10m")
+    (row,) = platform.ctl("log-level", name, "ERROR", "--for", "10m")
 
-    assert (row["level"], row["configured"]) == ("DEBUG", "INFO")
+    assert (row["level"], row["configured"]) == ("ERROR", "INFO")
     assert row["by"].startswith("root, pid ")
-    assert platform.pids()[name] == before
     (told,) = platform.journal("SHOONYA_EVENT=log_level_changed", f"_PID={before}")
-    assert told["SHOONYA_NEW_LEVEL"] == "DEBUG"
+    assert told["SHOONYA_NEW_LEVEL"] == "ERROR"
+    assert not tells_of_an_order(platform, name)
+    assert platform.pids()[name] == before
     platform.machine.run("systemctl", "restart", unit(name))
     platform.wait_until_ready()
     assert platform.ctl("log-level", name)[0]["level"] == "INFO"
+    assert tells_of_an_order(platform, name)
+
+
+def tells_of_an_order(platform, name):
+    """Have an order filled; say whether a service has a line of it."""
+    alert_id = platform.send()
+    platform.wait_until_filled_once(alert_id)
+    # An order's id is its alert's with another letter, and more behind it.
+    return any(alert_id[1:] in line for line in platform.log(name))
