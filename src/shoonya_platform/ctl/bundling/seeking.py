@@ -1,11 +1,12 @@
 """
 Finds secrets in bytes, in whatever form they were printed.
 
-A text is looked at as it is, and with its escapes undone (JSON, repr, URL, HTML) and
-the heads of its records taken off, up to three times; each time without white space,
-quotes and the `    | ` of a traceback, so that a secret that was folded is found.
+A text is looked at as it is, and with its escapes undone (JSON, repr, shell, URL,
+HTML, mail) and the heads of its records taken off, up to three times; each time
+without white space, quotes and the `    | ` of a traceback, so that a secret that was
+folded is found.
 There each secret is sought as itself, in base64 at each of the three places it may
-begin at within a longer text, and in hex.
+begin at within a longer text, in base64 of that, and in hex.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from __future__ import annotations
 import base64
 import html
 import re
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from shoonya_platform.logging.redaction import (
@@ -23,8 +24,10 @@ from shoonya_platform.logging.redaction import (
 )
 
 _ROUNDS = 3
-#: After so many a text that still shows a secret is not worth keeping.
-_MOST_BLOTS = 50
+#: Fewer letters of what was coded twice stand anywhere by chance.
+_SHORTEST_TWICE = 8
+#: After so many passes a text that still shows a secret is not worth keeping.
+_MOST_PASSES = 8
 # What may stand between the characters of something folded or quoted.
 _JUNK = b" \t\r\n\v\f|\\\"'#>"
 _HEX_JUNK = b":,-"
@@ -32,13 +35,16 @@ _URLSAFE = bytes.maketrans(b"-_", b"+/")
 _ENCODED = re.compile(
     rb"%[0-9A-Fa-f]{2}"
     rb"|(?:\\u[0-9A-Fa-f]{4})+|\\U[0-9A-Fa-f]{8}|\\x[0-9A-Fa-f]{2}"
-    rb"|\\[\\\"'/nrtbf]"
+    rb"|\\[0-3][0-7]{2}|\\[\\\"'/nrtbf]"
+    rb"|=(?:[0-9A-F]{2}|\r?\n)"
     rb"|&(?:#[0-9]{1,7}|#[xX][0-9A-Fa-f]{1,6}|amp|lt|gt|quot|apos);"
     # What stands between two records, or two entries of the journal: whoever printed
     # a secret line by line made one of each line.
     rb"|(?: \|[^|\n]{0,500} run=[^ \n]+ seq=[0-9]+)?\n"
     rb"(?:20\d\d-\d\d-\d\dT[0-9:+-]{13,} [^ \n]+ [^ \n]+: "
     rb"|20\d\d-\d\d-\d\d [0-9:.]{12} \| [A-Z]+ *\| [^ \n]+ *\| )"
+    # What stands between two lines of a hexdump.
+    rb"|(?: +\|[^\n]{1,16}\|)?\n(?:    (?:\| )?)?[0-9a-f]{8}  "
 )
 _CONTROLS = {b"n": b"\n", b"r": b"\r", b"t": b"\t", b"b": b"\b", b"f": b"\f"}
 _TOKENS = {
@@ -97,17 +103,16 @@ class Seeker:
         Slow, as it keeps count of where each byte came from: for single records.
         """
         count = 0
-        while any(self.find(text)):
-            spans = list(self._spans(text))
-            if not spans or count > _MOST_BLOTS:
-                return REPLACEMENT.encode(), count + 1
-            begin, end = min(spans)
-            # Those that overlap are one.
-            for other_begin, other_end in sorted(spans):
-                if other_begin <= end:
-                    end = max(end, other_end)
-            text = text[:begin] + REPLACEMENT.encode() + text[end:]
-            count += 1
+        for _ in range(_MOST_PASSES):
+            if not any(self.find(text)):
+                return text, count
+            spans = list(_joined(self._spans(text)))
+            # From the end, as what lies before keeps its place.
+            for begin, end in reversed(spans):
+                text = text[:begin] + REPLACEMENT.encode() + text[end:]
+            count += len(spans)
+        if any(self.find(text)):
+            return REPLACEMENT.encode(), count + 1
         return text, count
 
     def _learn(self, name: str, value: str) -> None:
@@ -115,6 +120,9 @@ class Seeker:
             raw = _raw(spelling)
             for needle in _base64(raw):
                 self._needles["base64"][needle] = name
+                for again in _base64(needle):
+                    if len(again) >= _SHORTEST_TWICE:
+                        self._needles["base64"][again] = name
             self._needles["hex"][raw.hex().encode()] = name
             for case in (spelling, spelling.upper(), spelling.replace(" ", "+")):
                 # As escapes are undone whosever they are, so are those that look like
@@ -135,10 +143,11 @@ class Seeker:
                 sieved = places.sieved(form)
                 for needle in self._needles[form]:
                     at = sieved.text.find(needle)
-                    if at >= 0:
+                    while at >= 0:
                         begin = sieved.starts[at]
                         end = sieved.ends[at + len(needle) - 1]
                         yield _whole_token(text, begin, end, form)
+                        at = sieved.text.find(needle, at + len(needle))
             places = places.decoded()
 
 
@@ -184,6 +193,20 @@ class _Placed:
         )
 
 
+def _joined(spans: Iterable[tuple[int, int]]) -> Iterator[tuple[int, int]]:
+    """Yield spans in order, those that overlap or touch as one."""
+    last: tuple[int, int] | None = None
+    for begin, end in sorted(spans):
+        if last is not None and begin <= last[1]:
+            last = last[0], max(last[1], end)
+            continue
+        if last is not None:
+            yield last
+        last = begin, end
+    if last is not None:
+        yield last
+
+
 def _raw(text: str) -> bytes:
     return text.encode("utf-8", "surrogateescape")
 
@@ -219,7 +242,7 @@ def _sieved(text: bytes) -> dict[str, bytes]:
 
 def _decoded(match: re.Match[bytes]) -> bytes:
     found = match[0]
-    if found[:1] in (b" ", b"\n"):
+    if found[:1] in (b" ", b"\n") or found[-1:] == b"\n":
         return b""
     if found[:1] == b"&":
         return html.unescape(found.decode()).encode("utf-8", "replace")
@@ -229,8 +252,10 @@ def _decoded(match: re.Match[bytes]) -> bytes:
     if found[:2] == b"\\U":
         code = int(found[2:], 16)
         return chr(code).encode("utf-8", "replace") if code < 0x110000 else found
-    if found[:1] == b"%" or found[:2] == b"\\x":
+    if found[:1] in (b"%", b"=") or found[:2] == b"\\x":
         return bytes.fromhex(found[-2:].decode())
+    if found[1:].isdigit():
+        return bytes([int(found[1:], 8)])
     return _CONTROLS.get(found[1:], found[1:])
 
 

@@ -3,7 +3,9 @@
 import base64
 import html
 import json
+import quopri
 import re
+import shlex
 import urllib.parse
 from collections.abc import Callable, Iterator
 
@@ -37,6 +39,30 @@ def _split(by: str, every: int = 4) -> Form:
 def _wrapped(secret: str) -> str:
     coded = base64.b64encode(f"FA12345:{secret}".encode() * 2).decode()
     return "\n".join(coded[at : at + 20] for at in range(0, len(coded), 20))
+
+
+def _jwt(secret: str) -> str:
+    body = json.dumps({"sub": "FA12345", "pin": secret}).encode()
+    coded = base64.urlsafe_b64encode(body).decode().rstrip("=")
+    return f"eyJhbGciOiJIUzI1NiJ9.{coded}.c2lnbmF0dXJl"
+
+
+def _base64_of(text: str) -> str:
+    return base64.b64encode(text.encode()).decode()
+
+
+def _octal(secret: str) -> str:
+    plain = range(0x23, 0x7F)
+    return "".join(
+        chr(c) if c in plain and c != 0x5C else f"\\{c:03o}" for c in _codes(secret)
+    )
+
+
+def _hexdump(secret: str) -> str:
+    codes = b"uid=FA&pw=" + _codes(secret)
+    return "\n".join(
+        f"{at:08x}  {codes[at : at + 16].hex(' ')}" for at in range(0, len(codes), 16)
+    )
 
 
 FORMS: dict[str, Form] = {
@@ -91,6 +117,34 @@ FORMS: dict[str, Form] = {
     "with tabs": _split("\t"),
     "with blanks": _split(" ", 1),
     "hex over lines": lambda s: _split("\n    | ", 10)(_codes(s).hex()),
+    "lower case": str.lower,
+    "shell": lambda s: f"curl -u FA12345:{shlex.quote(s)} https://x.test",
+    "repr of an object": lambda s: f"Login(user='FA12345', secret={s!r}, tries=1)",
+    "sql": lambda s: "SET PASSWORD = '{}'".format(s.replace("'", "''")),
+    "csv": lambda s: '1,"{}",x'.format(s.replace('"', '""')),
+    "cookie": lambda s: f"Set-Cookie: t={urllib.parse.quote(s, safe='')}; HttpOnly",
+    "bytes in a dict in json": lambda s: json.dumps({"sent": repr({"q": _codes(s)})}),
+    "json as go writes it": lambda s: "".join(
+        _point(c) if c in '<>&"\\' else c for c in s
+    ),
+    "json of code points in capitals": lambda s: "".join(
+        _point(c).upper().replace("U", "u") for c in s
+    ),
+    "quoted in small letters": lambda s: re.sub(
+        "%..", lambda m: m[0].lower(), urllib.parse.quote(s, safe="")
+    ),
+    "html numbers in hex": lambda s: "".join(f"&#x{ord(c):x};" for c in s),
+    "octal escapes": _octal,
+    "quoted printable": lambda s: quopri.encodestring(_codes(s)).decode().rstrip(),
+    "base64 of json": lambda s: _base64_of(json.dumps({"q": s})),
+    "base64 of a form": lambda s: _base64_of(urllib.parse.urlencode({"q": s})),
+    "base64 twice": lambda s: _base64_of(_base64_of(s)),
+    "token of json": _jwt,
+    "hex with dashes": lambda s: _codes(s).hex("-"),
+    "hex as one number": lambda s: f"0x{_codes(s).hex()}",
+    "hexdump": _hexdump,
+    "over lines of an answered mail": _split("\n> "),
+    "over lines of a comment": _split("\n# "),
     "quoted over lines": lambda s: _split("\n", 9)(urllib.parse.quote(s, safe="")),
 }
 
@@ -125,24 +179,38 @@ def _unescaped(text: str) -> Iterator[str]:
         text = urllib.parse.unquote_plus(html.unescape(text))
         yield text
         text = re.sub(
-            r"\\(?:u([0-9a-fA-F]{4})|x([0-9a-fA-F]{2})|(.))",
-            lambda m: chr(int(m[1] or m[2], 16)) if m[1] or m[2] else m[3],
+            r"\\(?:u([0-9a-fA-F]{4})|x([0-9a-fA-F]{2})|([0-3][0-7]{2})|(.))",
+            _meant,
             text,
             flags=re.DOTALL,
         )
 
 
+def _meant(escape: re.Match[str]) -> str:
+    if code := escape[1] or escape[2]:
+        return chr(int(code, 16))
+    return chr(int(escape[3], 8)) if escape[3] else escape[4]
+
+
 def _in_codes(text: str, wanted: set[str]) -> bool:
-    packed = re.sub(r"[\s|\\\"',]|\\[nrt]", "", text)
-    packed = packed.replace("-", "+").replace("_", "/")
-    read = []
+    read = [quopri.decodestring(text.encode())]
+    text = re.sub(r"^(.*?)\b[0-9a-f]{8}  ", r"\1", text, flags=re.MULTILINE)
+    text = re.sub(r"[\s|\\\"',]|\\[nrt]", "", text)
+    packed = text.replace("-", "+").replace("_", "/")
     for run in re.findall(r"[A-Za-z0-9+/]{12,}", packed):
         for at in range(4):
             piece = run[at:]
-            read.append(base64.b64decode(piece + "A" * (-len(piece) % 4)))
-    packed = packed.replace(":", "").replace("0x", "")
+            once = base64.b64decode(piece + "A" * (-len(piece) % 4))
+            read.append(once)
+            inner = re.match(rb"[A-Za-z0-9+/]*", once)[0]  # type: ignore[index]
+            read.append(base64.b64decode(inner + b"A" * (-len(inner) % 4)))
+    packed = text.replace(":", "").replace("0x", "").replace("-", "")
     for run in re.findall(r"[0-9a-fA-F]{12,}", packed):
         for at in range(2):
             read.append(bytes.fromhex(run[at : at + (len(run) - at) // 2 * 2]))
-    cores = [_core(each.decode("latin-1")) for each in read]
+    # All that is text in one, as there are thousands.
+    together = "|".join(
+        each.decode("latin-1") for each in read if re.search(b"[ -~]{8}", each)
+    )
+    cores = {_core(layer) for layer in _unescaped(together)}
     return any(core in each for core in wanted for each in cores)
