@@ -26,6 +26,7 @@ LEAVES = (
     "services.memory",
     "services.notify",
     "services.policy",
+    "services.runbook",
     "services.service_manager",
     "services.telling",
     "services.units",

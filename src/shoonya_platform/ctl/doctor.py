@@ -13,6 +13,7 @@ from shoonya_platform.ctl.checks.world import this_machine
 from shoonya_platform.ctl.context import Ctl
 from shoonya_platform.ctl.output import console, json_option, print_json
 from shoonya_platform.errors import ConfigError
+from shoonya_platform.services import runbook
 from shoonya_platform.services.findings import LEVELS, Finding, Level, keep
 
 _STYLES = {Level.ERROR: "red", Level.WARNING: "yellow", Level.NOTE: "cyan"}
@@ -54,6 +55,7 @@ def examine(ctl: Ctl) -> list[Finding]:
             level=Level.ERROR,
             sentence=e.sentence,
             command="shoonyactl config check  # once it is mended",
+            runbook=runbook.of_check("config"),
         )
         return [unusable, *diagnose(this_machine(Settings(), None))]
     return list(diagnose(this_machine(settings, path)))
@@ -83,6 +85,8 @@ def show(found: list[Finding]) -> None:
             if each.command:
                 # Whole, to be copied: a folded line is no command.
                 out.print(f"{'':9}{each.command}", markup=False, soft_wrap=True)
+            if each.runbook and level is not Level.NOTE:
+                out.print(f"{'':9}more: {each.runbook}", markup=False, soft_wrap=True)
     fine = [each.check for each in found if each.level is Level.OK]
     if fine:
         told = f"{'ok':9}{len(fine)} of {len(found)}: {', '.join(fine)}"

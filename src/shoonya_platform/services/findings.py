@@ -42,6 +42,7 @@ class Finding:
     level: Level
     sentence: str
     command: str = ""  #: mends it; empty if there is nothing to do, or no command can
+    runbook: str = ""  #: where to read more; empty if all is well
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

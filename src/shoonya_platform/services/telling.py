@@ -55,6 +55,8 @@ def _lines(found: Explanation) -> Iterator[str]:
             yield f"  {_local(end.at)}  {end.cause}{spent}"
     if found.advice:
         yield from ("", "what to do:", *_indented(found.advice))
+    if found.runbook:
+        yield from ("", f"more: {found.runbook}")
 
 
 def _indented(lines: tuple[str, ...]) -> Iterator[str]:

@@ -21,6 +21,7 @@ from shoonya_platform.errors import (
     EXIT_RENEW,
     ShoonyaError,
 )
+from shoonya_platform.services import runbook
 from shoonya_platform.services.child import ServiceStatus
 from shoonya_platform.services.control import ask
 from shoonya_platform.services.crashes import (
@@ -82,6 +83,7 @@ class Explanation:
     restart_in_seconds: float | None  #: while it backs off
     next: str  #: what happens next
     advice: tuple[str, ...]  #: what to do
+    runbook: str  #: where to read more; empty if no bad end is known
 
 
 def explain(
@@ -157,6 +159,7 @@ def explain(
         restart_in_seconds=restart_in,
         next=_next(view, end, ends, restart_in),
         advice=_advice(view, end, lines),
+        runbook=_runbook(view, end),
     )
 
 
@@ -239,6 +242,12 @@ def _advice(view: ServiceView, end: Crash | None, lines: LastLines) -> tuple[str
     if view.state in (ServiceStatus.FAILED, ServiceStatus.STOPPED):
         found.append(f"then start it: shoonyactl start {name}")
     return tuple(found)
+
+
+def _runbook(view: ServiceView, end: Crash | None) -> str:
+    if end is not None:
+        return runbook.of_end(end.result, end.exit_status)
+    return runbook.of_end("", "") if view.state is ServiceStatus.FAILED else ""
 
 
 def _by_cause(name: str, end: Crash, lines: LastLines) -> Sequence[str]:

@@ -15,6 +15,7 @@ from shoonya_platform.ctl.checks import (
     units,
 )
 from shoonya_platform.ctl.checks.world import Unseen, Verdict, World
+from shoonya_platform.services import runbook
 from shoonya_platform.services.findings import Finding, Level
 
 Check = Callable[[World], Verdict]
@@ -80,4 +81,10 @@ def _found(name: str, check: Check, world: World) -> Finding:
             sentence=f"not seen: {where}",
             command="" if world.is_root else "sudo shoonyactl doctor",
         )
-    return Finding(check=name, level=level, sentence=sentence, command=command)
+    return Finding(
+        check=name,
+        level=level,
+        sentence=sentence,
+        command=command,
+        runbook="" if level is Level.OK else runbook.of_check(name),
+    )

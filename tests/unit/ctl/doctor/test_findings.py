@@ -113,7 +113,13 @@ def test_without_units_the_services_user_is_who_owns_the_state(tmp_path):
 )
 def test_exit_code_and_document_tell_the_worst(ctl, monkeypatch, levels, code):
     findings = [
-        Finding(check=f"c{n}", level=level, sentence="said", command="sudo mend")
+        Finding(
+            check=f"c{n}",
+            level=level,
+            sentence="said",
+            command="sudo mend",
+            runbook="page#part",
+        )
         for n, level in enumerate(levels)
     ]
     monkeypatch.setattr(doctor, "examine", lambda _: findings)
@@ -127,6 +133,7 @@ def test_exit_code_and_document_tell_the_worst(ctl, monkeypatch, levels, code):
         "level": levels[0],
         "sentence": "said",
         "command": "sudo mend",
+        "runbook": "page#part",
     }
 
 

@@ -1,0 +1,73 @@
+"""
+The section of the runbook that belongs to what was found: a leaf.
+
+A test holds that each has one, and that it is there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from shoonya_platform.errors import EXIT_CONFIG, EXIT_RENEW
+
+PAGE = "docs/runbook.md"
+
+_INSTALLATION = "the-installation-is-not-whole"
+_JOURNAL = "the-journal-forgets"
+_STORE = "the-order-store-is-damaged"
+_SECRETS = "others-can-read-what-is-secret"
+_CLOCK = "the-clock-is-wrong"
+_PORT = "a-port-is-taken"
+_SERVICE = "a-service-is-red"
+_CONFIG = "the-configuration-is-refused"
+_MEMORY = "a-service-needs-too-much-memory"
+
+#: By the names of the doctor's checks.
+SECTIONS: Mapping[str, str] = {
+    "clock": _CLOCK,
+    "config": _CONFIG,
+    "config_file": _SECRETS,
+    "credentials": _SECRETS,
+    "dashboard_port": _PORT,
+    "disk_space": "the-disk-is-full",
+    "journal_access": _JOURNAL,
+    "journal_dropped": _JOURNAL,
+    "journal_size": _JOURNAL,
+    "journal_storage": _JOURNAL,
+    "limits": _INSTALLATION,
+    "log_budget": "the-log-is-over-its-budget",
+    "obsolete_units": _INSTALLATION,
+    "private_files": _SECRETS,
+    "program": _INSTALLATION,
+    "python_version": _INSTALLATION,
+    "services": _SERVICE,
+    "started_at_boot": _INSTALLATION,
+    "store_integrity": _STORE,
+    "store_schema": _STORE,
+    "systemd_version": _INSTALLATION,
+    "time_zone": _CLOCK,
+    "units": _INSTALLATION,
+    "units_reloaded": _INSTALLATION,
+    "webhook_port": _PORT,
+}
+
+
+def of_check(name: str) -> str:
+    """Return where to read about what a check of the doctor found."""
+    return f"{PAGE}#{SECTIONS[name]}"
+
+
+def of_end(result: str, exit_status: str) -> str:
+    """
+    Return where to read about how a service ended.
+
+    Args:
+        result: systemd's word.
+
+        exit_status: The number, or the signal's name.
+    """
+    if exit_status == str(EXIT_CONFIG):
+        return f"{PAGE}#{_CONFIG}"
+    if result == "oom-kill" or exit_status == str(EXIT_RENEW):
+        return f"{PAGE}#{_MEMORY}"
+    return f"{PAGE}#{_SERVICE}"
