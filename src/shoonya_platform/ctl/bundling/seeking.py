@@ -44,7 +44,7 @@ _ENCODED = re.compile(
     rb"(?:20\d\d-\d\d-\d\dT[0-9:+-]{13,} [^ \n]+ [^ \n]+: "
     rb"|20\d\d-\d\d-\d\d [0-9:.]{12} \| [A-Z]+ *\| [^ \n]+ *\| )"
     # What stands between two lines of a hexdump.
-    rb"|(?: +\|[^\n]{1,16}\|)?\n(?:    (?:\| )?)?[0-9a-f]{8}  "
+    rb"|(?: +\|[^\n]{1,16}\|)?\n[ |#>]{0,8}[0-9a-f]{8}  "
 )
 _CONTROLS = {b"n": b"\n", b"r": b"\r", b"t": b"\t", b"b": b"\b", b"f": b"\f"}
 _TOKENS = {
