@@ -440,7 +440,7 @@ def test_gap_in_the_journal_is_told_in_both_copies(quiet, tmp_path, journald):
         seen.extend(journald.entries())
         return [e for e in seen if e.get("SHOONYA_EVENT") == "journal_gap"]
 
-    (report,) = eventually(told)
+    (report,) = eventually(told, timeout_seconds=60)
     first, in_file = (
         line
         for line in lines(tmp_path / "dashboard.log")
