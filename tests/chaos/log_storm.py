@@ -119,12 +119,14 @@ class Storm:
         self._disturbed_at = time.monotonic()
         # Whether the next archiver is to be killed when it has begun.
         self._hunting = False
+        self._not_ours: set[int] = set()
 
     def run(self) -> Outcome:
         """Return when all records are written, or all kills are done."""
         plan = self._plan
         # The archivers of those that were killed become our children.
         ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+        self._not_ours = _children()
         plan.directory.mkdir(exist_ok=True)
         began = time.monotonic()
         writers = [_Writer(name, plan.records) for name in plan.components]
@@ -200,10 +202,12 @@ class Storm:
         return found
 
     def _reap_all(self) -> None:
-        while self._archivers():
+        # By descent: one that a writer was just starting has no name yet.
+        while left := _children() - self._not_ours:
+            for pid in left:
+                with contextlib.suppress(ChildProcessError):
+                    os.waitpid(pid, os.WNOHANG)
             time.sleep(0.01)
-            with contextlib.suppress(ChildProcessError):
-                os.waitpid(-1, os.WNOHANG)
 
     def _start(self, writer: _Writer) -> None:
         writer.slot, self._used = self._used, self._used + 1
@@ -251,6 +255,14 @@ class Storm:
         """Note in shared memory when this process is inside a change of the chain."""
         for name, phase in _PHASES.items():
             setattr(Chain, name, _noted(getattr(Chain, name), self._memory, at, phase))
+
+
+def _children() -> set[int]:
+    return {
+        int(pid)
+        for thread in Path("/proc/self/task").iterdir()
+        for pid in (thread / "children").read_text().split()
+    }
 
 
 def _noted(real, memory, at, phase):

@@ -10,7 +10,7 @@ from tests.chaos.chaos import cause, new_seed
 from tests.chaos.worlds import noren_world, paper_world
 
 #: The long form is scripts/bench/chaos.
-PAIRS = 120
+PAIRS = 180
 SEED = int(os.environ.get("CHAOS_SEED", "0")) or new_seed()
 
 

@@ -164,7 +164,7 @@ def test_nothing_else_of_the_package_is_loaded_or_needed(
     (tmp_path / "web.log.2").write_text("x\n" * 5000)
     # The process that the library starts by itself; its output is nobody's.
     module = "shoonya_platform.logging"
-    archiver = project.start("-m", module, str(tmp_path), "100000", "10", *NAMES)
+    archiver = project.start("-m", module, str(tmp_path), "100000", "10", "0", *NAMES)
     project.output(archiver)
     project.output(project.start("acme.py", "show"))
 
