@@ -57,7 +57,7 @@ def programs() -> Programs:
     return Programs(
         {
             "systemctl --version": "systemd 252 (252.39)\n",
-            "systemctl show": "LogRateLimitIntervalUSec=0\nNeedDaemonReload=no\n"
+            "systemctl show": "LogRateLimitBurst=1000000\nNeedDaemonReload=no\n"
             "UnitFileState=enabled\n",
             "timedatectl": "NTP=yes\nCanNTP=yes\nNTPSynchronized=yes\n",
             "journalctl": "",

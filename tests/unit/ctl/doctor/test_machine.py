@@ -73,7 +73,7 @@ def test_tiny_journal_is_found_and_made_larger(world, programs, limit, level):
 )
 def test_lines_that_journald_dropped_are_found(world, programs, limited, lost, level):
     if limited:
-        programs.answers["systemctl show"] = "LogRateLimitIntervalUSec=30s\n"
+        programs.answers["systemctl show"] = "LogRateLimitBurst=0\n"
     if lost:
         other = {"MESSAGE": "Suppressed 3 messages from cron.service"}
         ours = {"MESSAGE": "Suppressed 42 messages from shoonya@dashboard.service"}
