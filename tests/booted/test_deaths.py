@@ -142,7 +142,7 @@ def test_backing_off_is_a_state_of_its_own(platform):
             s for s in json.loads(done.stdout)["services"] if s["service"] == NAME
         )
         assert row["state"] == "backoff"
-        assert "restart 2 of 3" in row["text"]
+        assert "(2 of 3)" in row["text"]
         return True
 
     eventually(is_shown)

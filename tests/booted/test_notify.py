@@ -50,6 +50,7 @@ def test_messages_arrive_from_the_sandbox_of_the_unit(platform, bodies):
 
     with platform.drop_in("recovery_service", credential):
         platform.wait_until_ready()
+        eventually(lambda: any("starts" in body for body in bodies()), 30)
         alert_id = platform.send()
         platform.wait_until_filled_once(alert_id)
 

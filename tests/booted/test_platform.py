@@ -144,7 +144,7 @@ def test_waiting_for_a_restart_is_said_in_the_status(platform):
     platform.wait_for_replacement(name, platform.kill(name), 40)
     platform.kill(name)
 
-    eventually(lambda: "restart 2 of 3" in status_text(platform, name))
+    eventually(lambda: "(2 of 3)" in status_text(platform, name))
     platform.wait_until_ready()
 
 

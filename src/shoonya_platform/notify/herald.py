@@ -80,14 +80,20 @@ class Herald:
 
     def run(self) -> None:
         """Tell until the service ends; a store that is busy is asked again."""
-        while not self._stopping.wait(1.0):
+        while True:
             try:
-                self.step()
+                if self._cursor is None:
+                    # At once: what happens from here on is news.
+                    self._cursor = self._load()
+                else:
+                    self.step()
             except (StoreError, OSError) as e:
                 self._logger.warning(
                     "notifications wait: %s", e, extra={"event": "notify_waiting"}
                 )
                 self._stopping.wait(10.0)
+            if self._stopping.wait(1.0):
+                return
 
     def step(self) -> None:
         """
