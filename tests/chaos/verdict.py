@@ -8,8 +8,10 @@ from collections import Counter
 from dataclasses import dataclass, field
 
 from shoonya_platform.brokers.base import BrokerOrder
+from shoonya_platform.domain.alerts import AlertStatus
 from shoonya_platform.domain.instruments import Product
-from shoonya_platform.domain.orders import Order, OrderStatus
+from shoonya_platform.domain.orders import AlertId, Order, OrderStatus
+from shoonya_platform.store.base import OrderStore
 from tests.chaos.traffic import Traffic
 from tests.chaos.worlds import World
 
@@ -79,7 +81,7 @@ def judge(world: World, traffic: Traffic) -> Verdict:
         verdict.orders, verdict.at_broker = len(orders), len(claims)
         verdict.statuses.update(str(order.status) for order in orders)
         _judge_orders(verdict, orders, claims)
-        _judge_legs(verdict, orders, traffic)
+        _judge_legs(verdict, orders, traffic, _overtaken(store, traffic))
 
         ours: Counter[tuple[str, Product]] = Counter()
         for held in store.positions.open():
@@ -133,7 +135,21 @@ def _judge_orders(
             )
 
 
-def _judge_legs(verdict: Verdict, orders: list[Order], traffic: Traffic) -> None:
+def _overtaken(store: OrderStore, traffic: Traffic) -> set[AlertId]:
+    """Return the entries that were given up for their own exit, and say so."""
+    return {
+        entry
+        for number, entry in traffic.entries.items()
+        if (stored := store.alerts.get(entry)) is not None
+        and stored.status is AlertStatus.SKIPPED
+        and number in traffic.exits
+        and traffic.exits[number] in stored.outcome
+    }
+
+
+def _judge_legs(
+    verdict: Verdict, orders: list[Order], traffic: Traffic, overtaken: set[AlertId]
+) -> None:
     """Each leg of an entry is filled once, unless its exit came before."""
     filled = Counter(
         (order.alert_id, order.leg)
@@ -152,7 +168,9 @@ def _judge_legs(verdict: Verdict, orders: list[Order], traffic: Traffic) -> None
             if count > 1:
                 text = f"leg {leg} of {alert_id} was filled {count} times"
                 verdict.add("orders placed twice", text)
-            early = number in traffic.exits and (alert_id, leg) in canceled
+            early = alert_id in overtaken or (
+                number in traffic.exits and (alert_id, leg) in canceled
+            )
             if not count and not early:
                 verdict.add("orders lost", f"leg {leg} of {alert_id} was not filled")
 
