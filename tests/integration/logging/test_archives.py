@@ -1,6 +1,5 @@
 """Old files compressed by a process of its own, whatever happens to it."""
 
-import contextlib
 import fcntl
 import os
 import random
@@ -23,6 +22,7 @@ from shoonya_platform.logging.chain import Chain
 from shoonya_platform.logging.components import COMPONENTS
 from shoonya_platform.logging.files import LogFile
 from shoonya_platform.logging.making import fill
+from tests.integration.logging.killing import killed_at
 from tests.unit.logging.support import eventually
 
 M = 1 << 20
@@ -125,30 +125,12 @@ def test_what_does_not_become_smaller_stays_plain(tmp_path):
     assert not list(tmp_path.glob(".*.tmp"))
 
 
-class Killed(BaseException):
-    """What a SIGKILL is to the code."""
-
-
 @pytest.mark.parametrize("number", range(1, 14))
-def test_kill_at_any_step_leaves_the_file_once(tmp_path, monkeypatch, number):
+def test_kill_at_any_step_leaves_the_file_once(tmp_path, number):
     (tmp_path / "dashboard.log.1").write_text(text_of(1))
     (tmp_path / "dashboard.log.2").write_text(text_of(2))
-    left = [number]
-
-    def dying(call):
-        def die_or_call(*args, **kwargs):
-            left[0] -= 1
-            if left[0] <= 0:
-                raise Killed
-            return call(*args, **kwargs)
-
-        return die_or_call
-
-    with monkeypatch.context() as patches:
-        for name in ("rename", "unlink", "open", "fsync", "fchmod", "utime"):
-            patches.setattr(os, name, dying(getattr(os, name)))
-        with contextlib.suppress(Killed):
-            archive_all(str(tmp_path), M, 10, COMPONENTS)
+    with killed_at(number):
+        archive_all(str(tmp_path), M, 10, COMPONENTS)
 
     Chain(str(tmp_path / "dashboard.log"), 10).heal()
 

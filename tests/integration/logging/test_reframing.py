@@ -1,6 +1,5 @@
 """Archives without a table get one, and none is worse off for it."""
 
-import contextlib
 import os
 import subprocess
 
@@ -15,6 +14,7 @@ from shoonya_platform.logging.components import COMPONENTS
 from shoonya_platform.logging.frames import SKIPPABLE, read_table
 from shoonya_platform.logging.making import fill
 from shoonya_platform.logging.scan import BLOCK, Scan
+from tests.integration.logging.killing import killed_at
 from tests.unit.logging.support import eventually
 
 M = 1 << 20
@@ -186,29 +186,11 @@ def test_archive_that_falls_off_the_end_meanwhile_is_gone(archive, monkeypatch):
     assert list(archive.parent.glob("*.zst")) == []
 
 
-class Killed(BaseException):
-    """What a SIGKILL is to the code."""
-
-
 @pytest.mark.parametrize("number", range(1, 12))
-def test_kill_at_any_step_leaves_the_archive_once(archive, monkeypatch, number):
+def test_kill_at_any_step_leaves_the_archive_once(archive, number):
     archive.write_bytes(no_table(archive.read_bytes()))
-    left = [number]
-
-    def dying(call):
-        def die_or_call(*args, **kwargs):
-            left[0] -= 1
-            if left[0] <= 0:
-                raise Killed
-            return call(*args, **kwargs)
-
-        return die_or_call
-
-    with monkeypatch.context() as patches:
-        for name in ("rename", "unlink", "open", "fsync", "fchmod", "utime"):
-            patches.setattr(os, name, dying(getattr(os, name)))
-        with contextlib.suppress(Killed):
-            archive_all(str(archive.parent), M, 10, COMPONENTS)
+    with killed_at(number):
+        archive_all(str(archive.parent), M, 10, COMPONENTS)
     Chain(str(archive.parent / NAME), 10).heal()
 
     assert unpacked(archive) == TEXT
