@@ -192,3 +192,19 @@ def test_message_that_an_end_interrupts_is_told_by_the_next_run(
     (body,) = mailbox.bodies
     assert f"order {order.order_id} " in body
     assert "notify_dropped" not in events()
+
+
+def test_what_happens_in_the_first_second_is_news(open_herald, store, mailbox):
+    herald = open_herald(rules=ORDERS)
+    rounds = iter([False, True])
+
+    def wait(timeout):
+        # The service has begun just now, and waits for the first time.
+        if not (is_over := next(rounds)):
+            store_order(store, S.FILLED)
+        return is_over
+
+    herald._stopping.wait = wait
+    herald.run()
+
+    assert len(mailbox.bodies) == 1
