@@ -3,6 +3,8 @@ ServiceManager over real processes.
 
 The processes are toys: a package of the same name, first on their path, whose
 services are ready at once and do as their file says.
+
+Long, as each case says in toys what happens to a process, and they share all of them.
 """
 
 import json

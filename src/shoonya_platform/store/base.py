@@ -7,6 +7,8 @@ is taken once, however many processes of the service there are.  Each recording
 moves the row *and* writes its event; neither is ever seen without the other.
 
 All methods raise `StoreBusy` (try later) and `StoreDamaged` (fetch a human).
+
+Long, as it is one list of promises: whoever writes a store has to read all of it.
 """
 
 from __future__ import annotations

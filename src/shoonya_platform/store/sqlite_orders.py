@@ -1,4 +1,8 @@
-"""Orders, their events, fills and cancel requests in SQLite."""
+"""
+Orders, their events, fills and cancel requests in SQLite.
+
+Long, as an order's row and its event are written together, by one class only.
+"""
 
 from __future__ import annotations
 

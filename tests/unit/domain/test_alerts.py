@@ -1,4 +1,8 @@
-"""An alert is read strictly, in both its forms; what is wrong is named."""
+"""
+An alert is read strictly, in both its forms; what is wrong is named.
+
+Long, as what is refused is one table, a line for each mistake.
+"""
 
 import contextlib
 import json

@@ -1,3 +1,9 @@
+"""
+Set-up: where records go, from whom, and what it refuses.
+
+Long, as each case is short and all of them set up the one global thing anew.
+"""
+
 import logging
 import os
 import re
