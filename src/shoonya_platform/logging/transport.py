@@ -124,8 +124,11 @@ class JournalTransport:
                 if now >= self._gather_until:
                     if self._gathers:
                         self._gather_until = now + _GATHER_SECONDS
-                    self._refused = not self._socket.send(payload)
-                    if not self._refused:
+                    # Not asked of self._refused: a signal handler that logs may
+                    # have set it in between.
+                    sent = self._socket.send(payload)
+                    self._refused = not sent
+                    if sent:
                         return
             if not self._socket.seen:
                 return
@@ -242,7 +245,11 @@ class JournalTransport:
                 return 0
             # One alone finds out whether journald is back.
             most = 1 if self._refused else BATCH_RECORDS
-            batch = [ring.popleft() for _ in range(min(len(ring), most))]
+            # First, so that a signal handler that logs takes nothing from under us.
+            self._in_flight = most
+            batch: list[tuple[bytes, int]] = []
+            while ring and len(batch) < most:
+                batch.append(ring.popleft())
             self._in_flight = len(batch)
         done = 0
         try:

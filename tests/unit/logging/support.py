@@ -114,13 +114,11 @@ class FakeJournald:
         Args:
             expected: Wait until there are so many: a burst comes a little later.
         """
-        found: list[bytes] = []
-
-        def all_there() -> bool:
-            found.extend(self.datagrams())
-            return len(found) >= expected
-
-        eventually(all_there)
+        found = self.datagrams()
+        while len(found) < expected:
+            # As long as more comes a busy machine may take its time.
+            more = eventually(self.datagrams)
+            found.extend(more)
         return [entry_of(datagram) for datagram in found]
 
 
