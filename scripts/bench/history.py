@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sqlite3
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import msgspec
+
 from shoonya_platform.clock import SystemClock
+from shoonya_platform.domain.alert_form import parse
 from shoonya_platform.store.sqlite import SqliteOrderStore
 
 BODY = (
@@ -18,8 +22,9 @@ BODY = (
 #: An hour old and of today, which is the worst there is; one in a hundred was never
 #: placed, and each ten orders have left a flat position.
 _STATEMENTS = (
-    "INSERT INTO alerts SELECT printf('A000101-%08d', i), 'id:history:' || i, :at,"
-    " 'history', :body, 'completed', 'filled' FROM n",
+    "INSERT INTO alerts (alert_id, dedupe_key, received_at, strategy, body, content,"
+    " status, outcome) SELECT printf('A000101-%08d', i), 'id:history:' || i, :at,"
+    " 'history', :body, :content, 'completed', 'filled' FROM n",
     "INSERT INTO orders (client_order_id, alert_id, leg, attempt, part, strategy,"
     " intent, exchange, tradingsymbol, side, quantity, order_type, product,"
     " time_in_force, status, broker_order_id, filled_quantity, average_price,"
@@ -34,9 +39,11 @@ _STATEMENTS = (
     " (SELECT 'created' AS trigger UNION ALL SELECT 'risk_passed' UNION ALL"
     " SELECT 'guard_passed' UNION ALL SELECT 'submitted' UNION ALL SELECT 'accepted'"
     " UNION ALL SELECT 'filled')",
-    "INSERT INTO fills SELECT i, 'T1', 65, '100', '-1.5', :at FROM n WHERE i % 100",
-    "INSERT INTO positions SELECT printf('history-%08d', i), 'NFO', 'NIFTY28DEC27F',"
-    " 'NRML', 0, '0', '-1.5', :at FROM n WHERE i % 10 = 0",
+    "INSERT INTO fills (order_id, trade_id, quantity, price, realised_pnl, filled_at)"
+    " SELECT i, 'T1', 65, '100', '-1.5', :at FROM n WHERE i % 100",
+    "INSERT INTO positions (strategy, exchange, tradingsymbol, product, quantity,"
+    " average_price, realised_pnl, updated_at) SELECT printf('history-%08d', i), 'NFO',"
+    " 'NIFTY28DEC27F', 'NRML', 0, '0', '-1.5', :at FROM n WHERE i % 10 = 0",
 )
 
 
@@ -51,6 +58,7 @@ def fill(path: Path, orders: int) -> None:
             timespec="microseconds"
         ),
         "body": BODY,
+        "content": msgspec.json.encode(parse(json.loads(BODY))).decode(),
         "size": orders,
     }
     numbers = (
