@@ -734,6 +734,20 @@ def test_s40_cancel_request_waits_until_it_is_finished(world, store):
     ]
 
 
+@pytest.mark.parametrize("status", [S.SUBMITTED, S.OUTCOME_UNKNOWN])
+def test_s77_cancel_of_what_nobody_knows_waits_behind_all_others(world, store, status):
+    orders = [store_order(store, each) for each in (status, S.ACCEPTED)]
+    for order in orders:
+        with store.transaction(durable=False):
+            world.clock.advance(1)
+            store.orders.request_cancel(order.order_id, by="somebody")
+
+    assert [each.order_id for each in store.orders.cancel_requests(limit=9)] == [
+        orders[1].order_id,
+        orders[0].order_id,
+    ]
+
+
 def test_s41_second_cancel_request_changes_nothing_while_one_waits(world, store):
     order = store_order(store, S.ACCEPTED)
     with store.transaction(durable=False):

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from shoonya_platform.domain.trading import TradingStatus
+
 
 class DenialCode(StrEnum):
     """A stable word for each reason; programs may match on it."""
@@ -84,3 +86,11 @@ class Denial:
             return str(self.code)
         figures = ", ".join(f"{key}={value}" for key, value in self.figures.items())
         return f"{self.code}: {figures}"
+
+
+def denied_by(trading: TradingStatus) -> Denial:
+    """Return the refusal of a state that is not ACTIVE, with who set it and why."""
+    return Denial(
+        DenialCode(f"TRADING_{trading.state}"),
+        {"by": trading.set_by, "reason": trading.reason},
+    )

@@ -13,6 +13,7 @@ from collections.abc import Callable
 
 from shoonya_platform.brokers.base import Broker, PlaceOrder
 from shoonya_platform.clock import Clock
+from shoonya_platform.domain.denials import denied_by
 from shoonya_platform.domain.orders import (
     BEFORE_BROKER,
     CLOSED,
@@ -24,7 +25,7 @@ from shoonya_platform.domain.orders import (
     OrderTrigger,
 )
 from shoonya_platform.domain.positions import shrinks
-from shoonya_platform.domain.trading import TradingState
+from shoonya_platform.domain.trading import TradingState, TradingStatus
 from shoonya_platform.errors import (
     BrokerError,
     BrokerRejected,
@@ -134,7 +135,7 @@ class CommandService:
         """
         with self._store.transaction(durable=True):
             told = self._record_answers()
-            state = self._store.trading.status().state
+            trading = self._store.trading.status()
             ready = self._store.orders.ready(limit=BATCH)
             orders = [
                 self._store.orders.record(
@@ -143,7 +144,7 @@ class CommandService:
                     text=f"to the {self._broker.name} broker",
                 )
                 for order in ready
-                if self._allowed(order, state)
+                if self._allowed(order, trading)
             ]
             there = [order for order in orders if self._is_there(order)]
         self._written(told)
@@ -191,11 +192,11 @@ class CommandService:
         )
         return True
 
-    def _allowed(self, order: Order, state: TradingState) -> bool:
+    def _allowed(self, order: Order, trading: TradingStatus) -> bool:
         """Trading may have been halted after the guard looked."""
-        if state is TradingState.ACTIVE:
+        if trading.state is TradingState.ACTIVE:
             return True
-        if state is TradingState.REDUCING and shrinks(
+        if trading.state is TradingState.REDUCING and shrinks(
             order,
             self._store.positions.get(
                 order.strategy, order.exchange, order.tradingsymbol
@@ -203,13 +204,13 @@ class CommandService:
             self._store.orders.in_status(*sorted(WORKING)),
         ):
             return True
-        reason = f"TRADING_{state}"
-        self._store.orders.record(order, OrderTrigger.DENIED, reason=reason)
+        denial = denied_by(trading)
+        self._store.orders.record(order, OrderTrigger.DENIED, reason=denial.text)
         self._logger.warning(
             "Order %d denied: %s",
             order.order_id,
-            reason,
-            extra={**order.log_context, "event": "order_denied", "code": reason},
+            denial.text,
+            extra={**order.log_context, "event": "order_denied", "code": denial.code},
         )
         return False
 

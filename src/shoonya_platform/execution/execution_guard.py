@@ -14,7 +14,7 @@ from collections.abc import Callable
 
 from shoonya_platform.clock import Clock
 from shoonya_platform.domain.book import Book
-from shoonya_platform.domain.denials import Denial, DenialCode
+from shoonya_platform.domain.denials import Denial, DenialCode, denied_by
 from shoonya_platform.domain.orders import (
     WORKING,
     Intent,
@@ -68,7 +68,7 @@ class ExecutionGuard:
         self._ring = ring
         self._passed = 0
         self._denied = 0
-        self._state = TradingState.ACTIVE
+        self._trading = store.trading.status()
         self._book = Book((), ())
         self._is_awaiting = rules.awaits_reconciliation
         self._patient_until = clock.monotonic() + PATIENCE_SECONDS
@@ -81,12 +81,12 @@ class ExecutionGuard:
         hours = "exchange hours" if self._rules.calendar else "round the clock"
         waits = "entries wait for the first reconciliation; " * self._is_awaiting
         return (
-            f"trading is {self._state}, {hours}; {waits}"
+            f"trading is {self._trading.state}, {hours}; {waits}"
             f"{self._passed} orders passed, {self._denied} denied"
         )
 
     def step(self) -> int:
-        self._state = self._store.trading.status().state
+        self._trading = self._store.trading.status()
         if self._is_awaiting:
             # Once it is there it stays: a start outlives each of its services.
             self._is_awaiting = self._store.recovery.is_awaited()
@@ -100,7 +100,7 @@ class ExecutionGuard:
             self._book = self._read_book()
         denied = self._denied
         with self._store.transaction(durable=False):
-            self._state = self._store.trading.status().state
+            self._trading = self._store.trading.status()
             orders = self._store.orders.in_status(OrderStatus.RISK_PASSED, limit=BATCH)
             if self._is_awaiting and self._clock.monotonic() < self._patient_until:
                 orders = [
@@ -149,14 +149,14 @@ class ExecutionGuard:
         )
 
     def _trading_state(self, order: Order) -> Denial | None:
-        if self._state is TradingState.HALTED:
-            return Denial(DenialCode.TRADING_HALTED)
-        if self._state is TradingState.REDUCING and not shrinks(
-            order,
-            self._book.positions(order),
-            self._book.working(order),
+        state = self._trading.state
+        if state is TradingState.HALTED or (
+            state is TradingState.REDUCING
+            and not shrinks(
+                order, self._book.positions(order), self._book.working(order)
+            )
         ):
-            return Denial(DenialCode.TRADING_REDUCING)
+            return denied_by(self._trading)
         return None
 
     def _reconciliation(self, order: Order) -> Denial | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from shoonya_platform.domain.book import Book
-from shoonya_platform.domain.denials import Denial, DenialCode
+from shoonya_platform.domain.denials import Denial, DenialCode, denied_by
 from shoonya_platform.domain.orders import CLOSED, OPEN, WORKING, Intent, Order
 from shoonya_platform.domain.positions import closes_only, shrinks
 from shoonya_platform.domain.terms import (
@@ -105,10 +105,10 @@ class ModifyGuard:
         )
 
     def _trading_state(self, order: Order, changed: Order) -> Denial | None:
-        state = self._store.trading.status().state
-        if state is TradingState.HALTED:
-            return Denial(DenialCode.TRADING_HALTED)
-        if state is TradingState.ACTIVE or not asks_for_more(order, changed):
+        trading = self._store.trading.status()
+        if trading.state is TradingState.HALTED:
+            return denied_by(trading)
+        if trading.state is TradingState.ACTIVE or not asks_for_more(order, changed):
             return None
         book = Book(
             self._store.positions.open(),
@@ -116,4 +116,4 @@ class ModifyGuard:
         )
         if shrinks(changed, book.positions(changed), book.working(changed)):
             return None
-        return Denial(DenialCode.TRADING_REDUCING)
+        return denied_by(trading)

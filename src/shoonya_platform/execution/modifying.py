@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from shoonya_platform.brokers.base import Broker, ModifyOrder
-from shoonya_platform.domain.denials import Denial, DenialCode
+from shoonya_platform.domain.denials import Denial, DenialCode, denied_by
 from shoonya_platform.domain.orders import CLOSED, Order, OrderStatus, OrderTrigger
 from shoonya_platform.domain.terms import ModifyRequest, ModifyStage
 from shoonya_platform.domain.trading import TradingState
@@ -88,8 +88,9 @@ class Modifier:
             )
             return False
         denial = None
-        if self._store.trading.status().state is TradingState.HALTED:
-            denial = Denial(DenialCode.TRADING_HALTED)
+        trading = self._store.trading.status()
+        if trading.state is TradingState.HALTED:
+            denial = denied_by(trading)
         elif request.terms.quantity <= order.filled_quantity:
             denial = Denial(
                 DenialCode.QUANTITY_FILLED_ALREADY,

@@ -306,7 +306,12 @@ class OrderTable(Protocol):
         ...
 
     def cancel_requests(self, *, limit: int) -> list[CancelRequest]:
-        """Return the requests nobody has seen to yet, oldest first."""
+        """
+        Return the requests nobody has seen to yet, oldest first.
+
+        Behind all others those that have to wait: for an order of which nobody knows
+        whether the broker has it.
+        """
         ...
 
     def finish_cancel(self, order_id: OrderId, *, result: str) -> None:

@@ -414,9 +414,11 @@ class SqliteOrders:
 
     def cancel_requests(self, *, limit: int) -> list[CancelRequest]:
         rows = self._session.query(
-            "SELECT order_id, requested_by, requested_at FROM cancel_requests"
-            " WHERE result IS NULL ORDER BY requested_at LIMIT ?",
-            (limit,),
+            "SELECT order_id, requested_by, requested_at"
+            " FROM cancel_requests JOIN orders USING (order_id)"
+            " WHERE result IS NULL"
+            " ORDER BY orders.status IN (?, ?), requested_at LIMIT ?",
+            (OrderStatus.SUBMITTED, OrderStatus.OUTCOME_UNKNOWN, limit),
         )
         return [
             CancelRequest(

@@ -29,6 +29,10 @@ def triggers(store: OrderStore, order: Order) -> list[str]:
     return [event.trigger for event in store.orders.events(order_id=order.order_id)]
 
 
+HALTED = "TRADING_HALTED: by=tests, reason=a test"
+REDUCING = "TRADING_REDUCING: by=tests, reason=a test"
+
+
 def set_trading(store: OrderStore, state: TradingState) -> None:
     with store.transaction(durable=True):
         store.trading.set(state, reason="a test", by="tests")

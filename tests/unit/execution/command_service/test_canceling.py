@@ -8,7 +8,14 @@ from shoonya_platform.errors import BrokerRejected, BrokerUnavailable, OutcomeUn
 from shoonya_platform.execution.command_service import BATCH
 from shoonya_platform.testing.orders import store_order
 from tests.unit.execution.command_service.conftest import placed_at, request_cancel
-from tests.unit.execution.rows import S, T, set_trading, status_of, triggers
+from tests.unit.execution.rows import (
+    HALTED,
+    S,
+    T,
+    set_trading,
+    status_of,
+    triggers,
+)
 
 
 @pytest.mark.parametrize("intent", Intent)
@@ -21,7 +28,10 @@ def test_halt_after_the_guards_look_keeps_everything_back(
     command.step()
 
     after = store.orders.get(order.order_id)
-    assert (after.status, after.reason) == (S.DENIED, "TRADING_HALTED")
+    assert (after.status, after.reason) == (
+        S.DENIED,
+        HALTED,
+    )
     assert broker.placed == []
 
 

@@ -18,20 +18,20 @@ from tests.unit.execution.execution_guard.conftest import (
     hold,
     judged,
 )
-from tests.unit.execution.rows import S, set_trading
+from tests.unit.execution.rows import HALTED, REDUCING, S, set_trading
 
 
 @pytest.mark.parametrize("intent", Intent)
 def test_nothing_new_goes_out_while_trading_is_halted(guard, store, intent):
     set_trading(store, TradingState.HALTED)
 
-    assert judged(guard, store, intent=intent) == "TRADING_HALTED"
+    assert judged(guard, store, intent=intent) == HALTED
 
 
 def test_entry_is_denied_while_trading_is_reducing(guard, store):
     set_trading(store, TradingState.REDUCING)
 
-    assert judged(guard, store) == "TRADING_REDUCING"
+    assert judged(guard, store) == REDUCING
 
 
 def test_exit_goes_out_while_trading_is_reducing(guard, store):
@@ -45,10 +45,18 @@ def test_exit_goes_out_while_trading_is_reducing(guard, store):
     [
         pytest.param({"quantity": 65}, "", id="shrinks"),
         pytest.param({"quantity": 130}, "", id="closes"),
-        pytest.param({"quantity": 195}, "TRADING_REDUCING", id="turns"),
-        pytest.param({"side": Side.BUY}, "TRADING_REDUCING", id="grows"),
-        pytest.param({"strategy": "x"}, "TRADING_REDUCING", id="not-its-own"),
-        pytest.param({"product": Product.MIS}, "TRADING_REDUCING", id="other-product"),
+        pytest.param({"quantity": 195}, REDUCING, id="turns"),
+        pytest.param({"side": Side.BUY}, REDUCING, id="grows"),
+        pytest.param(
+            {"strategy": "x"},
+            REDUCING,
+            id="not-its-own",
+        ),
+        pytest.param(
+            {"product": Product.MIS},
+            REDUCING,
+            id="other-product",
+        ),
     ],
 )
 def test_adjustment_goes_out_while_reducing_if_it_only_shrinks(
@@ -68,7 +76,7 @@ def test_adjustment_does_not_close_while_reducing_what_an_exit_closes(guard, sto
 
     reason = judged(guard, store, intent=Intent.ADJUST, side=Side.SELL)
 
-    assert reason == "TRADING_REDUCING"
+    assert reason == REDUCING
 
 
 def test_status_names_the_trading_state_and_the_hours(guard, office_guard, store):

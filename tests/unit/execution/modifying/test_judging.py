@@ -15,7 +15,15 @@ from tests.unit.execution.modifying.conftest import (
     terms,
     working,
 )
-from tests.unit.execution.rows import S, T, current, set_trading, triggers
+from tests.unit.execution.rows import (
+    HALTED,
+    REDUCING,
+    S,
+    T,
+    current,
+    set_trading,
+    triggers,
+)
 
 
 def test_other_terms_go_through_risk_guard_and_command_to_the_broker_and_back(
@@ -121,8 +129,8 @@ def test_quantity_that_is_filled_already_is_no_quantity(store, broker, guard):
 @pytest.mark.parametrize(
     ("state", "changes", "asked", "denial"),
     [
-        ("HALTED", {}, terms("99"), "TRADING_HALTED"),
-        ("REDUCING", {}, terms("101"), "TRADING_REDUCING"),
+        ("HALTED", {}, terms("99"), HALTED),
+        ("REDUCING", {}, terms("101"), REDUCING),
         ("REDUCING", {"quantity": 130}, terms("100", 65), ""),
         ("REDUCING", {"intent": Intent.EXIT, "side": Side.SELL}, terms("99"), ""),
     ],

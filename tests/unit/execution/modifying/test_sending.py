@@ -16,7 +16,7 @@ from shoonya_platform.errors import (
 from shoonya_platform.execution.command_service import CommandService
 from shoonya_platform.testing.orders import store_order
 from tests.unit.execution.modifying.conftest import request, stage, working
-from tests.unit.execution.rows import S, current, set_trading, triggers
+from tests.unit.execution.rows import HALTED, S, current, set_trading, triggers
 
 
 def test_intention_is_durable_before_the_broker_hears_of_it(
@@ -123,5 +123,5 @@ def test_halt_after_the_guards_look_keeps_terms_back(store, broker, command):
 
     command.step()
 
-    assert stage(store, order) == "denied: TRADING_HALTED"
+    assert stage(store, order) == f"denied: {HALTED}"
     assert broker.modified == []
