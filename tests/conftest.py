@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from shoonya_platform.store.sqlite import SqliteOrderStore
 from shoonya_platform.testing.clock import FakeClock
@@ -20,6 +21,13 @@ for name in list(os.environ):
         "WATCHDOG_USEC",
     ):
         del os.environ[name]
+
+
+# How long an example took, or took to make, says something of the machine only.
+settings.register_profile(
+    "shoonya", deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("shoonya")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -793,6 +793,6 @@ def test_b29_whatever_is_traded_the_books_and_the_money_agree(kind):
     run_state_machine_as_test(
         Trading,
         settings=hypothesis_settings(
-            max_examples=EXAMPLES[kind], stateful_step_count=25, deadline=None
+            max_examples=EXAMPLES[kind], stateful_step_count=25
         ),
     )

@@ -1259,8 +1259,10 @@ def test_s69_processes_that_make_the_store_at_once_all_get_it(world):
 
 @settings(
     max_examples=60,
-    deadline=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture],
+    suppress_health_check=[
+        HealthCheck.function_scoped_fixture,
+        HealthCheck.too_slow,
+    ],
 )
 @given(steps=steps, prefix=st.integers(0, 4))
 def test_s70_any_sequence_of_steps_keeps_the_books(store, steps, prefix):

@@ -22,7 +22,6 @@ def door(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Door]:
 
 @settings(
     max_examples=EXAMPLES,
-    deadline=None,
     database=None,
     suppress_health_check=list(HealthCheck),
 )

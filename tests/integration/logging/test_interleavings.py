@@ -372,6 +372,5 @@ def die_at_call(number):
 Interleavings.TestCase.settings = settings(
     max_examples=int(os.environ.get("INTERLEAVINGS", "25")),
     stateful_step_count=30,
-    deadline=None,
 )
 TestInterleavings = Interleavings.TestCase

@@ -1,7 +1,7 @@
 import time
 
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from shoonya_platform.logging import parse_line
@@ -35,7 +35,6 @@ def test_line_looks_as_promised():
     )
 
 
-@settings(deadline=None)
 @given(text, fields)
 def test_record_is_one_line_for_every_reader(message, context):
     line = line_of(message, context)
@@ -45,7 +44,6 @@ def test_record_is_one_line_for_every_reader(message, context):
     assert line.encode("utf-8").decode("utf-8") == line
 
 
-@settings(deadline=None)
 @given(text, fields)
 def test_line_is_read_back_as_it_was_written(message, context):
     parsed = parse_line(line_of(message, context))
@@ -57,7 +55,6 @@ def test_line_is_read_back_as_it_was_written(message, context):
     assert (parsed.level, parsed.name) == ("INFO", "RISK_MANAGER")
 
 
-@settings(deadline=None)
 @given(fields, fields)
 def test_message_cannot_forge_fields(forged, context):
     line = line_of("x", forged, seq=1)
@@ -69,7 +66,6 @@ def test_message_cannot_forge_fields(forged, context):
     assert parsed.seq == 7
 
 
-@settings(deadline=None)
 @given(st.lists(text, min_size=1))
 def test_traceback_cannot_forge_a_record(parts):
     detail = "\n".join(parts)
@@ -86,7 +82,6 @@ def test_record_in_a_traceback_is_no_record():
     assert parse_line(detail_text(line_of("x", {})).partition("\n")[0]) is None
 
 
-@settings(deadline=None)
 @given(text)
 def test_what_is_no_record_is_not_read_as_one(line):
     assume(" | " not in line)

@@ -6,7 +6,7 @@ import os
 from datetime import datetime
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from shoonya_platform.logging import (
@@ -38,7 +38,6 @@ def line_of(form, message, context, detail="", seq=7, name="RISK_MANAGER"):
     return form_of(form, "risk_manager", "a1b2").line(record, entry, seq)
 
 
-@settings(deadline=None)
 @given(text, fields, text, st.sampled_from(["RISK_MANAGER", "uvicorn.error"]))
 def test_both_forms_are_read_back_as_the_same(message, context, detail, name):
     structured = line_of("json", message, context, detail, name=name)
@@ -55,7 +54,6 @@ def test_both_forms_are_read_back_as_the_same(message, context, detail, name):
     assert found.message == escaped(message)
 
 
-@settings(deadline=None)
 @given(text)
 def test_whatever_looks_like_an_object_and_is_no_record_is_none(line):
     assert parse_line("{" + line) is None

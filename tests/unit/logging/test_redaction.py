@@ -220,8 +220,10 @@ secrets = (
 
 @settings(
     max_examples=150,
-    deadline=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture],
+    suppress_health_check=[
+        HealthCheck.function_scoped_fixture,
+        HealthCheck.too_slow,
+    ],
 )
 @given(
     secret=secrets, others=st.lists(secrets, max_size=2), way=st.sampled_from([*WAYS])
@@ -236,7 +238,7 @@ def test_known_secret_is_in_neither_copy(place, secret, others, way):
     assert secret not in everything
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(secret=secrets)
 def test_known_secret_is_in_no_traceback(place, secret):
     def way(log, value):

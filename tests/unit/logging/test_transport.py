@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from shoonya_platform.logging import transport as transport_module
@@ -58,7 +58,6 @@ def fill(transport, journald):
     raise AssertionError("the kernel takes all")
 
 
-@settings(deadline=None)
 @given(st.dictionaries(st.from_regex(r"[A-Z][A-Z0-9_]{0,20}", fullmatch=True), text))
 def test_fields_are_decoded_to_what_they_were(fields):
     payload = b"".join(encoded_field(*field) for field in fields.items())

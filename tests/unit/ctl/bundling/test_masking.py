@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from shoonya_platform.ctl.bundling.known import Known
@@ -69,7 +69,6 @@ def test_form_in_one_record_leaves_the_others_alone(form, secret):
     assert not shows(masked, secret)
 
 
-@settings(deadline=None)
 @given(
     secret=st.text(
         st.characters(codec="utf-8", exclude_categories=["Cc", "Cs", "Z"]),
@@ -91,7 +90,6 @@ def test_any_secret_in_any_form_is_found_and_taken_out(secret, form, around):
     assert not any(seeker.find(masked.encode()))
 
 
-@settings(deadline=None)
 @given(text=st.text())
 def test_text_without_secrets_is_left_as_it_is(text):
     assert known("Zq7" * 8).seeker().blot(text.encode()) == (text.encode(), 0)

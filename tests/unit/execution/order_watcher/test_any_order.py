@@ -26,8 +26,10 @@ lives = st.tuples(
 
 @settings(
     max_examples=60,
-    deadline=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture],
+    suppress_health_check=[
+        HealthCheck.function_scoped_fixture,
+        HealthCheck.too_slow,
+    ],
 )
 @given(life=lives, steps=st.sets(st.integers(0, 12)))
 def test_any_order_of_reports_ends_in_what_the_books_say(

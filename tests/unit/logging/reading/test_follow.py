@@ -153,7 +153,7 @@ DEEDS = st.lists(
 )
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(DEEDS, DEEDS)
 def test_each_record_comes_once_and_in_order(tmp_path_factory, before, after):
     directory = tmp_path_factory.mktemp("logs")

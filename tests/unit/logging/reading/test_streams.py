@@ -51,7 +51,7 @@ def test_backups_and_archives_are_read_oldest_first_each_record_once(writer, tmp
     assert numbers(items(tmp_path)) == list(range(1, 60))
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(
     st.lists(st.sampled_from(["plain", "traceback", "error"]), max_size=60),
     st.integers(0, 70),

@@ -69,9 +69,11 @@ def test_what_the_library_writes_is_complete(tmp_path):
 
 
 @settings(
-    deadline=None,
     max_examples=30,
-    suppress_health_check=[HealthCheck.function_scoped_fixture],
+    suppress_health_check=[
+        HealthCheck.function_scoped_fixture,
+        HealthCheck.too_slow,
+    ],
 )
 @given(st.lists(st.integers(1, 60), min_size=1, max_size=80), st.booleans())
 def test_missing_and_doubled_numbers_are_exactly_those(
