@@ -9,7 +9,7 @@ T = TypeVar("T")
 
 def eventually(
     predicate: Callable[[], T | None],
-    timeout_seconds: float = 10.0,
+    timeout_seconds: float = 30.0,
     *,
     interval_seconds: float = 0.02,
     message: str = "",

@@ -13,7 +13,8 @@ import pytest
 
 from shoonya_platform.logging import ParsedLine, disk_use
 from shoonya_platform.logging.sizes import parse_size
-from tests.unit.logging.support import backups, eventually, lines
+from shoonya_platform.testing.waiting import eventually
+from tests.unit.logging.support import backups, lines
 
 ROOT = Path(__file__).parents[3]
 PAGE = ROOT / "docs" / "logging.md"

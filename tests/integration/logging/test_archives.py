@@ -22,8 +22,8 @@ from shoonya_platform.logging.chain import Chain
 from shoonya_platform.logging.components import COMPONENTS
 from shoonya_platform.logging.files import LogFile
 from shoonya_platform.logging.making import fill
+from shoonya_platform.testing.waiting import eventually
 from tests.integration.logging.killing import killed_at
-from tests.unit.logging.support import eventually
 
 M = 1 << 20
 

@@ -18,7 +18,8 @@ from shoonya_platform.logging import (
 from shoonya_platform.logging.files import LogFile
 from shoonya_platform.logging.reading.judging import Cause
 from shoonya_platform.logging.reading.verify import verify
-from tests.unit.logging.support import backups, eventually, lines
+from shoonya_platform.testing.waiting import eventually
+from tests.unit.logging.support import backups, lines
 
 LINE = b"%06d " + b"x" * 92 + b"\n"
 

@@ -19,13 +19,8 @@ from shoonya_platform.logging import (
 )
 from shoonya_platform.logging.chain import Chain
 from shoonya_platform.logging.files import LogFile
-from tests.unit.logging.support import (
-    backups,
-    content,
-    eventually,
-    lines,
-    open_descriptors,
-)
+from shoonya_platform.testing.waiting import eventually
+from tests.unit.logging.support import backups, content, lines, open_descriptors
 
 WRITER = """
 import os, sys

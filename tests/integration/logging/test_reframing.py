@@ -14,8 +14,8 @@ from shoonya_platform.logging.components import COMPONENTS
 from shoonya_platform.logging.frames import SKIPPABLE, read_table
 from shoonya_platform.logging.making import fill
 from shoonya_platform.logging.scan import BLOCK, Scan
+from shoonya_platform.testing.waiting import eventually
 from tests.integration.logging.killing import killed_at
-from tests.unit.logging.support import eventually
 
 M = 1 << 20
 NAME = "dashboard.log"

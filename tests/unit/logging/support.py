@@ -4,27 +4,14 @@ import array
 import fcntl
 import os
 import socket
-import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
 from shoonya_platform.logging import ParsedLine, open_log, parse_line
 from shoonya_platform.logging.formats import CONTINUATION
+from shoonya_platform.testing.waiting import eventually
 
 T = TypeVar("T")
-
-
-def eventually(check: Callable[[], T], *, timeout_seconds: float = 10.0) -> T:
-    """Return what *check* gives once it is true."""
-    deadline = time.monotonic() + timeout_seconds
-    while True:
-        found = check()
-        if found:
-            return found
-        if time.monotonic() > deadline:
-            raise AssertionError(f"not in {timeout_seconds} s: {check}")
-        time.sleep(0.002)
 
 
 def lines(path: Path) -> list[ParsedLine]:
@@ -117,7 +104,7 @@ class FakeJournald:
         found = self.datagrams()
         while len(found) < expected:
             # As long as more comes a busy machine may take its time.
-            more = eventually(self.datagrams)
+            more = eventually(self.datagrams, interval_seconds=0.002)
             found.extend(more)
         return [entry_of(datagram) for datagram in found]
 

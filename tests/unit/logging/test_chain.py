@@ -7,7 +7,8 @@ import pytest
 from shoonya_platform.logging import deleting
 from shoonya_platform.logging.chain import Chain, RotationBusyError
 from shoonya_platform.logging.deleting import unlink
-from tests.unit.logging.support import eventually, open_descriptors
+from shoonya_platform.testing.waiting import eventually
+from tests.unit.logging.support import open_descriptors
 
 CALLS = ("rename", "unlink", "chmod", "open")
 

@@ -31,7 +31,8 @@ from shoonya_platform.logging import (
     shutdown_logging,
 )
 from shoonya_platform.logging.notices import Notice
-from tests.unit.logging.support import backups, eventually, lines, open_descriptors
+from shoonya_platform.testing.waiting import eventually
+from tests.unit.logging.support import backups, lines, open_descriptors
 
 
 def files_in(directory):

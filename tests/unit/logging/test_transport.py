@@ -14,12 +14,8 @@ from hypothesis import strategies as st
 from shoonya_platform.logging import transport as transport_module
 from shoonya_platform.logging.datagrams import encoded_field
 from shoonya_platform.logging.transport import JournalTransport
-from tests.unit.logging.support import (
-    FakeJournald,
-    entry_of,
-    eventually,
-    open_descriptors,
-)
+from shoonya_platform.testing.waiting import eventually
+from tests.unit.logging.support import FakeJournald, entry_of, open_descriptors
 
 text = st.text(st.characters(exclude_categories=["Cs"]))
 
