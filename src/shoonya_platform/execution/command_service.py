@@ -39,6 +39,9 @@ from shoonya_platform.store.base import CancelRequest, OrderStore
 
 #: Intentions written at once.  A crash leaves at most this many outcomes to find out.
 BATCH = 8
+#: The next one is twice as large where the broker took one within GATHER_SECONDS, up
+#: to this many: under a flood each commit would else wait for the disk and the lock.
+LARGEST_BATCH = 32
 
 #: Answers wait at most this long for company before they are written.
 GATHER_SECONDS = 0.02
@@ -113,20 +116,25 @@ class CommandService:
     def _submit(self) -> int:
         until = self._clock.monotonic() + FLOW_SECONDS
         done = 0
+        most = BATCH
         while self._store.orders.in_status(OrderStatus.GUARD_PASSED, limit=1):
-            ready, orders = self._take()
+            ready, orders = self._take(most)
             done += len(ready)
+            began = self._clock.monotonic()
             self._send(orders)
+            now = self._clock.monotonic()
             if (
-                len(ready) < BATCH
-                or self._clock.monotonic() >= until
+                len(ready) < most
+                or now >= until
                 or self._store.orders.cancel_requests(limit=1)
             ):
                 break
+            if now - began <= GATHER_SECONDS:
+                most = min(2 * most, LARGEST_BATCH)
         self._write()
         return done
 
-    def _take(self) -> tuple[list[Order], list[Order]]:
+    def _take(self, most: int) -> tuple[list[Order], list[Order]]:
         """
         Write a batch of intentions down, in one commit with the answers so far.
 
@@ -136,7 +144,7 @@ class CommandService:
         with self._store.transaction(durable=True):
             told = self._record_answers()
             trading = self._store.trading.status()
-            ready = self._store.orders.ready(limit=BATCH)
+            ready = self._store.orders.ready(limit=most)
             orders = [
                 self._store.orders.record(
                     order,

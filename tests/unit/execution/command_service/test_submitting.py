@@ -17,6 +17,7 @@ from shoonya_platform.execution.command_service import (
     BATCH,
     FLOW_SECONDS,
     GATHER_SECONDS,
+    LARGEST_BATCH,
     CommandService,
 )
 from shoonya_platform.execution.reports import bring_up_to
@@ -184,27 +185,42 @@ def test_broker_that_is_away_is_asked_once_for_a_batch_and_nothing_is_lost(
 
 
 def test_batch_is_limited_so_that_a_crash_leaves_few_outcomes_to_find_out(
+    store, command, broker, clock
+):
+    for _ in range(3 * BATCH):
+        store_order(store, S.GUARD_PASSED)
+    in_flight = set()
+
+    def place(_):
+        in_flight.add(store.orders.count().get(S.SUBMITTED, 0))
+        clock.advance(1.1 * GATHER_SECONDS / BATCH)
+
+    broker.on_place = place
+
+    assert [command.step(), command.step()] == [3 * BATCH, 0]
+    assert max(in_flight) == BATCH
+
+
+def test_batch_grows_to_a_limit_while_the_broker_takes_them_at_once(
     store, command, broker
 ):
-    for _ in range(BATCH + 2):
+    count = BATCH + 2 * BATCH + 2 * LARGEST_BATCH
+    for _ in range(count):
         store_order(store, S.GUARD_PASSED)
-    most = 0
+    in_flight = []
+    broker.on_place = lambda _: in_flight.append(
+        store.orders.count().get(S.SUBMITTED, 0)
+    )
 
-    def count(_):
-        nonlocal most
-        most = max(most, store.orders.count().get(S.SUBMITTED, 0))
-
-    broker.on_place = count
-
-    assert [command.step(), command.step()] == [BATCH + 2, 0]
-    assert most == BATCH
+    assert command.step() == count
+    assert list(dict.fromkeys(in_flight)) == [BATCH, 2 * BATCH, LARGEST_BATCH]
 
 
 def test_answers_go_into_one_commit_with_the_next_intentions(
     store, watched_store, broker, clock, rings
 ):
     command = CommandService(watched_store, broker, clock, rings)
-    orders = [store_order(store, S.GUARD_PASSED) for _ in range(2 * BATCH + 1)]
+    orders = [store_order(store, S.GUARD_PASSED) for _ in range(3 * BATCH + 1)]
 
     command.step()
 
