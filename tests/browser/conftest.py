@@ -79,7 +79,7 @@ class Dashboard:
         assert self._process is not None
         if self._process.poll() is not None:
             pytest.fail(f"the dashboard exited with {self._process.returncode}")
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=5)
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
         try:
             connection.request("GET", "/health")
             return connection.getresponse().status == 200

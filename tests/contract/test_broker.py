@@ -494,7 +494,7 @@ def test_b28_process_killed_while_placing_leaves_whole_orders_only(world):
             acknowledged.add(placer.stdout.readline().strip())
         placer.kill()
         acknowledged |= set(placer.stdout.read().split("\n")[:-1])
-        placer.communicate(timeout=10)
+        placer.communicate(timeout=60)
 
         broker = world.open()
         books_agree(broker)

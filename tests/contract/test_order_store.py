@@ -149,7 +149,7 @@ def test_s04_writers_take_turns(world, store):
     thread = threading.Thread(target=wait_for_a_turn)
     with store.transaction(durable=False):
         thread.start()
-        assert begun.wait(10)
+        assert begun.wait(60)
         thread.join(0.05)  # time enough to push in
         turns.append("first")
     thread.join(10)

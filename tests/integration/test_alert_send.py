@@ -61,7 +61,7 @@ def webhook(environ: dict[str, str]) -> Iterator[int]:
 
 
 def ask(port: int, method: str, path: str, **more: object) -> tuple[int, bytes]:
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
     try:
         connection.request(method, path, **more)  # type: ignore[arg-type]
         response = connection.getresponse()
@@ -167,7 +167,7 @@ def test_without_a_secret_it_is_11(webhook, send, tmp_path):
 
 
 def test_huge_body_is_refused_while_it_is_still_being_sent(webhook):
-    with socket.create_connection(("127.0.0.1", webhook), timeout=5) as peer:
+    with socket.create_connection(("127.0.0.1", webhook), timeout=30) as peer:
         peer.sendall(
             b"POST /webhook HTTP/1.1\r\nHost: x\r\nContent-Type: text/plain\r\n"
             b"Content-Length: 10485760\r\n\r\n"
@@ -179,7 +179,7 @@ def test_huge_body_is_refused_while_it_is_still_being_sent(webhook):
 
 
 def test_sender_that_goes_away_in_the_middle_costs_nothing(webhook):
-    with socket.create_connection(("127.0.0.1", webhook), timeout=5) as peer:
+    with socket.create_connection(("127.0.0.1", webhook), timeout=30) as peer:
         peer.sendall(
             b"POST /webhook HTTP/1.1\r\nHost: x\r\nContent-Type: text/plain\r\n"
             b"Content-Length: 1000\r\n\r\n{"

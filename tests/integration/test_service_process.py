@@ -75,7 +75,7 @@ class Service:
 
     def end(self) -> tuple[int, str]:
         """Wait for the end; return the exit code and standard error."""
-        _, said = self.process.communicate(timeout=20)
+        _, said = self.process.communicate(timeout=60)
         return self.process.returncode, said
 
     def terminate(self) -> tuple[int, str, float]:

@@ -313,7 +313,7 @@ class Slow:
         self._write = os.write
         os.write = self._slow_write
         self._thread.start()
-        assert self._held.wait(10)
+        assert self._held.wait(60)
         os.write = self._write
 
     def go_on(self):
@@ -324,7 +324,7 @@ class Slow:
 
     def _slow_write(self, fd, text):
         self._held.set()
-        assert self._released.wait(10)
+        assert self._released.wait(60)
         return self._write(fd, text)
 
     def _run(self, work):

@@ -374,7 +374,7 @@ def test_journal_that_hangs_stops_neither_log_calls_nor_sigterm(
 
     writer.terminate()
     began = time.monotonic()
-    assert writer.wait(10) == 0
+    assert writer.wait(60) == 0
 
     assert time.monotonic() - began < 5
     records = lines(path)

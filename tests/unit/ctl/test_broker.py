@@ -138,7 +138,7 @@ def test_simulator_prints_settings_and_ends_with_a_signal(home):
 
     process.send_signal(signal.SIGTERM)
 
-    out, _ = process.communicate(timeout=20)
+    out, _ = process.communicate(timeout=60)
     assert process.returncode == 0
     assert f'api_url = "{url}/NorenWClientTP/"' in out
     assert "broker_totp_secret" in out

@@ -201,7 +201,7 @@ def test_on_a_terminal_the_deed_is_shown_and_asked_for(home, store, answer, code
         text=True,
     ) as asked:
         os.write(terminal, f"{answer}\n".encode())
-        out, err = asked.communicate(timeout=20)
+        out, err = asked.communicate(timeout=60)
     os.close(terminal)
     os.close(end)
 

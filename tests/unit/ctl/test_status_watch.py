@@ -82,7 +82,7 @@ class Terminal:
         while self.process.poll() is None and time.monotonic() < deadline:
             select.select([self._ours], [], [], 0.05)
             _ = self.output
-        return self.process.wait(1)
+        return self.process.wait(30)
 
     def close(self) -> None:
         if self.process.poll() is None:
