@@ -47,6 +47,8 @@ OTHER_COMMITS = 3
 #: To trading_bot, risk_manager, execution_guard, command_service.
 DOORBELLS = 4
 REST_SECONDS = 0.02
+#: As many alerts are on their way at once in the flood.
+SENDERS = 32
 
 
 def quantile(values: list[float], share: float) -> float:
@@ -141,7 +143,7 @@ def sustained(platform: Platform, alerts: int) -> tuple[float, float]:
         for n in range(alerts)
     ]
     began = time.perf_counter()
-    with ThreadPoolExecutor(8) as senders:
+    with ThreadPoolExecutor(SENDERS) as senders:
         ids = list(senders.map(platform.accept, bodies))
     accepted = time.perf_counter() - began
     store = platform.store()
@@ -235,7 +237,7 @@ def main() -> None:
         f"fill / floor {statistics.median(filled) / floor:.2f} (p50)"
     )
     print(
-        f"a flood of {5 * count} alerts: {intake:.0f} accepted a second, "
+        f"a flood of {5 * count} alerts from {SENDERS} senders: {intake:.0f} accepted a second, "
         f"{rate:.0f} orders a second from webhook to fill"
     )
     show_growth(asked.histories, 5 * count)
