@@ -46,9 +46,29 @@ _NAMES_KEPT = 1000
 _names: dict[str, str] = {}
 
 
-def bound_to_flow() -> Mapping[str, object]:
-    """Return what `bound_context` has bound where we are now."""
-    return _BOUND.get()
+def call_context(
+    own: Mapping[str, object],
+    given: Mapping[str, object],
+    attributes: dict[str, object],
+) -> dict[str, object]:
+    """
+    Collect the fields of one call: bound ones, the logger's, those given with it.
+
+    Args:
+        own: The logger's, by their names in a line.
+
+        given: The call's, as the caller spelt them.
+
+        attributes: Of the record; gets the given ones too, as with `extra=` of the
+            standard library.  Unlike there a name that is taken is no error.
+    """
+    fields = {**_BOUND.get(), **own}
+    known = _names
+    for key, value in given.items():
+        fields[known.get(key) or field_name(key)] = value
+        if key not in STANDARD_ATTRIBUTES:
+            attributes[key] = value
+    return fields
 
 
 @contextlib.contextmanager

@@ -23,6 +23,9 @@ from shoonya_platform.logging.context import (
 from shoonya_platform.logging.formats import fields_text, quoted
 from shoonya_platform.logging.redaction import Redactor
 
+# Beyond the interpreter's limit for numbers as text str() raises.
+_LARGE = 10**100
+
 
 class Entry:
     """
@@ -92,35 +95,34 @@ def prepare(record: logging.LogRecord, redactor: Redactor) -> Entry:
     Never raises for what a caller logs, be it wrong arguments or a broken
     `__str__`: the record then says so.
     """
-    known: Entry | None = record.__dict__.get(ENTRY_ATTRIBUTE)
+    attributes = record.__dict__
+    known: Entry | None = attributes.get(ENTRY_ATTRIBUTE)
     if known is not None:
         return known
 
     message = _sentence(record)
+    context = context_of(record)
+    message_id = ""
+    if "message_id" in context:
+        message_id = message_id_text(context["message_id"])
+        if message_id:
+            context = {k: v for k, v in context.items() if k != "message_id"}
     fields: dict[str, str] = {}
-    text = message_id = ""
+    text = ""
     probe = message
-    for name, value in context_of(record).items():
+    for name, value in context.items():
+        if type(value) is int and -_LARGE < value < _LARGE:
+            # Needs no quotes, and is always printable.
+            fields[name] = shown = str(value)
+            text += f" {name}={shown}"
         # None is how a caller says that there is no such value.
-        if value is None:
-            continue
-        kind = type(value)
-        if kind is str:
-            shown: str = value  # type: ignore[assignment]
-        elif kind is int:
-            shown = str(value)
-        else:
-            shown = value_text(value)
-        if name == "message_id":
-            message_id = message_id_text(value)
-            if message_id:
-                continue
-        fields[name] = shown
-        in_line = quoted(shown)
-        text += f" {name}={in_line}"
-        if in_line is not shown:
-            # Quotes and escapes could hide a secret from the search.
-            probe += f"\n{name}={shown}"
+        elif value is not None:
+            fields[name] = shown = value_text(value)
+            in_line = quoted(shown)
+            text += f" {name}={in_line}"
+            if in_line is not shown:
+                # Quotes and escapes could hide a secret from the search.
+                probe += f"\n{name}={shown}"
     probe += text
     detail = ""
     # Most records have none of them: look before working.
@@ -138,7 +140,7 @@ def prepare(record: logging.LogRecord, redactor: Redactor) -> Entry:
     record.msg = message
     record.args = ()
     entry = Entry(message, detail, fields, text, message_id)
-    record.__dict__[ENTRY_ATTRIBUTE] = entry
+    attributes[ENTRY_ATTRIBUTE] = entry
     return entry
 
 

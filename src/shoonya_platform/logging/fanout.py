@@ -36,6 +36,7 @@ _NEVER = sys.maxsize
 # Signal handlers that log inside each other, before the rest has to wait: far from
 # the interpreter's recursion limit, where a record would be lost half-way.
 _DEEPEST = 5
+_ROUTES_KEPT = 1000
 
 _live: weakref.WeakSet[FanOutHandler] = weakref.WeakSet()
 
@@ -117,6 +118,8 @@ class FanOutHandler(logging.Handler):
         self._component = component
         self._console_level = _NEVER if console_level is None else console_level
         self._channels: dict[str, _Channel] = {}
+        # By the name of the logger.
+        self._routes: dict[str, _Channel] = {}
         # Whether the file says already that the journal gets nothing.
         self._dropping = False
         self._here = _Here()
@@ -227,6 +230,7 @@ class FanOutHandler(logging.Handler):
             name: _Channel(name, channel.file, self.run, self._form_of(name))
             for name, channel in self._channels.items()
         }
+        self._routes.clear()
 
     def _try(self, record: logging.LogRecord) -> bool:
         try:
@@ -239,10 +243,7 @@ class FanOutHandler(logging.Handler):
 
     def _deliver(self, record: logging.LogRecord) -> int:
         entry = prepare(record, self._redaction.redactor)
-        component = self._components.of(record.name) or self._component
-        channel = self._channels.get(component)
-        if channel is None:
-            channel = self._open_channel(component)
+        channel = self._routes.get(record.name) or self._route(record.name)
         seq = next(channel.counter)
         line = channel.form.line(record, entry, seq)
         file = channel.file
@@ -250,16 +251,25 @@ class FanOutHandler(logging.Handler):
             file.write(line.encode("utf-8", "backslashreplace"))
         journal = self.journal
         if journal is not None:
-            journal.deliver(record, entry, component, self.run.run_id, seq)
+            journal.deliver(record, entry, channel.component, self.run.run_id, seq)
         if record.levelno >= self._console_level:
             write_to_console(line)
         if self._here.reporting:
             return seq
         if file is not None and file.notices:
-            self.report(file.notices, component)
+            self.report(file.notices, channel.component)
         if journal is not None and journal.transport.dropped:
             self._tell_of_drops()
         return seq
+
+    def _route(self, logger: str) -> _Channel:
+        component = self._components.of(logger) or self._component
+        channel = self._channels.get(component)
+        if channel is None:
+            channel = self._open_channel(component)
+        if len(self._routes) < _ROUTES_KEPT:
+            self._routes[logger] = channel
+        return channel
 
     def _open_channel(self, component: str) -> _Channel:
         file = self._open_file(component)

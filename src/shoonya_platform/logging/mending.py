@@ -24,6 +24,8 @@ LONG_BYTES = 4096
 # As long as the kernel lets us wait anyway if all others are slow.
 _PATIENCE_SECONDS = 0.01
 _TRY_SECONDS = 0.0001
+# What may stand before a line: a line's end, or nothing any more.
+_BEFORE_A_LINE = (b"\n", b"")
 # struct flock: type, whence, start, length (0: all there will ever be), pid.
 _LOCK = struct.pack("hhqqi4x", fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)
 _UNLOCK = struct.pack("hhqqi4x", fcntl.F_UNLCK, os.SEEK_SET, 0, 0, 0)
@@ -101,10 +103,13 @@ def begin_line(fd: int, text: bytes, at: int) -> None:
     """
     if fd < 0 or not at:
         return
-    with contextlib.suppress(OSError):
+    try:
         if (
-            os.pread(fd, 1, at - 1) not in (b"", b"\n")
+            os.pread(fd, 1, at - 1) not in _BEFORE_A_LINE
             # Not if the file was truncated meanwhile and has grown again.
             and os.pread(fd, len(text), at) == text
         ):
             os.pwrite(fd, b"\n", at - 1)
+    except OSError:
+        # Nobody's record is worse for it than it was.
+        return

@@ -2,8 +2,9 @@
 Making the standard library's record, a little faster than it does itself.
 
 The constructor takes a file's name apart and asks for the interpreter's
-processes for every record; here that is remembered.  What comes out has the same
-attributes, so formatters and handlers of others cannot tell.
+processes for every record; here a model of each source file's records is copied.
+What comes out has the same attributes, so formatters and handlers of others cannot
+tell.
 """
 
 from __future__ import annotations
@@ -16,13 +17,14 @@ import time
 from collections.abc import Mapping
 from types import FrameType
 
+from shoonya_platform.logging.context import CONTEXT_ATTRIBUTE, ENTRY_ATTRIBUTE
+
 _PATHS_KEPT = 1000
-# Path to (file name, module name).
-_paths: dict[str, tuple[str, str]] = {}
+# What the records of a source file have in common, by its path.
+_models: dict[str, dict[str, object]] = {}
 _STARTED = time.time()
 # Newer than the oldest Python that we run on.
 _HAS_TASK_NAME = "taskName" in vars(logging.makeLogRecord({}))
-_pid = os.getpid()
 _NOWHERE = ("(unknown file)", 0, "(unknown function)")
 
 
@@ -62,59 +64,47 @@ def make_record(
     if factory is not logging.LogRecord or (_HAS_TASK_NAME and _in_event_loop()):
         # Somebody wants more on each record, or the task's name has to be found.
         return factory(name, level, path, line, msg, args, exc_info, function, stack)
-    file_and_module = _paths.get(path)
-    if file_and_module is None:
-        file = os.path.basename(path)
-        file_and_module = (file, os.path.splitext(file)[0])
-        if len(_paths) < _PATHS_KEPT:
-            _paths[path] = file_and_module
     arguments: object = args
     if len(args) == 1 and args[0] and isinstance(args[0], Mapping):
         arguments = args[0]
+    model = _models.get(path) or _model(path)
+    attributes = model.copy()
     created = time.time()
+    attributes["name"] = name
+    attributes["msg"] = msg
+    attributes["args"] = arguments
+    attributes["levelname"] = logging.getLevelName(level)
+    attributes["levelno"] = level
+    attributes["exc_info"] = exc_info
+    attributes["stack_info"] = stack
+    attributes["lineno"] = line
+    attributes["funcName"] = function
+    attributes["created"] = created
+    attributes["msecs"] = int((created - int(created)) * 1000) + 0.0
+    attributes["relativeCreated"] = (created - _STARTED) * 1000
+    attributes["thread"] = threading.get_ident()
+    attributes["threadName"] = threading.current_thread().name
+    # Only a program that uses it has other names than the usual one.
+    if (multiprocessing := sys.modules.get("multiprocessing")) is not None:
+        attributes["processName"] = multiprocessing.current_process().name
     record = logging.LogRecord.__new__(logging.LogRecord)
-    record.__dict__ = {
-        "name": name,
-        "msg": msg,
-        "args": arguments,
-        "levelname": logging.getLevelName(level),
-        "levelno": level,
-        "pathname": path,
-        "filename": file_and_module[0],
-        "module": file_and_module[1],
-        "exc_info": exc_info,
-        "exc_text": None,
-        "stack_info": stack,
-        "lineno": line,
-        "funcName": function,
-        "created": created,
-        "msecs": int((created - int(created)) * 1000) + 0.0,
-        "relativeCreated": (created - _STARTED) * 1000,
-        "thread": threading.get_ident(),
-        "threadName": threading.current_thread().name,
-        "processName": _process_name(),
-        "process": _pid,
-    }
-    if _HAS_TASK_NAME:
-        record.__dict__["taskName"] = None
+    record.__dict__ = attributes
     return record
 
 
-def _process_name() -> str:
-    # Only a program that uses it has other names than this one.
-    multiprocessing = sys.modules.get("multiprocessing")
-    if multiprocessing is None:
-        return "MainProcess"
-    name: str = multiprocessing.current_process().name
-    return name
+def _model(path: str) -> dict[str, object]:
+    """Make the model of a source file's records, with room for what comes later."""
+    model = vars(logging.LogRecord("", 0, path, 0, "", (), None))
+    model["processName"] = "MainProcess"
+    # Filled in by whoever logs; a table that has them need not grow for each record.
+    model[CONTEXT_ATTRIBUTE] = model[ENTRY_ATTRIBUTE] = None
+    if len(_models) < _PATHS_KEPT:
+        _models[path] = model
+    return model
 
 
-def _remember_pid() -> None:
-    global _pid
-    _pid = os.getpid()
-
-
-os.register_at_fork(after_in_child=_remember_pid)
+# The process is in them.
+os.register_at_fork(after_in_child=_models.clear)
 
 
 def _in_event_loop() -> bool:

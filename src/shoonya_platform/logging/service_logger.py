@@ -13,9 +13,7 @@ from typing import TYPE_CHECKING, Any
 from shoonya_platform.logging.components import COMPONENTS, Components, logger_name
 from shoonya_platform.logging.context import (
     CONTEXT_ATTRIBUTE,
-    STANDARD_ATTRIBUTES,
-    bound_to_flow,
-    field_name,
+    call_context,
     normalized,
 )
 from shoonya_platform.logging.entries import RedactionFilter, prepare
@@ -164,17 +162,8 @@ class ServiceLogger(_Adapter):
             stack = _stack_text(frame) if wants_stack else None
         logger = self.logger
         record = make_record(logger.name, level, frame, msg, args, exc_info, stack)
-
-        fields = {**bound_to_flow(), **self._context}
         attributes = record.__dict__
-        for key, value in context.items():
-            fields[field_name(key)] = value
-            # On the record too, as with the standard library; unlike there a name
-            # that is taken (`extra={"name": ...}`) is no error.
-            if key not in STANDARD_ATTRIBUTES:
-                attributes[key] = value
-        attributes[CONTEXT_ATTRIBUTE] = fields
-
+        attributes[CONTEXT_ATTRIBUTE] = call_context(self._context, context, attributes)
         if logger.filters == _ONLY_REDACTION:
             # What handle() does, without the way round through the filters.
             prepare(record, redaction.redactor)

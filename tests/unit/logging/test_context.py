@@ -1,5 +1,6 @@
 import enum
 import logging
+import signal
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
@@ -147,6 +148,9 @@ class Broken:
     [
         pytest.param(True, "True", id="bool"),
         pytest.param(Color.RED, "red", id="enum"),
+        pytest.param(-7, "-7", id="negative"),
+        pytest.param(10**5000, "<unprintable int>", id="huge"),
+        pytest.param(signal.SIGTERM, "15", id="number-enum"),
         pytest.param("", "", id="empty"),
         pytest.param('say "hi"\n\\n = | x', 'say "hi"\n\\n = | x', id="awkward"),
         pytest.param(ValueError("boom"), "ValueError: boom", id="exception"),

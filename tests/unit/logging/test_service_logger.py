@@ -1,5 +1,6 @@
 import asyncio
 import logging
+import os
 import sys
 
 import pytest
@@ -191,6 +192,21 @@ def test_record_has_all_that_a_standard_one_has(log, caplog):
         "filename",
     ):
         assert getattr(standard, name) == getattr(ours, name)
+
+
+def test_record_of_a_child_names_the_child(log, caplog):
+    log.warning("x")
+
+    child = os.fork()
+    if not child:
+        right = False
+        try:
+            log.warning("x")
+            right = caplog.records[-1].process == os.getpid()
+        finally:
+            os._exit(not right)
+
+    assert os.waitpid(child, 0)[1] == 0
 
 
 def test_record_names_its_task(log, caplog):
