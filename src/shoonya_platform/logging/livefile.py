@@ -2,10 +2,11 @@
 The file that records are appended to, by this process and by others.
 
 A record is one write(2) to a descriptor opened with O_APPEND: the kernel puts it
-whole behind what others wrote.  Before each one the descriptor is looked at (one
-fstat), which tells the size and whether the file was sealed: whoever rotates
-makes the old file read-only after renaming it.  A record that meets a rotation
-between the two is in `x.log.1`: in the wrong place, not lost.  Renames by others
+whole behind what others wrote.  Before it the descriptor is looked at (one fstat),
+which tells the size and whether the file was sealed: whoever rotates makes the
+old file read-only after renaming it.  A record that meets a rotation between the
+two is in `x.log.1`: in the wrong place, not lost.  As a write may take a moment
+anyway, a look is good for the records of the same moment.  Renames by others
 (logrotate) are seen by a look at the path, ten times a second.
 
 A kill may cut a record off between two pages, and the next one of another process
@@ -39,8 +40,10 @@ if TYPE_CHECKING:
 
 # How soon a rename by a stranger is seen.
 _PATH_SECONDS = 0.1
-# A write that took longer may have met several rotations: look where it went.
-_SUSPICIOUS_SECONDS = 0.0002
+# How long a look is good: for the next few records of a burst.
+_LOOK_SECONDS = 0.0001
+# What is written so much later may have met several rotations: look where it went.
+_LATE_SECONDS = 0.0001
 
 
 class LiveFile:
@@ -70,6 +73,8 @@ class LiveFile:
         self._rest_of = b""
         self._rest_at = -1
         self._next_path_look_at = 0.0
+        # Until then the last look is good.
+        self._good_until = 0.0
         # Where our last record ended, and how many there were.
         self._end = 0
         self._count = 0
@@ -86,16 +91,8 @@ class LiveFile:
         Raises:
             OSError: It is not there as a whole.
         """
-        began = time.monotonic()
-        fd = self._fd
-        if fd < 0 or began >= self._next_path_look_at:
-            size = self.size_by_path(began)
-        else:
-            found = os.fstat(fd)
-            if found.st_mode & stat.S_IWUSR and found.st_nlink:
-                size = found.st_size
-            else:
-                size = self.size_by_path(began)
+        now = time.monotonic()
+        size = self._end if now < self._good_until else self._look(now)
         if size + len(data) > self.limit and self._rest_at != size:
             self._room.make(self, size, len(data))
         if len(data) > LONG_BYTES:
@@ -104,8 +101,17 @@ class LiveFile:
                 self._write(data)
         else:
             self._write(data)
-        if time.monotonic() - began > _SUSPICIOUS_SECONDS:
+        if time.monotonic() > self._good_until + _LATE_SECONDS:
             self._rescue(data)
+
+    def _look(self, now: float) -> int:
+        """Have the right file open, and return its size."""
+        if self._fd >= 0 and now < self._next_path_look_at:
+            found = os.fstat(self._fd)
+            if found.st_mode & stat.S_IWUSR and found.st_nlink:
+                self._good_until = now + _LOOK_SECONDS
+                return found.st_size
+        return self.size_by_path(now)
 
     def _write(self, data: bytes) -> None:
         text = self._after_a_fragment(data) if self._torn else data
@@ -165,6 +171,8 @@ class LiveFile:
         self._identity = (found.st_ino, found.st_dev)
         self._regular = stat.S_ISREG(found.st_mode)
         self._end = -1
+        # Nothing known of the next one's place.
+        self._good_until = 0.0
         self._torn = ends_within_a_line(mending_fd, found.st_size)
         self._forget_fragment()
         self.limit = self._room.first_limit(found)
@@ -174,6 +182,7 @@ class LiveFile:
     def close(self) -> None:
         """Close the descriptor; the next record opens the path again."""
         fds, self._fd, self._mending_fd = (self._fd, self._mending_fd), -1, -1
+        self._good_until = 0.0
         _close(*fds)
 
     def _after_a_fragment(self, record: bytes) -> bytes:
@@ -184,6 +193,7 @@ class LiveFile:
         return b"\n" + record
 
     def _append_rest(self, record: bytes, rest: bytes) -> None:
+        self._good_until = 0.0
         while rest:
             self._torn = True
             self._rest, self._rest_of = rest, record

@@ -3,6 +3,7 @@ import fcntl
 import os
 import threading
 import time
+from types import SimpleNamespace
 
 import pytest
 
@@ -195,6 +196,37 @@ def test_other_writers_rotation_is_followed(make, path):
     other.write(b"b2\n")
 
     assert texts(path) == ["a1\n", "b1\n", "a2\n", "b2\n"]
+
+
+@pytest.mark.parametrize("later", [0, 0.00015])
+def test_look_at_the_file_is_good_for_a_moment_only(make, path, monkeypatch, later):
+    now = [1.0]
+    monkeypatch.setattr(livefile, "time", SimpleNamespace(monotonic=lambda: now[0]))
+    one, other = make(), make()
+    one.write(b"a1\n")
+    one.write(b"a2\n")
+    other.rotate()
+    now[0] += later
+
+    one.write(b"a3\n")
+    now[0] += 0.00015
+    one.write(b"a4\n")
+
+    # What meets a rotation is in the wrong place and not lost, and that soon ends.
+    assert texts(path) == (
+        ["a1\na2\n", "a3\na4\n"] if later else ["a1\na2\na3\n", "a4\n"]
+    )
+
+
+def test_burst_fills_a_file_to_its_size_and_no_further(make, path, monkeypatch):
+    # As if it took no time at all.
+    monkeypatch.setattr(livefile, "time", SimpleNamespace(monotonic=lambda: 1.0))
+    file = make(max_bytes=6, backup_count=9)
+
+    for number in range(6):
+        file.write(b"a%d\n" % number)
+
+    assert texts(path) == ["a0\na1\n", "a2\na3\n", "a4\na5\n"]
 
 
 @pytest.mark.parametrize("pause_seconds", [0, 1000])
