@@ -104,8 +104,9 @@ def describe() -> None:
 def run(rounds: int, stopped_seconds: int, seed: int) -> None:
     """Measure all, and print what was promised beside what was found."""
     describe()
-    calls = callers.latency(rounds, random.Random(seed))  # noqa: S311 an order of play
-    together = processes.one_file()
+    order = random.Random(seed)  # noqa: S311 an order of play
+    calls = callers.latency(rounds, order)
+    together = processes.one_file(rounds, order)
     rotation = stalls.rotation(rounds)
     cpu = callers.cpu(max(1, rounds // 2))
     hung = stalls.journald_stopped(stopped_seconds)

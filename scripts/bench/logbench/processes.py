@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import random
 import re
+import statistics
 import time
 from collections import Counter
 from dataclasses import dataclass
@@ -12,7 +14,7 @@ from logbench.running import folder, found, let_go, start, wait_until_ready
 from logbench.table import show
 
 PROCESSES = 8
-RECORDS = 20_000
+RECORDS = 160_000
 NAMES = ("ours, file only", "concurrent-log-handler", "RotatingFileHandler")
 
 _WHOLE = re.compile(
@@ -31,11 +33,17 @@ class Outcome:
     rotations: int
 
 
-def one_file() -> dict[str, Outcome]:
-    """Print and return what became of 160,000 records of eight processes."""
-    outcomes = {name: _run(name) for name in NAMES}
+def one_file(rounds: int, seed: random.Random) -> dict[str, Outcome]:
+    """Print and return what became of 160,000 records, a part of them each round."""
+    each = RECORDS // PROCESSES // rounds
+    runs: dict[str, list[Outcome]] = {name: [] for name in NAMES}
+    for _ in range(rounds):
+        for name in seed.sample(NAMES, len(NAMES)):
+            runs[name].append(_run(name, each))
+    outcomes = {name: _together(found) for name, found in runs.items()}
     show(
-        f"{PROCESSES} processes × {RECORDS} records into one file of at most 500 kB",
+        f"{PROCESSES} processes × {each} records into one file of at most 500 kB, "
+        f"{rounds} rounds: medians of records/s, sums of the rest",
         ("", "records/s", "lost", "doubled", "torn", "rotations"),
         [
             (
@@ -49,10 +57,20 @@ def one_file() -> dict[str, Outcome]:
     return outcomes
 
 
-def _run(name: str) -> Outcome:
+def _together(runs: list[Outcome]) -> Outcome:
+    return Outcome(
+        rate=statistics.median(run.rate for run in runs),
+        lost=sum(run.lost for run in runs),
+        doubled=sum(run.doubled for run in runs),
+        torn=sum(run.torn for run in runs),
+        rotations=sum(run.rotations for run in runs),
+    )
+
+
+def _run(name: str, records: int) -> Outcome:
     with folder() as place:
         writers = [
-            start("worker", name, place, RECORDS, who) for who in range(PROCESSES)
+            start("worker", name, place, records, who) for who in range(PROCESSES)
         ]
         for writer in writers:
             wait_until_ready(writer)
@@ -61,15 +79,15 @@ def _run(name: str) -> Outcome:
             let_go(writer)
         for writer in writers:
             found(writer)
-        rate = PROCESSES * RECORDS / (time.perf_counter() - began)
-        return _counted(place, rate)
+        rate = PROCESSES * records / (time.perf_counter() - began)
+        return _counted(place, records, rate)
 
 
-def _counted(place: Path, rate: float) -> Outcome:
+def _counted(place: Path, records: int, rate: float) -> Outcome:
     expected = {
         who * 1_000_000 + number
         for who in range(PROCESSES)
-        for number in range(RECORDS)
+        for number in range(records)
     }
     seen: Counter[int] = Counter()
     torn = 0
