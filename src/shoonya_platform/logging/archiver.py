@@ -22,6 +22,8 @@ from shoonya_platform.logging.archives import can_archive, is_work
 from shoonya_platform.logging.chain import FILE_MODE, give_to_owner
 
 LOCK_NAME = ".archive.lock"
+# For a program that waits for the start of the process.
+_START_SECONDS = 5.0
 # Above it no process is worth its start: rotations of a test, or of a flood.
 _PAUSE_SECONDS = 0.25
 
@@ -62,7 +64,16 @@ class Archiver:
         self._lock = threading.Lock()
         self._running = False
         self._again = False
+        self._leaving = False
+        self._looked = threading.Event()
         self._ended = threading.Event()
+
+    def begin(self) -> None:
+        """Do what `wake` does, and return once the process can do without us."""
+        self._leaving = True
+        self._looked.clear()
+        self.wake()
+        self._looked.wait(_START_SECONDS)
 
     def wake(self) -> None:
         """Look for something to compress, soon; never raises, never waits."""
@@ -92,6 +103,7 @@ class Archiver:
             with contextlib.suppress(OSError):
                 if self.is_wanted():
                     self._run()
+            self._looked.set()
             self._ended.wait(_PAUSE_SECONDS)
             with self._lock:
                 if not self._again or self._ended.is_set():
@@ -115,15 +127,19 @@ class Archiver:
                 # Another process's archiver looks after our files too.
                 return
             # Should we end first it finishes alone; killed, it leaves nothing.
-            subprocess.run(
+            with subprocess.Popen(
                 [sys.executable, "-m", __package__, *self._arguments],
                 pass_fds=[fd],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
                 env=_environment(),
-                check=False,
-            )
+                # A terminal that is closed does not end it.  Not otherwise: where the
+                # kernel shares the processor out by sessions, it would get as much
+                # as all of a service.
+                start_new_session=self._leaving,
+            ):
+                self._looked.set()
         finally:
             os.close(fd)
 

@@ -184,5 +184,7 @@ def main() -> int:
     if not components or len(numbers) != 3 or not all(map(str.isdecimal, numbers)):
         return 2
     max_bytes, backup_count, budget_bytes = map(int, numbers)
-    archive_all(directory, max_bytes, backup_count, components, budget_bytes)
+    # Until there is nothing: who has rotated meanwhile found the lock taken.
+    while archive_all(directory, max_bytes, backup_count, components, budget_bytes):
+        pass
     return 0

@@ -114,6 +114,33 @@ def test_file_that_is_shifted_while_it_is_compressed_gets_its_new_number(
     assert unpacked(tmp_path / "dashboard.log.5.zst") == text_of(4)
 
 
+def test_rotation_behind_the_back_of_the_process_is_seen_to(
+    tmp_path, chain, monkeypatch
+):
+    (tmp_path / "dashboard.log").write_text("live\n")
+    (tmp_path / "trading_bot.log.2").write_text(text_of(2))
+    filled = []
+
+    def rotate_the_done(*arguments):
+        filled.append(arguments)
+        if len(filled) == 4:
+            # The dashboard's three have been passed.
+            with chain.locked():
+                chain.rotate()
+        fill(*arguments)
+
+    monkeypatch.setattr(f"{module.__name__}.fill", rotate_the_done)
+    arguments = ["", str(tmp_path), str(M), "10", "0", "dashboard", "trading_bot"]
+    monkeypatch.setattr(sys, "argv", arguments)
+
+    assert module.main() == 0
+
+    assert names(tmp_path) == [
+        "dashboard.log.1",
+        *(f"dashboard.log.{n}.zst" for n in range(2, 6)),
+    ]
+
+
 def test_what_does_not_become_smaller_stays_plain(tmp_path):
     noise = random.Random(1).randbytes(300_000)
     (tmp_path / "dashboard.log.2").write_bytes(noise)

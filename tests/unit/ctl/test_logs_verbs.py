@@ -1,15 +1,18 @@
 """shoonyactl logs verify, errors, disk, rotate: what they print, and their codes."""
 
 import os
+import re
 import subprocess
 import sys
 from datetime import datetime
+from pathlib import Path
 
 import pytest
 
 from shoonya_platform.config.settings import COMPONENTS
 from shoonya_platform.testing.waiting import eventually
 from tests.unit.logging.reading.writing import text_line
+from tests.unit.logging.support import content
 
 COMPONENT = "risk_manager"
 
@@ -201,6 +204,13 @@ def test_rotate_without_names_takes_all_and_leaves_empty_files_alone(ctl, home, 
     assert (home / "logs" / "dashboard.log.1").exists()
 
 
+def kept(home):
+    """Return the numbers of the old files, compressed or just being compressed."""
+    pattern = re.compile(rf"{COMPONENT}\.log\.(\d+)(?:\.zst)?")
+    found = (pattern.fullmatch(path.name) for path in (home / "logs").iterdir())
+    return sorted({int(match[1]) for match in found if match})
+
+
 def test_rotate_keeps_as_many_as_the_configuration_says(ctl, home, write):
     with (home / "shoonya.toml").open("a") as file:
         file.write("[log]\nbackup_count = 2\n")
@@ -209,10 +219,21 @@ def test_rotate_keeps_as_many_as_the_configuration_says(ctl, home, write):
         write(text_line(seq))
         assert ctl("logs", "rotate", COMPONENT).code == 0
 
-    assert sorted(path.name for path in (home / "logs").glob(f"{COMPONENT}.log*")) == [
-        f"{COMPONENT}.log.1",
-        f"{COMPONENT}.log.2",
-    ]
+    assert kept(home) == [1, 2]
+
+
+def test_rotate_has_archives_made_by_a_process_that_goes_on_alone(home, write):
+    command = [str(Path(sys.executable).with_name("shoonyactl"))]
+    command += ["--config", str(home / "shoonya.toml"), "logs", "rotate"]
+    for seq in (1, 2, 3):
+        write(text_line(seq))
+        subprocess.run(command, check=True, capture_output=True)
+
+    archives = [home / "logs" / f"{COMPONENT}.log.{number}.zst" for number in (2, 3)]
+    eventually(lambda: all(archive.exists() for archive in archives), 60)
+    eventually(lambda: not (home / "logs" / f"{COMPONENT}.log.2").exists(), 60)
+    assert content(archives[0]).decode() == text_line(2)
+    assert (home / "logs" / f"{COMPONENT}.log.1").read_text() == text_line(3)
 
 
 def test_rotate_without_backups_is_refused(ctl, home, write):
