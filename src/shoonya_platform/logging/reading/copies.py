@@ -210,7 +210,12 @@ class Copies:
                 earlier.count("file_gap", int(until), lost)
 
 
-def later(at: str) -> str:
-    """Return a time a moment after *at*, for records of the same moment."""
-    moment = datetime.fromisoformat(at) + TOLERANCE
+def later(at: str, by: timedelta = TOLERANCE) -> str:
+    """
+    Return a time a moment after *at*, for records of the same moment.
+
+    Raises:
+        ValueError: It is no time.
+    """
+    moment = datetime.fromisoformat(at) + by
     return f"{moment:%Y-%m-%d %H:%M:%S}.{moment.microsecond // 1000:03d}"

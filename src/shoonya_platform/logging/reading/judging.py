@@ -7,15 +7,19 @@ writes, journald's own rate limit, a kill.
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass
+from datetime import timedelta
 from enum import StrEnum
 
-from shoonya_platform.logging.reading.copies import Copies, RunCopy
+from shoonya_platform.logging.reading.copies import Copies, RunCopy, later
 from shoonya_platform.logging.reading.holes import Holes
 from shoonya_platform.logging.reading.numbers import Range, common, count
 
 #: What journald has not taken is kept by the process up to so many records.
 RING_RECORDS = 1000
+# No process is started within it: whoever goes on so soon was there before.
+_NO_START = timedelta(milliseconds=50)
 
 
 class Cause(StrEnum):
@@ -89,6 +93,7 @@ class Judge:
         self._sent = sent
         self._checked_journal = checked_journal
         self._suppressed = dict(sent.suppressed)
+        self._old_runs: dict[str, tuple[str, bool]] = {}
         # One process counts for all components that it logs for.
         self._unsent: dict[str, dict[tuple[str, int], int]] = {}
         for copies in (written, sent):
@@ -133,12 +138,36 @@ class Judge:
 
     def _may_be_older(self, key: tuple[str, str], file: RunCopy) -> bool:
         """Say whether a run may have begun in a file that is no longer kept."""
-        if not file.from_start:
+        if not file.numbers:
             return False
-        first_run = self._written.first_runs[key[0]]
-        # Of those that stand behind it only what ran beside it.
-        beside = self._written.runs[key[0], first_run].last_at >= file.first_at
-        return first_run == key[1] or beside
+        until, evicted = self._oldest_of(key[0])
+        # Several may write one file, and one of them may have been silent while the
+        # others filled the oldest that is kept.
+        return file.first_at <= until and (file.from_start or evicted)
+
+    def _oldest_of(self, component: str) -> tuple[str, bool]:
+        """
+        Look at the runs that were there before the oldest file that is kept.
+
+        Returns:
+            Until when one of them ran, and whether one lacks its beginning.
+        """
+        known = self._old_runs.get(component)
+        if known is not None:
+            return known
+        until, evicted = "", False
+        first_run = self._written.first_runs.get(component)
+        if first_run is not None:
+            until = self._written.runs[component, first_run].last_at
+        # In the order in which they stand there.
+        for key, run in self._written.runs.items():
+            if key[0] != component or not run.from_start or not _lacks_beginning(run):
+                continue
+            # One that began behind the others has lost what it lacks.
+            if run.first_at <= until:
+                until, evicted = max(until, _soon_after(run.last_at)), True
+        self._old_runs[component] = until, evicted
+        return until, evicted
 
     def _of_journal(
         self, key: tuple[str, str], file: RunCopy, entries: RunCopy, last: int
@@ -167,6 +196,17 @@ class Judge:
             explained.append((Cause.KILLED, unsent))
             explained.append((Cause.UNKNOWN, left.ranges))
         return _findings(key, "journal", entries, file, explained)
+
+
+def _soon_after(at: str) -> str:
+    # An agent may write times in any way; then it is the time itself.
+    with contextlib.suppress(ValueError):
+        return max(at, later(at, _NO_START))
+    return at
+
+
+def _lacks_beginning(copy: RunCopy) -> bool:
+    return copy.numbers.missing(1, 1) == [(1, 1)]
 
 
 def _in_front(copy: RunCopy, other: RunCopy) -> int:

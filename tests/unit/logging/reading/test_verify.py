@@ -10,6 +10,7 @@ from shoonya_platform.logging.reading.judging import RING_RECORDS, Cause
 from shoonya_platform.logging.reading.verify import verify
 from tests.unit.logging.reading.journals import UNIT, entry, usec
 from tests.unit.logging.reading.writing import COMPONENT, Writer, text_line
+from tests.unit.logging.support import backups
 
 
 def suppressed(lost, unit=UNIT):
@@ -125,6 +126,49 @@ def test_later_run_may_be_older_only_if_the_first_ran_beside_it(
     )
 
     assert found(tmp_path) == [("file", "missing", [1, 2], cause)]
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "cause"),
+    [
+        pytest.param(7, 1, Cause.RETENTION, id="ran-beside-it"),
+        pytest.param(7, 50, Cause.UNKNOWN, id="began-behind-it"),
+        pytest.param(1, 1, Cause.UNKNOWN, id="nothing-was-evicted"),
+    ],
+)
+def test_run_that_is_not_in_the_oldest_file_may_have_begun_before_it(
+    tmp_path, first, second, cause
+):
+    writer = Writer(tmp_path)
+    writer.write(text_line(first, run="r0", second=0))
+    writer.rotate()
+    writer.write(text_line(first + 1, run="r0", second=1))
+    writer.write(*(text_line(seq, second=second) for seq in (4, 5)))
+    writer.close()
+
+    missing = [*([("r0", first - 1)] if first > 1 else []), ("r1", 3)]
+    findings = verify(tmp_path, [COMPONENT], with_journal=False).findings
+    assert [(each.run, each.count) for each in findings] == missing
+    assert findings[-1].cause == cause
+
+
+def test_beginnings_evicted_from_a_file_of_several_writers_are_explained(tmp_path):
+    writer = Writer(tmp_path)
+    for seq in range(1, 9):
+        writer.write(*(text_line(seq, run=run) for run in ("r0", "r1", "r2")))
+    # The last one was silent while the oldest file that is kept was filled.
+    writer.write(*(text_line(seq, run="r0") for seq in range(9, 40)))
+    writer.write(*(text_line(seq, run="r1") for seq in range(9, 40)))
+    writer.write(*(text_line(seq, run="r2", second=39) for seq in range(9, 12)))
+    writer.close()
+    # What a budget does.
+    for path in backups(writer.path)[:-5]:
+        path.unlink()
+
+    report = verify(tmp_path, [COMPONENT], with_journal=False)
+
+    assert {finding.run for finding in report.findings} >= {"r1", "r2"}
+    assert {finding.cause for finding in report.findings} == {Cause.RETENTION}
 
 
 @pytest.mark.parametrize(
