@@ -8,18 +8,14 @@ Set-up of a process's logging, and the components' loggers.
                                              ├▶ journal
                                              └▶ stderr
 
-Logging belongs to the process, so this module keeps the one set-up that is in
-force; a second one replaces it.
+A second set-up replaces the one in force (`in_force.py`).
 """
 
 from __future__ import annotations
 
 import logging
 import os
-import secrets as random
-import threading
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 from shoonya_platform.logging.archiver import Archiver
@@ -29,18 +25,23 @@ from shoonya_platform.logging.components import (
     Components,
     logger_name,
 )
-from shoonya_platform.logging.directory import summary, usable_directory
+from shoonya_platform.logging.directory import usable_directory
 from shoonya_platform.logging.fanout import FanOutHandler
 from shoonya_platform.logging.files import LogFile
+from shoonya_platform.logging.in_force import (
+    SetUp,
+    put_in_force,
+    run_to_go_on_with,
+    setup_lock,
+    shutdown_logging,
+)
 from shoonya_platform.logging.options import (
     checked_forms,
     checked_level,
     checked_redactor,
-    checked_run_id,
     console_level,
     journal_handler,
 )
-from shoonya_platform.logging.run import Run
 from shoonya_platform.logging.service_logger import (
     ServiceLogger,
     get_component_logger,
@@ -48,6 +49,12 @@ from shoonya_platform.logging.service_logger import (
     standard_logger,
 )
 from shoonya_platform.logging.sizes import parse_size
+from shoonya_platform.logging.upkeep import (
+    BACKUP_COUNT,
+    export_logs_summary,
+    get_log_files,
+    rotate_logs,
+)
 
 __all__ = [
     "COMPONENTS",
@@ -63,23 +70,6 @@ __all__ = [
 ]
 
 MAX_BYTES = 50 * 1024 * 1024
-BACKUP_COUNT = 10
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _SetUp:
-    handler: FanOutHandler
-    components: Components
-    # None after the old setup_logging(), which has one file for all.
-    directory: Path | None
-    max_bytes: int
-    backup_count: int
-    # Loggers whose level was set, to be set back.
-    leveled: tuple[logging.Logger, ...]
-
-
-_setup: _SetUp | None = None
-_setup_lock = threading.RLock()
 
 
 def setup_application_logging(
@@ -172,8 +162,8 @@ def setup_application_logging(
     }
     form_of_component = checked_forms(form, forms or {}, components)
     redactor = checked_redactor(secrets)
-    with _setup_lock:
-        run = _run(run_id)
+    with setup_lock:
+        run = run_to_go_on_with(run_id)
         own_files = [component] if component else list(components)
         directory = usable_directory(log_dir, [f"{name}.log" for name in own_files])
 
@@ -224,8 +214,8 @@ def setup_application_logging(
         for logger, value in special.items():
             leveled.append(logging.getLogger(logger))
             leveled[-1].setLevel(value)
-        _put_in_force(
-            _SetUp(
+        put_in_force(
+            SetUp(
                 handler=handler,
                 components=components,
                 directory=Path(directory),
@@ -266,7 +256,7 @@ def setup_logging(
     """
     lowest = checked_level(log_level)
     target = Path(log_file)
-    with _setup_lock:
+    with setup_lock:
         directory = usable_directory(target.parent, [target.name])
         file = LogFile(
             os.path.join(directory, target.name),
@@ -274,15 +264,18 @@ def setup_logging(
             backup_count=BACKUP_COUNT,
         )
         handler = FanOutHandler(
-            _run(None), lambda _: file, redaction, console_level=logging.NOTSET
+            run_to_go_on_with(None),
+            lambda _: file,
+            redaction,
+            console_level=logging.NOTSET,
         )
         shutdown_logging()
         root = logging.getLogger()
         root.setLevel(lowest)
         for name in COMPONENTS:
             standard_logger(name, COMPONENTS)
-        _put_in_force(
-            _SetUp(
+        put_in_force(
+            SetUp(
                 handler=handler,
                 components=COMPONENTS,
                 directory=None,
@@ -292,126 +285,3 @@ def setup_logging(
             )
         )
         return root
-
-
-def shutdown_logging() -> None:
-    """
-    Undo the set-up: levels as before it, no handler, no open file.
-
-    At the end of a process this happens by itself.
-    """
-    global _setup
-    with _setup_lock:
-        if _setup is None:
-            return
-        before, _setup = _setup, None
-        root = logging.getLogger()
-        root.removeHandler(before.handler)
-        logging.captureWarnings(False)
-        for logger in before.leveled:
-            logger.setLevel(logging.WARNING if logger is root else logging.NOTSET)
-        before.handler.flush()
-        before.handler.close()
-
-
-def rotate_logs(
-    log_dir: str | os.PathLike[str] | None = None,
-    components: Iterable[str] | None = None,
-) -> dict[str, str]:
-    """
-    Begin a new file for each component that has written something.
-
-    Safe while the services run, from another process too.
-
-    Args:
-        log_dir: Where the files are; None: where this process's set-up put them.
-
-        components: Whose files; None: those of the set-up, ours without one.
-
-    Returns:
-        By component, for each file with something in it, `Rotated: <path of the
-        backup>` or `Failed to rotate: <why>`.
-    """
-    result = {}
-    for component, path in get_log_files(log_dir, components).items():
-        if not path.exists():
-            continue
-        file = _file_in_use(component, path)
-        try:
-            backup = file.rotate()
-        except OSError as e:
-            result[component] = f"Failed to rotate: {e.strerror or e}"
-        else:
-            if backup is not None:
-                result[component] = f"Rotated: {backup}"
-    return result
-
-
-def get_log_files(
-    log_dir: str | os.PathLike[str] | None = None,
-    components: Iterable[str] | None = None,
-) -> dict[str, Path]:
-    """
-    Return the live file of each component, whether or not it exists yet.
-
-    Args:
-        log_dir: Where the files are; None: where this process's set-up put them.
-            Without a set-up there are none.
-
-        components: Whose files; None: those of the set-up, ours without one.
-    """
-    if log_dir is None:
-        if _setup is None or _setup.directory is None:
-            return {}
-        log_dir = _setup.directory
-    if components is None:
-        components = COMPONENTS if _setup is None else _setup.components
-    return {name: Path(log_dir) / f"{name}.log" for name in components}
-
-
-def export_logs_summary(
-    log_dir: str | os.PathLike[str] | None = None,
-    components: Iterable[str] | None = None,
-) -> dict[str, dict[str, object]]:
-    """
-    Describe each component's file: how large, how many lines and backups.
-
-    Args:
-        log_dir: Where the files are; None: where this process's set-up put them.
-
-        components: Whose files; None: those of the set-up, ours without one.
-
-    Returns:
-        By component `path`, `exists`, and for existing files `size_mb`,
-        `size_bytes`, `lines`, `backups` and `total_bytes` with the backups.
-    """
-    files = get_log_files(log_dir, components)
-    return {name: summary(path) for name, path in files.items()}
-
-
-def _put_in_force(setup: _SetUp) -> None:
-    global _setup
-    logging.getLogger().addHandler(setup.handler)
-    logging.captureWarnings(True)
-    _setup = setup
-
-
-def _run(run_id: str | None) -> Run:
-    """Return the run to go on with: numbers must not begin anew within one."""
-    if _setup is not None:
-        run = _setup.handler.run
-        if run_id is None or run_id == run.run_id:
-            return run
-    if run_id is None:
-        return Run(random.token_hex(4))
-    return Run(checked_run_id(run_id))
-
-
-def _file_in_use(component: str, path: Path) -> LogFile:
-    """Return this process's own object for *path*, if it writes that file."""
-    if _setup is not None:
-        used = _setup.handler.files().get(component)
-        if used is not None and used.path == os.path.realpath(path):
-            return used
-    backup_count = _setup.backup_count if _setup is not None else BACKUP_COUNT
-    return LogFile(str(path), max_bytes=0, backup_count=backup_count)

@@ -10,12 +10,12 @@ import pytest
 
 from shoonya_platform.logging import (
     get_component_logger,
-    logger_config,
     parse_line,
     setup_application_logging,
     shutdown_logging,
 )
 from shoonya_platform.logging.files import LogFile
+from shoonya_platform.logging.in_force import current
 from shoonya_platform.logging.reading.judging import Cause
 from shoonya_platform.logging.reading.verify import verify
 from shoonya_platform.testing.waiting import eventually
@@ -273,8 +273,9 @@ def service(disk, journald):
 
     def log(count, *, pad=0):
         logger = get_component_logger("dashboard")
-        assert logger_config._setup is not None
-        journal = logger_config._setup.handler.journal
+        setup = current()
+        assert setup is not None
+        journal = setup.handler.journal
         assert journal is not None
 
         def keeps_pace():
@@ -359,8 +360,9 @@ def test_service_that_ends_on_a_full_disk_has_what_it_lost_told(
     log(10)
     fill(disk)
     log(100, pad=1000)
-    assert logger_config._setup is not None
-    run = logger_config._setup.handler.run.run_id
+    setup = current()
+    assert setup is not None
+    run = setup.handler.run.run_id
     # Ours, and that the disk is full: no journal has anything to catch up with.
     entries += journald.entries(111 - len(entries))
     shutdown_logging()

@@ -13,12 +13,12 @@ import pytest
 
 from shoonya_platform.logging import (
     get_component_logger,
-    logger_config,
     parse_line,
     setup_application_logging,
 )
 from shoonya_platform.logging.chain import Chain
 from shoonya_platform.logging.files import LogFile
+from shoonya_platform.logging.in_force import current
 from shoonya_platform.testing.waiting import eventually
 from tests.unit.logging.support import backups, content, lines, open_descriptors
 
@@ -297,9 +297,10 @@ def test_child_forked_in_the_middle_of_a_record_can_log(tmp_path, journald):
     )
     log = get_component_logger("dashboard")
     log.info("parent")
-    assert logger_config._setup is not None
-    file = logger_config._setup.handler.files()["dashboard"]
-    journal = logger_config._setup.handler.journal
+    setup = current()
+    assert setup is not None
+    file = setup.handler.files()["dashboard"]
+    journal = setup.handler.journal
     assert journal is not None
     held, release = threading.Event(), threading.Event()
 

@@ -30,6 +30,7 @@ from shoonya_platform.logging import (
     setup_logging,
     shutdown_logging,
 )
+from shoonya_platform.logging.in_force import current
 from shoonya_platform.logging.notices import Notice
 from shoonya_platform.testing.waiting import eventually
 from tests.unit.logging.support import backups, lines, open_descriptors
@@ -400,8 +401,9 @@ def test_full_disk_is_told_in_the_journal(quiet, tmp_path, journald):
     for number in range(3):
         log.info("record %d", number)
     (tmp_path / "dashboard.log").unlink()
-    assert logger_config._setup is not None
-    file = logger_config._setup.handler.files()["dashboard"]
+    setup = current()
+    assert setup is not None
+    file = setup.handler.files()["dashboard"]
     # What stood for a full disk, /dev/full, is an ordinary file from here on.
     file._live.path = str(tmp_path / "dashboard.log")
     eventually(lambda: not file.waiting)
@@ -580,8 +582,9 @@ def test_reports_of_two_threads_do_not_silence_the_later_ones(tmp_path, monkeypa
     setup_application_logging(tmp_path, component="dashboard", journal=False)
     log = get_component_logger("dashboard")
     log.info("x")
-    assert logger_config._setup is not None
-    handler = logger_config._setup.handler
+    setup = current()
+    assert setup is not None
+    handler = setup.handler
     file = handler.files()["dashboard"]
     entered = threading.Barrier(2)
     first_is_done = threading.Event()
