@@ -14,7 +14,7 @@ from shoonya_platform.ctl.context import Ctl, check_services
 from shoonya_platform.ctl.output import json_option, local, print_json, print_table
 from shoonya_platform.ctl.services import complete_service
 from shoonya_platform.errors import NotRunning
-from shoonya_platform.services.control import ask, control_path
+from shoonya_platform.services.control import ask
 from shoonya_platform.services.loglevel import LEVELS
 
 _RESET = "reset"
@@ -97,11 +97,8 @@ def _asked(
         request["reset"] = True
     elif level is not None:
         request |= {"level": level, "seconds": seconds}
-    folder = runtime_dir / name
-    # Who may not look is told so, rather than that nobody answers.
-    control_path(folder).exists()
     try:
-        return {"service": name, **ask(folder, request)}
+        return {"service": name, **ask(runtime_dir / name, request)}
     except NotRunning as e:
         raise NotRunning(
             f"{name} does not answer", hint=f"see how it is: shoonyactl why {name}"

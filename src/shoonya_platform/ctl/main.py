@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import importlib
 import os
+import shlex
 import sys
 from pathlib import Path
 from typing import Any
@@ -147,10 +148,10 @@ def main() -> None:
         sys.stderr.write(f"shoonyactl: {e}\n")
         sys.exit(e.exit_code)
     except PermissionError as e:
-        # The services' files are theirs: other users may not even look.
+        # The services' files and sockets are theirs: other users may not even look.
         sys.stderr.write(
             f"shoonyactl: {e.filename}: {(e.strerror or 'not permitted').lower()}\n"
-            "hint: say it as root, with sudo\n"
+            f"hint: say it as root: sudo shoonyactl {shlex.join(sys.argv[1:])}\n"
         )
         sys.exit(1)
     except BrokenPipeError:

@@ -26,6 +26,7 @@ def ask(runtime_dir: Path, request: Mapping[str, object]) -> dict[str, Any]:
 
     Raises:
         NotRunning: Nobody listens there.
+        PermissionError: The socket is not for who asks; it has the path.
         ShoonyaError: The manager refused, with its reason.
     """
     path = control_path(runtime_dir)
@@ -35,6 +36,9 @@ def ask(runtime_dir: Path, request: Mapping[str, object]) -> dict[str, Any]:
             peer.connect(str(path))
             peer.sendall(json.dumps(request).encode() + b"\n")
             answer = json.loads(read_line(peer))
+        except PermissionError as e:
+            # Of a socket it has no name, and who reads it needs one.
+            raise PermissionError(e.errno, e.strerror, str(path)) from e
         except (OSError, ValueError) as e:
             raise NotRunning(
                 f"no services run on '{runtime_dir}'", hint="start them: shoonyactl up"

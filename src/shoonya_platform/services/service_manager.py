@@ -260,6 +260,8 @@ def _listen(runtime_dir: Path) -> socket.socket:
         answer = ask(runtime_dir, {"verb": "status"})
     except NotRunning:
         pass
+    except PermissionError as e:
+        raise _unusable(runtime_dir, e) from e
     else:
         raise AlreadyRunning(
             f"the services run already on '{runtime_dir}' (pid {answer['pid']})",

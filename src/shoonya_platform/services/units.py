@@ -213,8 +213,8 @@ def _from_manager(runtime_dir: Path) -> dict[str, ServiceView] | None:
     try:
         answer = ask(runtime_dir, {"verb": "status"})
         return {view.service: view for view in _managed(answer["services"])}
-    except (ShoonyaError, KeyError, TypeError, ValueError):
-        # Nobody there, or somebody of another version.
+    except (ShoonyaError, PermissionError, KeyError, TypeError, ValueError):
+        # Nobody there, nobody for us, or somebody of another version.
         return None
 
 

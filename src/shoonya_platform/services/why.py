@@ -185,8 +185,8 @@ def _of_manager(runtime_dir: Path, service: str) -> tuple[list[Crash], float | N
         health: dict[str, Any] = answer["services"][0]
         ends = [from_plain(entry) for entry in health.get("ends", ())]
         return ends, health["restart_in_seconds"]
-    except (ShoonyaError, KeyError, TypeError, ValueError, IndexError):
-        # It has ended in the meantime, or is of another version.
+    except (ShoonyaError, PermissionError, LookupError, TypeError, ValueError):
+        # It has ended in the meantime, is not for us, or of another version.
         return [], None
 
 

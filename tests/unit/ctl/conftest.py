@@ -1,6 +1,8 @@
 """shoonyactl in process, over a store and log files of its own."""
 
 import json
+import os
+import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -72,6 +74,28 @@ def ctl(home: Path, monkeypatch: pytest.MonkeyPatch) -> Ctl:
             )
         assert "Traceback" not in result.err
         return result
+
+    return call
+
+
+@pytest.fixture
+def bound_ctl(home: Path) -> Ctl:
+    """Call shoonyactl in a process of its own, in which modes hold even for root."""
+
+    def call(*arguments: str) -> Result:
+        program = "from shoonya_platform.ctl.main import main; main()"
+        without = "-dac_override,-dac_read_search"
+        bound = ["setpriv", f"--bounding-set={without}", f"--inh-caps={without}"]
+        done = subprocess.run(
+            [
+                *(bound if os.geteuid() == 0 else []),
+                *(sys.executable, "-c", program, *arguments),
+            ],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        return Result(done.returncode, done.stdout, done.stderr)
 
     return call
 

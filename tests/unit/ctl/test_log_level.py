@@ -43,6 +43,22 @@ def test_level_is_changed_for_a_time_and_reset(ctl, logger):
     assert logger.logger.level == logging.INFO
 
 
+@pytest.mark.parametrize("asked", [[NAME, "reset"], [NAME, "ERROR"], [NAME], []])
+def test_who_has_no_rights_to_the_socket_is_told_what_to_type(
+    bound_ctl, home, logger, asked
+):
+    socket = home / "run" / NAME / "control"
+    socket.chmod(0)
+
+    done = bound_ctl("log-level", *asked)
+
+    said = " ".join(["sudo shoonyactl log-level", *asked])
+    assert done.code == 1
+    assert done.err == (
+        f"shoonyactl: {socket}: permission denied\nhint: say it as root: {said}\n"
+    )
+
+
 def test_service_that_does_not_answer_is_3(ctl):
     result = ctl("log-level", NAME, "DEBUG")
 
