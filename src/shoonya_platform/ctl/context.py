@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import os
 from pathlib import Path
 
@@ -109,8 +110,10 @@ def check_services(names: tuple[str, ...]) -> list[str]:
     known = [name.removeprefix("shoonya@").removesuffix(".service") for name in names]
     for name in known:
         if name not in COMPONENTS:
+            close = difflib.get_close_matches(name, COMPONENTS, n=1)
+            guess = f", did you mean '{close[0]}'?" if close else ""
             raise NotFound(
-                f"no service is called '{name}'",
+                f"no service is called '{name}'{guess}",
                 hint=f"the eight are {', '.join(sorted(COMPONENTS))}",
             )
     return [name for name in COMPONENTS if not known or name in known]

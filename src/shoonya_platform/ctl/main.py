@@ -159,6 +159,12 @@ def main() -> None:
         # flushed goes nowhere, or Python would end with 120.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)
+    except OSError as e:
+        if e.filename is None:
+            raise
+        # A place that the user named, or a full disk: no fault of the program's.
+        sys.stderr.write(f"shoonyactl: {e.filename}: {(e.strerror or '').lower()}\n")
+        sys.exit(1)
 
 
 if __name__ == "__main__":

@@ -220,6 +220,21 @@ def test_what_does_not_exist_is_4_with_a_hint(ctl, store, arguments, code):
     assert "\nhint: " in result.err
 
 
+def test_misspelt_service_is_guessed(ctl):
+    assert "did you mean 'dashboard'?" in ctl("restart", "dashbord").err
+    assert "did you mean" not in ctl("restart", "zebra").err
+
+
+def test_place_that_cannot_be_written_is_1_and_named(ctl, store, home):
+    order = store_order(store)
+    place = home / "nowhere" / "order.svg"
+
+    result = ctl("trace", str(order.order_id), "--svg", str(place))
+
+    assert result.code == 1
+    assert result.err == f"shoonyactl: {place}: no such file or directory\n"
+
+
 @pytest.mark.parametrize(
     "arguments",
     [
