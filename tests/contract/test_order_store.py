@@ -1110,6 +1110,8 @@ def test_s82_alerts_and_fills_of_a_time_can_be_read(store):
     assert (fill.quantity, fill.price, fill.filled_at) == (65, Decimal(100), BEGIN)
     assert store.alerts.received_between(later, later + timedelta(days=1)) == []
     assert store.orders.fills_between(BEGIN - timedelta(days=1), BEGIN) == []
+    assert store.orders.fills_of(order_id) == [fill]
+    assert store.orders.fills_of(store_order(store).order_id) == []
 
 
 def test_s67_reconciliation_is_awaited_until_one_succeeds_in_this_start(world):

@@ -46,9 +46,12 @@ def length_seconds(text: str) -> float | None:
     return None if match is None else float(int(match[1]) * _UNITS[match[2]])
 
 
-def moment(text: str | None, now: datetime) -> str:
+def moment(text: str | None, now: datetime, *, option: str = "--since") -> str:
     """
     Return a time as the files have it; the empty text is before all.
+
+    Args:
+        option: What the user is told about if it is no time.
 
     Raises:
         UsageError: It is no time.
@@ -67,6 +70,6 @@ def moment(text: str | None, now: datetime) -> str:
             begin = datetime.fromisoformat(text).astimezone()
     except (ValueError, OverflowError):
         raise click.UsageError(
-            f"--since: expected 10m, 2h, 1d, 09:15 or 2026-02-08 09:15, was '{text}'"
+            f"{option}: expected 10m, 2h, 1d, 09:15 or 2026-02-08 09:15, was '{text}'"
         ) from None
     return f"{begin:%Y-%m-%d %H:%M:%S}.{begin.microsecond // 1000:03d}"

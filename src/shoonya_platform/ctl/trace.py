@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+import re
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import click
@@ -11,7 +12,7 @@ from shoonya_platform.ctl._completing import complete_story
 from shoonya_platform.ctl._logs import moment
 from shoonya_platform.ctl.context import Ctl
 from shoonya_platform.ctl.output import console, json_option, plain, print_json
-from shoonya_platform.domain.orders import AlertId, OrderId
+from shoonya_platform.domain.orders import AlertId, Fill, OrderId
 from shoonya_platform.errors import NotFound
 from shoonya_platform.services.units import BOOTED
 from shoonya_platform.tracing.gather import trace
@@ -88,12 +89,23 @@ def _subject(
             ) from e
     if strategy is None:
         raise click.UsageError("expected an ID, or --strategy and --at")
-    now = ctl.clock.now().astimezone()
-    until = datetime.fromisoformat(moment(at, now)).astimezone() if at else now
+    until = _until(at, ctl.clock.now().astimezone())
     stored = ctl.store.alerts.last_of(strategy, until=until)
     if stored is None:
-        raise NotFound(f"no alert of strategy '{strategy}' came by then")
+        raise NotFound(
+            f"no alert of strategy '{strategy}' came by {until:%Y-%m-%d %H:%M:%S}",
+            hint="see the newest: shoonyactl order list",
+        )
     return stored.alert_id
+
+
+def _until(at: str | None, now: datetime) -> datetime:
+    if at is None:
+        return now
+    named = datetime.fromisoformat(moment(at, now, option="--at")).astimezone()
+    # "At 09:20" is said of what came at 09:20:01 too.
+    names_minute = re.search(r"(^|[ T])\d\d?:\d\d$", at.strip())
+    return named + timedelta(seconds=59.999999) if names_minute else named
 
 
 def print_trace(ctl: Ctl, found: OrderId | AlertId) -> None:
@@ -121,6 +133,8 @@ def show(found: Trace, *, only_events: bool = False) -> None:
             f"order {order.order_id}  {order.client_order_id}  "
             f"broker {order.broker_order_id or '-'}  {order.summary}  {order.status}"
         )
+        for fill in found.fills.get(order.order_id, ()):
+            out.print(f"  trade {fill.trade_id}  {fill.quantity} at {fill.price}")
     out.print()
     many = len(found.orders) > 1
     for step in found.steps:
@@ -165,6 +179,11 @@ def document(found: Trace) -> dict[str, object]:
     return {
         "alert_id": None if found.alert is None else found.alert.alert_id,
         "orders": found.orders,
+        "trades": [
+            {"order_id": order_id, **_fields(fill)}
+            for order_id, fills in found.fills.items()
+            for fill in fills
+        ],
         "steps": [
             {**_fields(step), "copies": sorted(step.copies)} for step in found.steps
         ],
@@ -172,8 +191,8 @@ def document(found: Trace) -> dict[str, object]:
     }
 
 
-def _fields(step: Step) -> dict[str, object]:
-    fields = plain(step)
+def _fields(value: Step | Fill) -> dict[str, object]:
+    fields = plain(value)
     if not isinstance(fields, dict):
-        raise TypeError(f"expected a dataclass, was {type(step).__name__}")
+        raise TypeError(f"expected a dataclass, was {type(value).__name__}")
     return fields

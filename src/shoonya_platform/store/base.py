@@ -283,6 +283,10 @@ class OrderTable(Protocol):
         """Return the events of an alert with all its orders, or of one order."""
         ...
 
+    def fills_of(self, order_id: OrderId) -> list[Fill]:
+        """Return an order's trades as they came."""
+        ...
+
     def fills_between(
         self, begin: datetime, end: datetime
     ) -> list[tuple[OrderId, Fill]]:

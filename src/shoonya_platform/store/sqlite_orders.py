@@ -352,6 +352,14 @@ class SqliteOrders:
         )
         return self._events(f"WHERE {column} = ? ORDER BY event_id", (value,))
 
+    def fills_of(self, order_id: OrderId) -> list[Fill]:
+        rows = self._session.query(
+            "SELECT trade_id, quantity, price, filled_at FROM fills"
+            " WHERE order_id = ? ORDER BY filled_at, trade_id",
+            (order_id,),
+        )
+        return [_fill(row) for row in rows]
+
     def fills_between(
         self, begin: datetime, end: datetime
     ) -> list[tuple[OrderId, Fill]]:
@@ -360,18 +368,7 @@ class SqliteOrders:
             " WHERE filled_at >= ? AND filled_at < ? ORDER BY filled_at, order_id",
             (text_of(begin), text_of(end)),
         )
-        return [
-            (
-                OrderId(row["order_id"]),
-                Fill(
-                    trade_id=TradeId(row["trade_id"]),
-                    quantity=row["quantity"],
-                    price=Decimal(row["price"]),
-                    filled_at=datetime.fromisoformat(row["filled_at"]),
-                ),
-            )
-            for row in rows
-        ]
+        return [(OrderId(row["order_id"]), _fill(row)) for row in rows]
 
     def events_after(self, event_id: int, *, limit: int) -> list[OrderEvent]:
         return self._events(
@@ -494,6 +491,15 @@ class SqliteOrders:
 
 def _stored(value: object) -> object:
     return str(value) if isinstance(value, Decimal) else value
+
+
+def _fill(row: sqlite3.Row) -> Fill:
+    return Fill(
+        trade_id=TradeId(row["trade_id"]),
+        quantity=row["quantity"],
+        price=Decimal(row["price"]),
+        filled_at=datetime.fromisoformat(row["filled_at"]),
+    )
 
 
 def _order(row: sqlite3.Row) -> Order:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
 from shoonya_platform.domain.alerts import StoredAlert
-from shoonya_platform.domain.orders import OPEN, AlertId, Order, OrderId
+from shoonya_platform.domain.orders import OPEN, AlertId, Fill, Order, OrderId
 from shoonya_platform.domain.story import Hop, hops
 from shoonya_platform.errors import NotFound
 from shoonya_platform.store.base import OrderStore
@@ -27,6 +27,7 @@ class Told:
     alert_id: AlertId
     alert: StoredAlert | None
     orders: Sequence[Order]
+    fills: Mapping[OrderId, Sequence[Fill]]
     others: frozenset[str]  #: the alert's other orders, by number
     hops: Sequence[Hop]
 
@@ -62,6 +63,7 @@ def told(store: OrderStore, found: OrderId | AlertId) -> Told:
         alert_id=alert_id,
         alert=store.alerts.get(alert_id),
         orders=orders,
+        fills={each: store.orders.fills_of(each) for each in mine},
         others=frozenset(
             str(order.order_id)
             for order in store.orders.of_alert(alert_id)
@@ -93,6 +95,7 @@ def with_lines(story: Told, now: datetime, *, log_dir: Path, journal: bool) -> T
     return Trace(
         alert=story.alert,
         orders=orders,
+        fills=story.fills,
         steps=steps(events, lines, orders, now),
         notes=notes,
     )

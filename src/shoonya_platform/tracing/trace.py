@@ -7,13 +7,13 @@ What should have come and did not is on the timeline too.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
 from shoonya_platform.domain.alerts import StoredAlert
-from shoonya_platform.domain.orders import OPEN, Order, OrderStatus
+from shoonya_platform.domain.orders import OPEN, Fill, Order, OrderId, OrderStatus
 from shoonya_platform.domain.story import Hop
 from shoonya_platform.tracing.lines import LogLine
 
@@ -75,6 +75,7 @@ class Trace:
 
     alert: StoredAlert | None
     orders: Sequence[Order]
+    fills: Mapping[OrderId, Sequence[Fill]]
     steps: Sequence[Step]
     notes: Sequence[str]  #: what could not be read
 

@@ -61,6 +61,10 @@ def test_any_id_leads_to_the_same_order(ctl, store):
 
     assert all(story == stories[0] for story in stories)
     assert stories[0][-1]["kind"] in ("event", "silent")
+    (trade,) = ctl("trace", "T77", "--json").document["trades"]
+    assert (trade["order_id"], trade["trade_id"]) == (order.order_id, "T77")
+    assert trade["price"] == "100"
+    assert f"  trade T77  {order.quantity} at 100\n" in ctl("trace", "T77").out
 
 
 def test_alert_is_told_with_all_its_orders_and_an_order_without_the_others(ctl, store):
@@ -92,6 +96,20 @@ def test_strategy_and_time_lead_to_its_last_alert_by_then(ctl, store, clock):
     assert found() == ids[1]
     assert found("--at", f"{between:%Y-%m-%d %H:%M}") == ids[0]
     assert ctl("trace", "--strategy", "nobody").code == 4
+
+
+def test_minute_is_meant_as_a_whole(ctl, store, clock):
+    with store.transaction(durable=False):
+        stored, _ = store.alerts.add(
+            an_alert(), an_alert_id(), received_at=BEGIN + timedelta(seconds=59.5)
+        )
+    there = BEGIN.astimezone()
+    question = ("trace", "--strategy", an_alert().strategy, "--json", "--at")
+
+    for minute in (f"{there:%Y-%m-%d %H:%M}", f"{there:%H:%M}"):
+        assert ctl(*question, minute).document["alert_id"] == stored
+    assert ctl(*question, f"{there:%Y-%m-%d %H:%M:%S}").code == 4
+    assert "--at: expected" in ctl(*question, "25:00").err
 
 
 @pytest.mark.parametrize(
