@@ -12,16 +12,27 @@ from playwright.sync_api import sync_playwright
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
+from shoonya_platform.dashboard.passwords import hash_password  # noqa: E402 the path comes first
 from tests.acceptance.platform import Platform, entry  # noqa: E402 the path comes first
+
+PASSWORD = "for the pictures"  # noqa: S105 of a platform that lives for seconds
 
 IMAGES = ROOT / "docs" / "images"
 
 #: File, view, colours, width and height.
 PICTURES = (
-    ("dashboard-light.png", "/", "light", 1040, 540),
+    ("dashboard-light.png", "/", "light", 1040, 735),
     ("dashboard-dark.png", "/orders/1", "dark", 1180, 900),
     ("dashboard-phone.png", "/", "light", 390, 844),
 )
+
+
+def _locked(root: Path) -> Platform:
+    """A platform with a password: without one there is nothing to halt it with."""
+    platform = Platform(root)
+    hashed = root / "credentials" / "dashboard_password_hash"
+    hashed.write_text(hash_password(PASSWORD))
+    return platform
 
 
 def main() -> int:
@@ -31,7 +42,7 @@ def main() -> int:
         raise SystemExit("needs Chromium: apt-get install chromium")
     with (
         tempfile.TemporaryDirectory() as name,
-        Platform(Path(name)) as platform,
+        _locked(Path(name)) as platform,
         sync_playwright() as playwright,
     ):
         for strategy, strike in (("Straddle", 26000), ("Momentum", 26200)):
@@ -46,6 +57,8 @@ def main() -> int:
                 viewport={"width": width, "height": height},
             )
             page.goto(f"http://127.0.0.1:{platform.dashboard_port}{path}")
+            page.get_by_label("Password").fill(PASSWORD)
+            page.get_by_role("button", name="Log in").click()
             page.get_by_text("live", exact=True).wait_for()
             if path == "/":
                 # A share needs two looks.

@@ -24,7 +24,7 @@ LANES = (
 )
 
 _LEFT = 150
-_COLUMN = 104
+_COLUMN = 92
 _LANE = 44
 _TOP = 48
 
@@ -32,12 +32,13 @@ _TOP = 48
 STYLE = """
 svg { font: 12px system-ui, sans-serif; background: #fff; color: #1c231f; }
 text { fill: currentColor; } .quiet { fill: #626b65; } .lane { stroke: #e6e7e1; }
+.name { font-size: 11px; paint-order: stroke; stroke: #fff; stroke-width: 4px; }
 .way { fill: none; stroke: #2a649f; stroke-width: 2; }
 .event { fill: #2a649f; } .late, .silent, .absent { fill: #ae332b; }
 .late-text { fill: #ae332b; font-weight: 600; }
 @media (prefers-color-scheme: dark) {
   svg { background: #191e1b; color: #e3e8e4; } .quiet { fill: #98a29b; }
-  .lane { stroke: #29302c; } .way { stroke: #86b6e8; } .event { fill: #86b6e8; }
+  .name { stroke: #191e1b; } .lane { stroke: #29302c; } .way { stroke: #86b6e8; } .event { fill: #86b6e8; }
   .late, .silent, .absent, .late-text { fill: #f2897e; }
 }
 """
@@ -92,7 +93,7 @@ def _mark(step: Step, x: int, y: int) -> list[str]:
     marks = [
         f'<circle class="{kind}" cx="{x}" cy="{y}" r="6">'
         f"<title>{hint}</title></circle>",
-        f'<text class="quiet" x="{x}" y="{y + 20}" text-anchor="middle">'
+        f'<text class="quiet name" x="{x}" y="{y + 20}" text-anchor="middle">'
         f"{escape(words)}</text>",
     ]
     if step.delay_ms is not None:

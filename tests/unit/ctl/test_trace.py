@@ -17,6 +17,8 @@ from shoonya_platform.testing.orders import (
     store_alert,
     store_order,
 )
+from shoonya_platform.tracing.lanes import swim_lanes
+from shoonya_platform.tracing.trace import Kind, Step, Trace
 
 S = OrderStatus
 T = OrderTrigger
@@ -209,6 +211,15 @@ def test_picture_has_a_lane_for_each_service_and_a_mark_for_each_event(
     assert len(picture.findall(f"{SVG}circle")) == len(shown)
     assert len(picture.findall(f"{SVG}path[@class='lane']")) >= 7
     assert ctl("trace", str(order.order_id), "--svg", "-").out == path.read_text()
+
+
+def test_ten_steps_as_most_orders_take_fit_the_page_of_1180_pixels():
+    step = Step(at=BEGIN, kind=Kind.EVENT, service="trading_bot", what="w", text="")
+    whole = Trace(alert=None, orders=(), fills={}, steps=[step] * 10, notes=())
+
+    picture = ElementTree.fromstring(swim_lanes(whole, title="t"))  # noqa: S314 - our own
+
+    assert int(picture.attrib["width"]) <= 1090
 
 
 def test_strange_text_is_text_in_the_picture(ctl, store):
