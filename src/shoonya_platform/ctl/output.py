@@ -37,6 +37,9 @@ STYLES = {
     "canceled": "bright_black",
 }
 
+#: In a pipe a row is a line, however long: what reads it goes by lines.
+_PIPE_COLUMNS = 100_000
+
 json_option = click.option(
     "--json", "as_json", is_flag=True, help="Print one JSON document."
 )
@@ -79,7 +82,14 @@ def print_table(headings: Sequence[str], rows: Iterable[Sequence[object]]) -> No
         )
     for row in rows:
         table.add_row(*(_cell(value) for value in row))
-    console().print(table)
+    out = console()
+    if out.is_terminal:
+        out.print(table)
+        return
+    with out.capture() as caught:
+        out.print(table)
+    # Rich fills every line up to the table's width.
+    click.echo("\n".join(line.rstrip() for line in caught.get().splitlines()))
 
 
 class _Console(Console):
@@ -89,10 +99,10 @@ class _Console(Console):
 
 
 def console() -> Console:
-    """Return a console on stdout; a pipe gets wide lines without colours."""
+    """Return a console on stdout; a pipe gets whole lines without colours."""
     found = _Console(highlight=False)
     if not found.is_terminal:
-        found = _Console(highlight=False, width=200)
+        found = _Console(highlight=False, width=_PIPE_COLUMNS)
     return found
 
 

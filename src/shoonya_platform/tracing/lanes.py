@@ -38,7 +38,8 @@ text { fill: currentColor; } .quiet { fill: #626b65; } .lane { stroke: #e6e7e1; 
 .late-text { fill: #ae332b; font-weight: 600; }
 @media (prefers-color-scheme: dark) {
   svg { background: #191e1b; color: #e3e8e4; } .quiet { fill: #98a29b; }
-  .name { stroke: #191e1b; } .lane { stroke: #29302c; } .way { stroke: #86b6e8; } .event { fill: #86b6e8; }
+  .name { stroke: #191e1b; } .lane { stroke: #29302c; }
+  .way { stroke: #86b6e8; } .event { fill: #86b6e8; }
   .late, .silent, .absent, .late-text { fill: #f2897e; }
 }
 """

@@ -13,7 +13,7 @@ import click
 import pytest
 
 from shoonya_platform.ctl.main import cli
-from shoonya_platform.domain.orders import OrderStatus
+from shoonya_platform.domain.orders import OrderStatus, OrderTrigger
 from shoonya_platform.domain.trading import TradingState
 from shoonya_platform.testing.orders import store_order
 
@@ -85,6 +85,21 @@ def test_output_in_a_pipe_is_plain(ctl, world, monkeypatch, verb):
 
     assert result.out + result.err
     assert "\x1b" not in result.out + result.err
+
+
+def test_row_in_a_pipe_is_a_line_without_blanks_behind_it(ctl, store):
+    why = "too far from the last price, " * 20
+    order = store_order(store, OrderStatus.REJECTED)
+    sent = store_order(store, OrderStatus.SUBMITTED)
+    with store.transaction(durable=False):
+        store.orders.record(sent, OrderTrigger.REJECTED, reason=why)
+
+    lines = ctl("order", "list").out.splitlines()
+
+    assert len(lines) == 3
+    assert lines[1].endswith(why.strip())
+    assert lines[2].lstrip().startswith(str(order.order_id))
+    assert [line for line in lines if line != line.rstrip()] == []
 
 
 def on_terminal(home, *arguments, **environ):
