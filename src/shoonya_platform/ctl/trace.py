@@ -80,13 +80,7 @@ def _subject(
     if identifier is not None:
         if strategy is not None or at is not None:
             raise click.UsageError("an ID needs neither --strategy nor --at")
-        try:
-            return find(ctl.store, identifier)
-        except NotFound as e:
-            raise NotFound(
-                f"no alert and no order has the id '{identifier}'",
-                hint="see the newest: shoonyactl order list",
-            ) from e
+        return find(ctl.store, identifier)
     if strategy is None:
         raise click.UsageError("expected an ID, or --strategy and --at")
     until = _until(at, ctl.clock.now().astimezone())

@@ -25,7 +25,7 @@ from shoonya_platform.dashboard.queries import BadRequest
 from shoonya_platform.dashboard.rendering import Renderer, load_assets
 from shoonya_platform.dashboard.security import SecurityHeaders, TrustedHosts
 from shoonya_platform.dashboard.sources import Sources
-from shoonya_platform.errors import NotFound, StoreError
+from shoonya_platform.errors import NotFound, ShoonyaError, StoreError
 from shoonya_platform.logging import get_component_logger
 
 
@@ -92,6 +92,13 @@ def create_app(
     return Dashboard(SecurityHeaders(app), live.close)
 
 
+def _words(error: Exception) -> tuple[str, str | None]:
+    """Return what an error says, and what to do about it."""
+    if isinstance(error, ShoonyaError):
+        return error.message, error.hint
+    return str(error), None
+
+
 class _Errors:
     """Answers in JSON to programs and with a page to people."""
 
@@ -104,10 +111,10 @@ class _Errors:
         return self._answer(request, 400, error.code, error.message)
 
     async def not_found(self, request: Request, error: Exception) -> Response:
-        return self._answer(request, 404, "NOT_FOUND", str(error))
+        return self._answer(request, 404, "NOT_FOUND", *_words(error))
 
     async def unavailable(self, request: Request, error: Exception) -> Response:
-        return self._answer(request, 503, "STORE_UNAVAILABLE", str(error))
+        return self._answer(request, 503, "STORE_UNAVAILABLE", *_words(error))
 
     async def http(self, request: Request, error: Exception) -> Response:
         status = error.status_code if isinstance(error, HTTPException) else 500
@@ -120,7 +127,7 @@ class _Errors:
             ),
         }.get(status, ("HTTP_ERROR", f"status {status}"))
         headers = getattr(error, "headers", None)
-        return self._answer(request, status, code, reason, headers)
+        return self._answer(request, status, code, reason, headers=headers)
 
     async def crash(self, request: Request, error: Exception) -> Response:
         # The server logs the traceback, but not what was asked for.
@@ -140,13 +147,15 @@ class _Errors:
         status: int,
         code: str,
         reason: str,
+        hint: str | None = None,
+        *,
         headers: dict[str, str] | None = None,
     ) -> Response:
         path = request.url.path
         if path.startswith(("/api/", "/health", "/ready", "/metrics")):
-            body = {"code": code, "reason": reason}
+            body = {"code": code, "reason": f"{reason}; {hint}" if hint else reason}
             return JSONResponse(body, status_code=status, headers=headers)
         html = self._render.page(
-            request, "error.html", status=status, code=code, reason=reason
+            request, "error.html", status=status, code=code, reason=reason, hint=hint
         )
         return HTMLResponse(html, status_code=status, headers=headers)

@@ -6,6 +6,7 @@ import time
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from shoonya_platform.config.settings import COMPONENTS
@@ -19,6 +20,9 @@ from shoonya_platform.logging.reading.streams import Item, read
 KEPT = 2000
 #: How many of them are shown.
 SHOWN = 200
+
+#: So much later than records of others a record may be read.
+_LATE = timedelta(seconds=10)
 
 #: After so long without a look it begins anew: going on might be a lot to read.
 _IDLE_SECONDS = 30.0
@@ -66,16 +70,9 @@ class RecentLog:
         if not self._followers or now - self._looked_at > _IDLE_SECONDS:
             self._begin()
         self._looked_at = now
-        self._items.extend(
-            sorted(
-                (
-                    item
-                    for follower in self._followers.values()
-                    for item in follower.new_items()
-                ),
-                key=lambda item: item.at,
-            )
-        )
+        new = [item for each in self._followers.values() for item in each.new_items()]
+        for item in sorted(new, key=lambda item: item.at):
+            self._take(item)
         found = []
         for item in reversed(self._items):
             if asked.wants(item) if isinstance(item, Record) else _is_of(item, asked):
@@ -83,6 +80,17 @@ class RecentLog:
                 if len(found) == SHOWN:
                     break
         return found
+
+    def _take(self, item: Item) -> None:
+        """Put an item where its time has it, behind those that are little later."""
+        # The files are read one after the other, and the last record of each waits
+        # for its traceback.  Far later is only what a clock had before it was set.
+        limit = _little_later(item.at)
+        later = []
+        while self._items and item.at < self._items[-1].at <= limit:
+            later.append(self._items.pop())
+        self._items.append(item)
+        self._items.extend(reversed(later))
 
     def close(self) -> None:
         for follower in self._followers.values():
@@ -109,6 +117,14 @@ class RecentLog:
             ),
             maxlen=KEPT,
         )
+
+
+def _little_later(at: str) -> str:
+    try:
+        moment = datetime.fromisoformat(at) + _LATE
+    except ValueError:
+        return at
+    return moment.isoformat(" ", "milliseconds")
 
 
 def _is_of(gap: Gap, asked: LogQuery) -> bool:

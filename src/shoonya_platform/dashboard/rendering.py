@@ -64,6 +64,7 @@ class Renderer:
             size=size_text,
             milliseconds=words.milliseconds,
             precise_time=words.precise_time,
+            log_time=words.log_time,
             duration=words.duration,
             words=words.words,
             tone=words.tone,

@@ -110,6 +110,14 @@ def precise_time(moment: datetime) -> str:
     return f"{there:%d %b %Y %H:%M:%S}.{there.microsecond // 1000:03d}"
 
 
+def log_time(at: str) -> str:
+    """Return `precise_time` of a log record, which has the machine's time as text."""
+    try:
+        return precise_time(datetime.fromisoformat(at).astimezone())
+    except ValueError:
+        return at
+
+
 def words(name: str) -> str:
     """Return `partially filled` for `partially_filled`."""
     return name.replace("_", " ")

@@ -28,7 +28,12 @@ def find(store: OrderStore, name: str) -> OrderId | AlertId:
     stored = store.alerts.get(AlertId(name))
     if stored is not None:
         return stored.alert_id
-    return find_order(store, name).order_id
+    try:
+        return find_order(store, name).order_id
+    except NotFound as e:
+        raise NotFound(
+            f"no alert and no order has the id '{name[:80]}'", hint=e.hint
+        ) from e
 
 
 def find_order(store: OrderStore, name: str) -> Order:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+from datetime import datetime
 from pathlib import Path
 
 import pytest
 
 from shoonya_platform.dashboard import logview
 from shoonya_platform.dashboard.logview import LogQuery, RecentLog
+from shoonya_platform.domain.days import INDIA
 from shoonya_platform.logging.reading.gaps import Gap
 from tests.unit.dashboard.test_pages import text_of
 
@@ -95,6 +97,32 @@ def test_it_begins_anew_after_nobody_looked(tmp_path, log, monkeypatch):
     assert sentences(log) == ["second", "first"]
 
 
+def test_record_that_is_read_late_stands_by_its_time(tmp_path, log):
+    write(tmp_path, "trading_bot", 5, "fifth")
+    sentences(log)
+    # A file that was read to its end before the other may have had more by then.
+    write(tmp_path, "risk_manager", 3, "third")
+    write(tmp_path, "risk_manager", 4, "fourth")
+    for _ in range(3):
+        found = sentences(log)
+
+    assert found == ["fifth", "fourth", "third"]
+
+
+def test_record_after_a_clock_was_set_back_is_the_newest(tmp_path, log):
+    write(tmp_path, "trading_bot", 5, "before")
+    sentences(log)
+    with (tmp_path / "trading_bot.log").open("a") as file:
+        file.write(
+            "2026-02-09 13:30:00.000 | INFO     | TRADING_BOT          | after |"
+            " run=r1 seq=6\n"
+        )
+    for _ in range(3):
+        found = sentences(log)
+
+    assert found == ["after", "before"]
+
+
 def test_no_more_is_kept_than_the_newest(tmp_path, log, monkeypatch):
     monkeypatch.setattr(logview, "KEPT", 5)
     for number in range(1, 10):
@@ -121,6 +149,13 @@ def test_page_links_ids_and_shows_tracebacks(client, tmp_path):
     assert "<pre>Traceback: &lt;b&gt;" in html
     assert '<option value="WARNING" selected>' in html
     assert "order passed order_id= 7 alert_id= A1 rule= x" in text_of(html)
+
+
+def test_times_are_indias_as_on_all_pages(client, tmp_path):
+    write(tmp_path, "risk_manager", 1, "passed")
+    there = datetime.fromisoformat("2026-02-09 14:30:00.001").astimezone(INDIA)
+
+    assert f"{there:%H:%M:%S}.001" in text_of(client.get("/log").text)
 
 
 def test_empty_log_says_so(client):
@@ -150,6 +185,15 @@ def test_any_id_leads_to_its_page(client, ledger):
 )
 def test_id_of_nothing_is_said(client, ledger, query, status):
     assert client.get(f"/trace?{query}").status_code == status
+
+
+def test_what_to_do_about_a_strange_id_is_a_sentence_of_its_own(client):
+    html = client.get("/trace?id=nope").text
+
+    assert (
+        '<p class="reason">no alert and no order has the id &#39;nope&#39;</p>' in html
+    )
+    assert "<p>see the newest: shoonyactl order list</p>" in html
 
 
 def test_alert_page_tells_its_orders_and_the_common_timeline(client, ledger):
