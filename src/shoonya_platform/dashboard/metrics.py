@@ -133,6 +133,12 @@ def _money(figures: Figures) -> Iterator[Metric]:
     state = _gauge("trading_state", "1 for the state trading is in.", ("state",))
     for each in TradingState:
         state.add_metric([each], float(figures.trading.status.state is each))
+    reconciled = _gauge(
+        "reconciliation_succeeded",
+        "1 if the broker's books could be compared last time.",
+    )
+    if figures.reconciled is not None:
+        reconciled.add_metric([], float(figures.reconciled))
     pnl = _gauge("pnl_rupees", "The day's profit and loss.", ("kind",))
     pnl.add_metric(["realised"], float(figures.book.realised_today))
     pnl.add_metric(["unrealised"], float(figures.book.unrealised_pnl))
@@ -140,7 +146,7 @@ def _money(figures: Figures) -> Iterator[Metric]:
     exposure.add_metric([], float(figures.book.exposure))
     positions = _gauge("open_positions", "Positions that are not flat.")
     positions.add_metric([], figures.book.open_positions)
-    yield from (state, pnl, exposure, positions)
+    yield from (state, reconciled, pnl, exposure, positions)
 
 
 def _log(figures: Figures) -> Iterator[Metric]:

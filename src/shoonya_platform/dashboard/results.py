@@ -151,6 +151,7 @@ class Figures:
     queues: Sequence[Queue]
     orders: dict[OrderStatus, int]
     trading: Trading
+    reconciled: bool | None  #: whether the last comparison succeeded, if there was one
     book: Book
     events: EventMeter
     log: LogMeter

@@ -189,16 +189,22 @@ class Sources:
         disk = await self.disk()
         await self._beside_log(self._log_meter.read)
 
-        def read() -> tuple[list[Queue], dict[OrderStatus, int]]:
+        def read() -> tuple[list[Queue], dict[OrderStatus, int], bool | None]:
             self._event_meter.read(self._store)
-            return self._queues(), self._store.orders.count()
+            last = self._store.recovery.last()
+            return (
+                self._queues(),
+                self._store.orders.count(),
+                None if last is None else last.succeeded,
+            )
 
-        queues, orders = await self._in_store(read)
+        queues, orders, reconciled = await self._in_store(read)
         return Figures(
             services=await self.services(),
             queues=queues,
             orders=orders,
             trading=await self.trading(),
+            reconciled=reconciled,
             book=await self.book(),
             events=self._event_meter,
             log=self._log_meter,

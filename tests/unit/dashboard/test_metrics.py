@@ -96,6 +96,23 @@ def test_trading_state_and_money(client, store):
     assert value(client, "pnl_rupees", kind="unrealised") == 0
 
 
+def reconcile(ledger, *, succeeded: bool) -> None:
+    store = ledger.store("recovery_service")
+    with store.transaction(durable=False):
+        store.recovery.begin(silent_seconds=10)
+        store.recovery.record(succeeded=succeeded, summary="", report="{}")
+
+
+def test_broker_that_cannot_be_read_is_told(client, ledger, clock):
+    name = ("shoonya_reconciliation_succeeded", frozenset[tuple[str, str]]())
+    assert name not in samples(client)
+
+    for succeeded in (False, True, False):
+        clock.advance(30)
+        reconcile(ledger, succeeded=succeeded)
+        assert samples(client)[name] == succeeded
+
+
 def test_log_is_counted_and_what_it_lacks(client, tmp_path):
     write(tmp_path, "risk_manager", 1, "before")
     samples(client)
@@ -116,6 +133,7 @@ def test_shipped_files_ask_for_metrics_that_there_are(client, ledger, tmp_path, 
     ledger.filled(ledger.order(), "100")
     order = ledger.order()
     ledger.move("risk_manager", order, OrderTrigger.DENIED, reason="X")
+    reconcile(ledger, succeeded=True)
     write(tmp_path, "risk_manager", 1, "x", fields=" event=file_gap lost=1")
     known = {metric for metric, _ in samples(client)}
 
