@@ -461,8 +461,10 @@ def test_restart_waits_until_a_new_process_is_ready_and_says_how_long(toys):
 
 def test_stop_and_start_wait_until_it_is_so(toys):
     def story():
+        assert shoonyactl(toys, "start", TWO).stdout == f"running already: {TWO}\n"
         assert shoonyactl(toys, "stop", TWO).returncode == 0
         assert toys.health(TWO).status is ServiceStatus.STOPPED
+        assert shoonyactl(toys, "stop", TWO).stdout == f"stopped already: {TWO}\n"
         assert shoonyactl(toys, "start", TWO).returncode == 0
         assert toys.health(TWO).status is ServiceStatus.RUNNING
 

@@ -38,6 +38,8 @@ def password(ctl: Ctl, from_stdin: bool) -> None:
     if from_stdin:
         text = sys.stdin.readline().rstrip("\n")
     else:
+        if not os.isatty(0):
+            raise click.UsageError("there is no terminal to ask on: say --stdin")
         text = click.prompt("password", hide_input=True, confirmation_prompt=True)
     path = ctl.settings.paths.credentials_dir / _NAME
     try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import time
 from collections.abc import Callable
@@ -14,7 +15,12 @@ from shoonya_platform.ctl.context import Ctl, check_services
 from shoonya_platform.ctl.output import console
 from shoonya_platform.errors import NotRunning, ShoonyaError, WaitedTooLong
 from shoonya_platform.services.control import ask
-from shoonya_platform.services.units import ServiceView, read_services, systemctl
+from shoonya_platform.services.units import (
+    ServiceView,
+    is_of_user,
+    read_services,
+    systemctl,
+)
 
 _DOING = {"start": "started", "stop": "stopped", "restart": "restarted"}
 
@@ -49,9 +55,14 @@ def command(verb: str, help_text: str) -> click.Command:
             return
         done = _stopped if verb == "stop" else _running(verb, before)
         wait_for(runtime_dir, names, done, timeout_seconds)
-        console().print(
-            f"{_DOING[verb]} {', '.join(names)} in {time.monotonic() - began:.1f} s"
-        )
+        was_so = [name for name in names if verb != "restart" and done(before[name])]
+        if was_so:
+            word = "stopped" if verb == "stop" else "running"
+            console().print(f"{word} already: {', '.join(was_so)}")
+        changed = [name for name in names if name not in was_so]
+        if changed:
+            seconds = time.monotonic() - began
+            console().print(f"{_DOING[verb]} {', '.join(changed)} in {seconds:.1f} s")
 
     return cli
 
@@ -86,9 +97,11 @@ def _systemctl(
     except FileNotFoundError:
         raise reason from None
     if done.returncode:
+        hint = "see whether the units are installed: shoonyactl doctor"
+        if os.geteuid() != 0 and not is_of_user(runtime_dir):
+            hint = f"say it as root: sudo shoonyactl {verb} {' '.join(names)}"
         raise ShoonyaError(
-            f"systemctl {verb}: {done.stderr.strip() or done.returncode}",
-            hint="install the units: shoonyactl install-units; and use sudo",
+            f"systemctl {verb}: {done.stderr.strip() or done.returncode}", hint=hint
         )
 
 

@@ -61,6 +61,8 @@ def cli(
       shoonyactl trace 42 --svg order.svg
       shoonyactl trace --strategy Momentum --at 09:20
     """
+    if as_json and svg_path is not None:
+        raise click.UsageError("--json and --svg do not go together")
     found = _trace(ctl, _subject(ctl, identifier, strategy, at))
     if svg_path is not None:
         picture = swim_lanes(found, title=found.title)

@@ -169,11 +169,12 @@ class Intake:
             )
             return
         self._logger.info(
-            "Alert %s accepted: %s for '%s', %d legs",
+            "Alert %s accepted: %s for '%s', %d leg%s",
             stored,
             alert.intent,
             alert.strategy,
             len(alert.legs),
+            "s" * (len(alert.legs) != 1),
             extra={**context, "event": "alert_accepted"},
         )
         if alert.ignored_keys:

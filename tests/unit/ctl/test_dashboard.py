@@ -26,7 +26,19 @@ def test_new_password_replaces_the_old_one(ctl, home):
     assert is_password(kept, "another horse")
 
 
-def test_terminal_is_asked_twice(ctl, home):
+def test_without_a_terminal_nobody_is_asked(ctl, home, monkeypatch):
+    monkeypatch.setattr("os.isatty", lambda descriptor: False)
+
+    result = ctl("dashboard", "password", stdin="correct horse\ncorrect horse\n")
+
+    assert result.code == 2
+    assert "say --stdin" in result.err
+    assert not list((home / "credentials").iterdir())
+
+
+def test_terminal_is_asked_twice(ctl, home, monkeypatch):
+    monkeypatch.setattr("os.isatty", lambda descriptor: True)
+
     result = ctl("dashboard", "password", stdin="correct horse\ncorrect horsf\n")
 
     assert result.code == 1

@@ -1,10 +1,14 @@
 """shoonyactl status, start, stop and restart, where nobody runs the services."""
 
+from pathlib import Path
+
 import pytest
 
 from shoonya_platform.config.settings import COMPONENTS
+from shoonya_platform.ctl import services
 from shoonya_platform.domain.orders import OrderStatus
 from shoonya_platform.domain.trading import TradingState
+from shoonya_platform.errors import NotRunning, ShoonyaError
 from shoonya_platform.services.units import BOOTED
 from shoonya_platform.testing.orders import store_alert, store_order
 
@@ -64,6 +68,22 @@ def test_nobody_to_ask_is_3_with_how_to_begin(ctl, verb):
 
     assert (result.code, result.out) == (3, "")
     assert "shoonyactl up" in result.err
+
+
+@pytest.mark.parametrize(("uid", "hint"), [(1000, "sudo shoonyactl"), (0, "doctor")])
+def test_what_systemctl_refuses_has_the_command_that_works(
+    tmp_path, monkeypatch, uid, hint
+):
+    program = tmp_path / "systemctl"
+    program.write_text("#!/bin/sh\necho 'Access denied' >&2\nexit 4\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr("os.geteuid", lambda: uid)
+
+    with pytest.raises(ShoonyaError, match="Access denied") as caught:
+        services._systemctl(Path("/run/shoonya"), "stop", ["dashboard"], NotRunning(""))
+
+    assert hint in (caught.value.hint or "")
 
 
 @pytest.mark.parametrize("verb", ["start", "stop", "restart", "logs"])

@@ -115,7 +115,14 @@ def test_minute_is_meant_as_a_whole(ctl, store, clock):
 
 
 @pytest.mark.parametrize(
-    "arguments", [(), ("--at", "09:20"), ("1", "--strategy", "x"), ("1", "--at", "1m")]
+    "arguments",
+    [
+        (),
+        ("--at", "09:20"),
+        ("1", "--strategy", "x"),
+        ("1", "--at", "1m"),
+        ("1", "--json", "--svg", "-"),
+    ],
 )
 def test_unclear_question_is_wrong_usage(ctl, store, arguments):
     assert ctl("trace", *arguments).code == 2
