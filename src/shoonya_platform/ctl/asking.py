@@ -19,4 +19,12 @@ def confirm(question: str, *, yes: bool) -> None:
 
 def user() -> str:
     """Return who types, also behind sudo."""
-    return os.environ.get("SUDO_USER") or pwd.getpwuid(os.getuid()).pw_name
+    return os.environ.get("SUDO_USER") or user_name(os.getuid())
+
+
+def user_name(uid: int) -> str:
+    """Return a user's name; in a container there are some without one."""
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return f"uid {uid}"

@@ -141,11 +141,21 @@ def read_services(
         heartbeat_seconds: The configured interval between two beats.
 
         run: Instead of running `systemctl`.
+
+    Raises:
+        PermissionError: A manager runs them who is not for who asks, and without
+            beats nothing else tells how they are.
     """
     clock = clock or SystemClock()
-    views = _from_manager(runtime_dir)
+    views, refused = None, None
+    try:
+        views = _from_manager(runtime_dir)
+    except PermissionError as e:
+        refused = e
     if views is None and (run or BOOTED.exists()):
         views = _from_systemd(runtime_dir, run or _run, clock)
+    if views is None and refused and not beats:
+        raise refused
     if views is None:
         views = _from_beats(beats, heartbeat_seconds, clock.now())
     return [
@@ -213,8 +223,8 @@ def _from_manager(runtime_dir: Path) -> dict[str, ServiceView] | None:
     try:
         answer = ask(runtime_dir, {"verb": "status"})
         return {view.service: view for view in _managed(answer["services"])}
-    except (ShoonyaError, PermissionError, KeyError, TypeError, ValueError):
-        # Nobody there, nobody for us, or somebody of another version.
+    except (ShoonyaError, KeyError, TypeError, ValueError):
+        # Nobody there, or somebody of another version.
         return None
 
 

@@ -1,15 +1,20 @@
 """shoonyactl status, start, stop and restart, where nobody runs the services."""
 
+import contextlib
+import socket
 from pathlib import Path
 
 import pytest
 
+from shoonya_platform.clock import SystemClock
 from shoonya_platform.config.settings import COMPONENTS
 from shoonya_platform.ctl import services
+from shoonya_platform.ctl.asking import user_name
 from shoonya_platform.domain.orders import OrderStatus
 from shoonya_platform.domain.trading import TradingState
 from shoonya_platform.errors import NotRunning, ShoonyaError
 from shoonya_platform.services.units import BOOTED
+from shoonya_platform.store.sqlite import SqliteOrderStore
 from shoonya_platform.testing.orders import store_alert, store_order
 
 S = OrderStatus
@@ -59,6 +64,35 @@ def test_status_names_the_trading_state_once_somebody_set_it(ctl, store):
 
 def test_status_before_there_is_a_store_has_no_trading_state(ctl):
     assert ctl("status", "--json").document["trading"] is None
+
+
+def test_services_that_another_user_runs_are_not_said_to_be_stopped(bound_ctl, home):
+    path = home / "run" / "control"
+    with socket.socket(socket.AF_UNIX) as manager:
+        manager.bind(str(path))
+        manager.listen()
+        path.chmod(0)
+
+        done = bound_ctl("status")
+        assert (done.code, done.out) == (1, "")
+        assert done.err == (
+            f"shoonyactl: {path}: permission denied\n"
+            "hint: say it as root: sudo shoonyactl status\n"
+        )
+
+        # The store tells how they are as well as it can.
+        path = home / "state" / "orders.db"
+        clock = SystemClock()
+        with contextlib.closing(
+            SqliteOrderStore(path, service="dashboard", run_id="r", clock=clock)
+        ) as own:
+            with own.transaction(durable=False):
+                own.services.beat(pid=1, status="", started_at=clock.now())
+            assert "1 of 8 running" in bound_ctl("check").out
+
+
+def test_user_without_a_name_has_a_number():
+    assert user_name(123_456_789) == "uid 123456789"
 
 
 @no_systemd

@@ -19,6 +19,7 @@ from pathlib import Path
 
 from shoonya_platform.config.settings import Settings
 from shoonya_platform.ctl import _layout, _units
+from shoonya_platform.ctl.asking import user_name
 from shoonya_platform.services.findings import Level
 from shoonya_platform.services.units import (
     BOOTED,
@@ -160,15 +161,14 @@ def this_machine(settings: Settings, config_path: Path | None) -> World:
     """Return the real world."""
     root = Path("/")
     asked_by = os.environ.get("SUDO_USER") if os.geteuid() == 0 else None
-    me = pwd.getpwuid(os.geteuid()).pw_name
+    me = user_name(os.geteuid())
     service_user = User.named(SERVICE_USER)
     template = root / _layout.UNIT_DIR / "shoonya@.service"
     installed = _installed_python(template)
     state_dir = settings.paths.state_dir
     if installed is None and state_dir.exists():
         # `shoonyactl up` runs them as whoever owns the state.
-        owner = pwd.getpwuid(state_dir.stat().st_uid).pw_name
-        service_user = User.named(owner)
+        service_user = User.named(user_name(state_dir.stat().st_uid))
     return World(
         settings=settings,
         config_path=config_path,
