@@ -80,6 +80,12 @@ def test_log_level_is_changed_without_a_restart(platform):
     assert told["SHOONYA_NEW_LEVEL"] == "ERROR"
     assert not tells_of_an_order(platform, name)
     assert platform.pids()[name] == before
+    refused = platform.machine.run(
+        *("runuser", "-u", "nobody", "--"),
+        *("shoonyactl", "log-level", name, "reset"),
+        check=False,
+    )
+    assert f"sudo shoonyactl log-level {name} reset" in refused.stderr
     platform.machine.run("systemctl", "restart", unit(name))
     platform.wait_until_ready()
     assert platform.ctl("log-level", name)[0]["level"] == "INFO"
