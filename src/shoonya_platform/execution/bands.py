@@ -1,13 +1,16 @@
 """
-Fetches the exchange's price bands for what alerts name, and not too often.
+Fetches last prices and the exchange's price bands for what alerts name.
 
-The guard judges inside a transaction, where nobody may wait for a broker; so the
-bands are fetched before, by who asks the broker for prices anyway.
+The guard judges inside a transaction, where nobody may wait for a broker; so both
+are fetched before, by who asks the broker for prices anyway.  A band serves a while;
+the last price is that of each alert's moment, as a limit is measured by it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import Protocol
 
 from shoonya_platform.brokers.base import Quote
@@ -32,7 +35,17 @@ Key = tuple[Exchange, str]
 
 
 class QuoteSource(Protocol):
+    def last_price(self, exchange: Exchange, tradingsymbol: str) -> Decimal | None: ...
+
     def quote(self, exchange: Exchange, tradingsymbol: str) -> Quote | None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What the broker told just now."""
+
+    bands: dict[Key, PriceBand] = field(default_factory=dict)
+    prices: dict[Key, Decimal] = field(default_factory=dict)  #: the last ones, rupees
 
 
 class BandKeeper:
@@ -49,17 +62,17 @@ class BandKeeper:
         self._waiting: dict[AlertId, float] = {}
         self._logger = get_component_logger("trading_bot")
 
-    def fetch(self, alerts: Iterable[StoredAlert]) -> dict[Key, PriceBand]:
-        """Return the bands that had to be asked for; a failure leaves them out."""
-        found: dict[Key, PriceBand] = {}
+    def fetch(self, alerts: Iterable[StoredAlert]) -> Told:
+        """Return last prices, and the bands that had aged; a failure leaves both out."""
+        told = Told()
         self._failing.clear()
-        for stored in alerts:
-            for leg in stored.alert.legs:
-                key = (stored.alert.exchange, leg.tradingsymbol)
-                band = self._ask(key) if key not in found else None
-                if band is not None:
-                    found[key] = band
-        return found
+        for key in dict.fromkeys(
+            (stored.alert.exchange, leg.tradingsymbol)
+            for stored in alerts
+            for leg in stored.alert.legs
+        ):
+            self._ask(key, told)
+        return told
 
     def waiting(self, alerts: Iterable[StoredAlert]) -> set[AlertId]:
         """Return the entries, of those just fetched for, that wait for a band yet."""
@@ -80,24 +93,29 @@ class BandKeeper:
             for key in keys & self._failing
         )
 
-    def _ask(self, key: Key) -> PriceBand | None:
+    def _ask(self, key: Key, told: Told) -> None:
         now = self._clock.monotonic()
-        if now < self._fresh_until.get(key, float("-inf")):
-            return None
         if now < self._silent_until:
             self._failing.add(key)
-            return None
+            return
         try:
-            quote = self._quotes.quote(*key)
+            if now < self._fresh_until.get(key, float("-inf")):
+                price = self._quotes.last_price(*key)
+            else:
+                quote = self._quotes.quote(*key)
+                self._fresh_until[key] = self._clock.monotonic() + BAND_SECONDS
+                price = None if quote is None else quote.last_price
+                if quote is not None:
+                    told.bands[key] = quote.band
         except BrokerUnavailable as e:
             self._failing.add(key)
             self._silent_until = self._clock.monotonic() + RETRY_SECONDS
             self._logger.warning(
-                "no price band of %s:%s: %s, proceeding without",
+                "no quote of %s:%s: %s, proceeding without",
                 *key,
                 e.sentence,
                 extra={"event": "band_unknown"},
             )
-            return None
-        self._fresh_until[key] = self._clock.monotonic() + BAND_SECONDS
-        return None if quote is None else quote.band
+            return
+        if price is not None:
+            told.prices[key] = price

@@ -241,11 +241,16 @@ class OrderWatcherEngine:
         )
 
     def _note_prices(self) -> None:
-        """Keep the last prices of what is held, for P&L and risk."""
+        """Keep the last prices of what is held or works, for P&L, risk and new terms."""
+        positions = self._store.positions
         known = {
             (position.exchange, position.tradingsymbol): position.last_price
-            for position in self._store.positions.open()
+            for position in positions.open()
         }
+        for order in self._store.orders.in_status(*_WORKING, limit=PRICES_A_LOOK):
+            key = (order.exchange, order.tradingsymbol)
+            if key not in known:
+                known[key] = positions.last_price(*key)
         # Round and round: those after the last one asked for, then from the first on.
         held = sorted(known)
         begin = bisect_right(held, self._asked_last)

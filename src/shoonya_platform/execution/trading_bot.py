@@ -127,12 +127,13 @@ class TradingBot:
             return 0
         prices = self._prices(fresh)
         priced = {stored.alert_id for stored in fresh} - self._unpriced.keys()
-        bands = self._bands.fetch(fresh)
+        told = self._bands.fetch(fresh)
         priced -= self._bands.waiting(fresh)
         planned = 0
         passed_over: list[StoredAlert] = []
         with self._store.transaction(durable=False):
-            self._store.positions.note_bands(bands)
+            self._store.positions.note_bands(told.bands)
+            self._store.positions.note_prices(told.prices)
             # Read again inside: another process may have planned them meanwhile, and
             # what came since has no prices yet and is for the next step.
             for stored in self._store.alerts.in_status(

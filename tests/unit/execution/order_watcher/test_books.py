@@ -158,6 +158,19 @@ def test_last_prices_of_what_is_held_are_kept(watcher, store, broker):
     assert store.positions.open()[0].last_price == Decimal("110.5")
 
 
+def test_last_price_of_what_only_works_is_kept_for_its_new_terms(
+    watcher, store, broker
+):
+    order, _ = both(store, broker)
+    broker.prices[order.exchange, order.tradingsymbol] = Decimal("110.5")
+
+    watcher.step()
+
+    assert store.positions.last_price(order.exchange, order.tradingsymbol) == Decimal(
+        "110.5"
+    )
+
+
 def test_price_that_the_broker_does_not_know_stays(watcher, store):
     store_order(store, S.FILLED)
 

@@ -108,6 +108,19 @@ def test_price_of_the_alert_is_the_reference_and_is_passed_on(bot, store, quotes
     assert quotes.noted == {SYMBOL: Decimal("101.5")}
 
 
+@pytest.mark.parametrize("order_type", ["MKT", "LMT"])
+def test_last_price_is_the_brokers_at_each_alert_whatever_was_heard_before(
+    bot, store, quotes, order_type
+):
+    for last in (Decimal(100), Decimal(30)):
+        quotes.prices[SYMBOL] = last
+        store_alert(store, an_alert(a_leg(price="900", order_type=order_type)))
+
+        bot.step()
+
+        assert store.positions.last_price(NFO, SYMBOL) == last
+
+
 def test_price_that_no_alert_names_is_asked_for(bot, store, quotes):
     quotes.prices[SYMBOL] = Decimal(102)
     alert_id = store_alert(store)
