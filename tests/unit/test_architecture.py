@@ -51,6 +51,7 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "risk": ("domain", "errors", "clock", "store.base"),
     # The loop of a service: it logs, as those of execution do.
     "risk.day_watch": ("risk", "domain", "errors", "clock", "store.base", "logging"),
+    "risk.figures": ("risk", "domain", "store.base"),
     "risk.supreme_risk": (
         "risk",
         "domain",
@@ -71,6 +72,7 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     # Tells, asks and halts; of the rest it knows the store.
     "notify": (
         "domain",
+        "risk.figures",
         "risk.limits",
         "store.base",
         "errors",

@@ -13,10 +13,10 @@ from shoonya_platform.ctl.output import (
     print_json,
     print_table,
 )
-from shoonya_platform.domain.days import trading_day
-from shoonya_platform.domain.orders import OPEN
 from shoonya_platform.domain.trading import TradingState
-from shoonya_platform.risk.limits import RiskBook, money
+from shoonya_platform.risk.figures import day_book, day_figures
+from shoonya_platform.risk.limits import money
+from shoonya_platform.services.parts import risk_limits
 
 
 @click.group()
@@ -30,30 +30,24 @@ def cli() -> None:
 def show(ctl: Ctl, as_json: bool) -> None:
     """Show the trading state and each limit beside its figure.
 
+    The limit of the day's P&L rises with the best P&L of the day, by steps.  Of
+    instruments and strategies the one with most in it is shown.
+
     \b
     Example:
       shoonyactl risk show
     """
-    store, limits = ctl.store, ctl.settings.risk
-    book = RiskBook(
-        positions=store.positions.open(),
-        working=store.orders.in_status(*sorted(OPEN)),
-        realised_today=store.positions.realised_on(trading_day(ctl.clock.now())),
-    )
-    status = store.trading.status()
-    figures = {
-        "daily_pnl": (money(book.daily_pnl), -limits.max_daily_loss),
-        "exposure": (money(book.exposure), limits.max_exposure),
-        "open_positions": (len(book.instruments()), limits.max_open_positions),
-    }
+    limits = risk_limits(ctl.settings)
+    with ctl.store.view():
+        book = day_book(ctl.store, limits, ctl.clock.now())
+    figures = day_figures(book, limits)
+    status = ctl.store.trading.status()
     if as_json:
         print_json(
             {
                 "trading": status,
-                "figures": {
-                    name: {"value": value, "limit": limit}
-                    for name, (value, limit) in figures.items()
-                },
+                "figures": figures,
+                "best_pnl": money(book.best_pnl),
                 "max_order_value": limits.max_order_value,
             }
         )
@@ -63,8 +57,12 @@ def show(ctl: Ctl, as_json: bool) -> None:
         f"trading is {status.state}: {status.reason}{since if status.set_by else ''}\n"
     )
     print_table(
-        ["figure", "now>", "limit>"],
-        [(name, value, limit) for name, (value, limit) in figures.items()],
+        ["figure", "now>", "limit>", "of"],
+        [
+            (name, each.value, "-" if each.limit is None else each.limit, each.of)
+            for name, each in figures.items()
+        ]
+        + [("order_value", "", limits.max_order_value, "each order")],
     )
 
 

@@ -63,7 +63,7 @@ class BandKeeper:
         self._logger = get_component_logger("trading_bot")
 
     def fetch(self, alerts: Iterable[StoredAlert]) -> Told:
-        """Return last prices, and the bands that had aged; a failure leaves both out."""
+        """Return last prices, and bands that had aged; a failure leaves both out."""
         told = Told()
         self._failing.clear()
         for key in dict.fromkeys(

@@ -241,7 +241,7 @@ class OrderWatcherEngine:
         )
 
     def _note_prices(self) -> None:
-        """Keep the last prices of what is held or works, for P&L, risk and new terms."""
+        """Keep the last prices of what is held or works, for risk and new terms."""
         positions = self._store.positions
         known = {
             (position.exchange, position.tradingsymbol): position.last_price

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from decimal import Decimal
 
 from shoonya_platform.domain.days import trading_day
 from shoonya_platform.domain.orders import OPEN, OrderStatus
-from shoonya_platform.domain.positions import ZERO
+from shoonya_platform.risk.figures import day_book, day_figures
 from shoonya_platform.risk.limits import RiskBook, RiskLimits, money
 from shoonya_platform.store.base import OrderStore
 
@@ -39,19 +40,20 @@ def status(store: OrderStore, now: datetime) -> str:
 
 def risk(store: OrderStore, limits: RiskLimits, now: datetime) -> str:
     """Return each risk figure beside its limit."""
-    book = _book(store, now)
-    day = store.risk.day(trading_day(now))
-    best = ZERO if day is None else day.best_pnl
-    passed = store.orders.passed_on(trading_day(now))
+    book = day_book(store, limits, now)
+    figures = day_figures(book, limits)
     trading = store.trading.status()
+    pnl = figures.pop("daily_pnl")
     return "\n".join(
         [
             f"trading is {trading.state}: {trading.reason}",
-            f"P&L {money(book.daily_pnl)}, entries end at "
-            f"{money(limits.lowest_pnl(best))}",
-            f"exposure {money(book.exposure)} of {money(limits.max_exposure)}",
-            f"positions {len(book.instruments())} of {limits.max_open_positions}",
-            f"orders today {passed} of {limits.max_orders_per_day}",
+            f"P&L {pnl.value}, entries end at {money(Decimal(pnl.limit or 0))}",
+            *(
+                f"{name.replace('_', ' ')} {each.value} of "
+                f"{'any' if each.limit is None else each.limit}"
+                + (f" ({each.of})" if each.of else "")
+                for name, each in figures.items()
+            ),
         ]
     )
 

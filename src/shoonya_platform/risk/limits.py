@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Set
 from dataclasses import dataclass, field
 from decimal import Decimal
+from operator import itemgetter
 
 from shoonya_platform.domain.book import Book, Instrument
 from shoonya_platform.domain.denials import Denial, DenialCode
@@ -100,6 +101,17 @@ class RiskBook:
     def strategy_exposure(self, order: Order) -> Decimal:
         """Return the gross rupees of the order's strategy, over all instruments."""
         return self._by_strategy.get(order.strategy, ZERO)
+
+    def largest_symbol(self) -> tuple[str, Decimal]:
+        """Return the instrument with most gross rupees in it, and them."""
+        (exchange, tradingsymbol), value = max(
+            self._by_symbol.items(), key=itemgetter(1), default=(("", ""), ZERO)
+        )
+        return (f"{exchange}:{tradingsymbol}" if tradingsymbol else ""), value
+
+    def largest_strategy(self) -> tuple[str, Decimal]:
+        """Return the strategy with most gross rupees, and them."""
+        return max(self._by_strategy.items(), key=itemgetter(1), default=("", ZERO))
 
     def shrinks(self, order: Order) -> bool:
         """Return whether the order can only make its strategy's position smaller."""

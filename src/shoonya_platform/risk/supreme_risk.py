@@ -69,6 +69,7 @@ class SupremeRiskManager:
         self._passed = 0
         self._denied = 0
         self._pnl = ZERO
+        self._lowest = limits.lowest_pnl(ZERO)
         self._day_watch = DayWatch(store, limits, breach or BreachRules(), clock, ring)
 
     def begin(self) -> None:
@@ -77,7 +78,7 @@ class SupremeRiskManager:
     def status(self) -> str:
         return (
             f"{self._passed} orders passed, {self._denied} denied, "
-            f"P&L today {money(self._pnl)} of at least -{self._limits.max_daily_loss}"
+            f"P&L today {money(self._pnl)} of at least {self._lowest}"
         )
 
     def step(self) -> int:
@@ -185,4 +186,6 @@ class SupremeRiskManager:
         now = self._clock.monotonic()
         if now - self._watched_at >= WATCH_SECONDS:
             self._watched_at = now
-            self._pnl = self._day_watch.look(self._book())
+            book = self._book()
+            self._pnl = self._day_watch.look(book)
+            self._lowest = self._limits.lowest_pnl(max(book.best_pnl, self._pnl))

@@ -1,10 +1,14 @@
 """shoonyactl risk: the kill switch, and the figures beside their limits."""
 
+from decimal import Decimal
+
 import pytest
 
+from shoonya_platform.domain.days import trading_day
 from shoonya_platform.domain.instruments import Exchange
 from shoonya_platform.domain.orders import OrderStatus, Side
 from shoonya_platform.domain.trading import TradingState
+from shoonya_platform.store.base import RiskDay
 from shoonya_platform.store.doorbell import Doorbell
 from shoonya_platform.testing.orders import store_order
 
@@ -64,10 +68,16 @@ def test_show_has_each_figure_beside_its_limit(ctl, store):
 
     document = ctl("risk", "show", "--json").document
 
-    assert document["figures"] == {
-        "daily_pnl": {"value": "0.00", "limit": "-20000"},
-        "exposure": {"value": "15000.00", "limit": "5000000"},
-        "open_positions": {"value": 2, "limit": 10},
+    assert {
+        name: tuple(each.values()) for name, each in document["figures"].items()
+    } == {
+        "daily_pnl": ("0.00", "-20000", ""),
+        "exposure": ("15000.00", "5000000", ""),
+        "symbol_exposure": ("10000.00", "2000000", "NFO:NIFTY28DEC27F"),
+        "strategy_exposure": ("15000.00", "5000000", "straddle"),
+        "open_positions": (2, 10, ""),
+        "orders_today": (2, 500, ""),
+        "losing_days": (0, 3, ""),
     }
     assert document["max_order_value"] == "1000000"
     assert document["trading"]["state"] == "ACTIVE"
@@ -84,6 +94,23 @@ def test_show_counts_what_is_lost_and_names_who_stopped_trading(ctl, store):
     assert "-1000.00" in result.out
     assert "trading is REDUCING: lost" in result.out
     assert "by risk_manager" in result.out
+
+
+def test_show_has_the_loss_limit_that_rose_with_the_days_best_profit(ctl, store, clock):
+    with store.transaction(durable=False):
+        store.risk.save(
+            RiskDay(
+                day=trading_day(clock.now()),
+                best_pnl=Decimal(12000),
+                last_pnl=Decimal(0),
+                warned=False,
+                breached=False,
+            )
+        )
+
+    figures = ctl("risk", "show", "--json").document["figures"]
+
+    assert figures["daily_pnl"]["limit"] == "-10000"
 
 
 def test_show_counts_nothing_for_what_was_closed(ctl, store):

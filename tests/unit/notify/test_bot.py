@@ -22,6 +22,7 @@ LIMITS = RiskLimits(
     max_exposure=Decimal(5_000_000),
     max_open_positions=10,
     max_order_value=Decimal(1_000_000),
+    max_symbol_exposure=Decimal(2_000_000),
 )
 
 
@@ -64,7 +65,7 @@ def ask(bot, telegram, text, *, user=OWNER, age=0.0):
     [
         ("/status", "trading is ACTIVE"),
         ("status@shoonya_bot", "trading is ACTIVE"),
-        ("/risk", "exposure 6500.00 of 5000000.00"),
+        ("/risk", "symbol exposure 6500.00 of 2000000 (NFO:NIFTY28DEC27F)"),
         ("Positions", "+65 NFO:NIFTY28DEC27F NRML at 100.00"),
         ("/pnl", "P&L today 0.00"),
         ("/start", "halt [REASON]"),
