@@ -310,8 +310,11 @@ def _is_safe(url: str) -> bool:
     parts = urlsplit(url)
     if parts.scheme in ("https", "wss"):
         return bool(parts.hostname)
-    local = parts.hostname in ("127.0.0.1", "::1", "localhost")
-    return parts.scheme in ("http", "ws") and local
+    return parts.scheme in ("http", "ws") and _is_local(url)
+
+
+def _is_local(url: str) -> bool:
+    return urlsplit(url).hostname in ("127.0.0.1", "::1", "localhost")
 
 
 @contextmanager
@@ -364,6 +367,16 @@ def _check(settings: Settings, sources: Mapping[str, str]) -> None:
         )
     if settings.broker.name == "shoonya" and not settings.shoonya.user_id:
         raise refuse("shoonya.user_id", "your client id", "''")
+    if (
+        settings.broker.name == "shoonya"
+        and settings.guard.market_hours != "exchange"
+        and not _is_local(settings.shoonya.api_url)
+    ):
+        raise refuse(
+            "guard.market_hours",
+            "'exchange', as orders go to the real broker",
+            f"'{settings.guard.market_hours}'",
+        )
     for name in ("api_url", "websocket_url", "login_url", "scrip_url"):
         url = getattr(settings.shoonya, name)
         if url and not _is_safe(url):

@@ -200,7 +200,8 @@ class Risk(Section, frozen=True):
 class Guard(Section, frozen=True):
     """What execution_guard lets pass."""
 
-    #: "round_the_clock" ignores hours and holidays (paper only); "exchange" keeps them.
+    #: "round_the_clock" ignores hours and holidays, for paper and the simulator alone;
+    #: "exchange" keeps them, and the real broker needs it.
     market_hours: Literal["round_the_clock", "exchange"] = "round_the_clock"
     #: A file with holidays, hours and sessions of your own beside the built-in ones
     #: (see docs/calendar.md); empty is none.

@@ -12,11 +12,12 @@ from shoonya_platform.services.parts import open_shoonya, shoonya_account
 
 @pytest.fixture
 def write(tmp_path):
-    def call(text: str, broker: str = "shoonya"):
+    def call(text: str, broker: str = "shoonya", market_hours: str = "exchange"):
         path = tmp_path / "shoonya.toml"
         path.write_text(
             f'[broker]\nname = "{broker}"\n[paths]\nstate_dir = "{tmp_path}/state"\n'
-            f'credentials_dir = "{tmp_path}"\n[shoonya]\n{text}'
+            f'credentials_dir = "{tmp_path}"\n'
+            f'[guard]\nmarket_hours = "{market_hours}"\n[shoonya]\n{text}'
         )
         return load(path, {})
 
@@ -41,6 +42,21 @@ def test_password_goes_nowhere_unencrypted(write, name, url):
 
 def test_this_machine_may_be_asked_in_the_clear(write):
     write('user_id = "U1"\napi_url = "http://127.0.0.1:8900/x/"')
+
+
+@pytest.mark.parametrize("url", ["", "https://api.example/x/"])
+def test_real_broker_needs_the_exchanges_hours(write, url):
+    text = f'user_id = "U1"\napi_url = "{url}"'
+    write(text)
+    write(text, broker="paper", market_hours="round_the_clock")
+
+    with pytest.raises(ConfigError, match=r"guard\.market_hours.*'exchange'"):
+        write(text, market_hours="round_the_clock")
+
+
+def test_simulator_trades_round_the_clock(write):
+    text = 'user_id = "U1"\napi_url = "http://127.0.0.1:8900/x/"'
+    write(text, market_hours="round_the_clock")
 
 
 @pytest.mark.parametrize(
