@@ -7,6 +7,7 @@ run stood.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import date, datetime, time, timedelta
@@ -27,6 +28,8 @@ MOST_EVENTS = 1000
 SILENT = timedelta(seconds=60)
 
 _SUNDAY_AND_SATURDAY = (5, 6)
+
+_NUMBER = re.compile(r"\d+")
 
 
 class Kind(StrEnum):
@@ -199,10 +202,12 @@ class NewsReader:
         if last is None:
             return cursor
         found = _findings(last)
-        if found and found != cursor.difference:
+        # A reason may count seconds: the same failure a while later is no news.
+        same = found if last.succeeded else _NUMBER.sub("", found)
+        if found and same != cursor.difference:
             text = f"reconciliation: {found} (shoonyactl recovery)"
-            news.append(_news(Kind.DIFFERENCE, text, found))
-        return msgspec.structs.replace(cursor, difference=found)
+            news.append(_news(Kind.DIFFERENCE, text, same))
+        return msgspec.structs.replace(cursor, difference=same)
 
     def _daily(self, cursor: Cursor, news: list[News]) -> Cursor:
         now = self._clock.now()
@@ -257,7 +262,7 @@ class _Report(msgspec.Struct, frozen=True):
 
 
 def _findings(stored: StoredReconciliation) -> str:
-    """Return what is wrong, in words that stay the same as long as it is."""
+    """Return what is wrong, in words that stay the same as long as books differ."""
     if not stored.succeeded:
         return stored.summary
     report = msgspec.json.decode(stored.report, type=_Report)

@@ -135,6 +135,25 @@ def test_difference_with_the_broker_is_told_when_it_changes(reader, store):
     ]
 
 
+def test_books_that_cannot_be_read_are_told_once_whatever_the_reason_counts(
+    reader, store
+):
+    with store.transaction(durable=False):
+        store.recovery.begin(silent_seconds=15)
+    cursor = reader.begin()
+    texts = []
+    for why in ("refused, not again for 15 s", "refused, not again for 9 s", "ended"):
+        with store.transaction(durable=False):
+            store.recovery.record(succeeded=False, summary=why, report="{}")
+        found, cursor = told(reader, cursor, Kind.DIFFERENCE)
+        texts += found
+
+    assert texts == [
+        "reconciliation: refused, not again for 15 s (shoonyactl recovery)",
+        "reconciliation: ended (shoonyactl recovery)",
+    ]
+
+
 def test_death_and_silence_of_a_service_are_told(reader, store, clock, tmp_path):
     def beat(run_id):
         other = SqliteOrderStore(
