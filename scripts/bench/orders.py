@@ -237,7 +237,8 @@ def main() -> None:
         f"fill / floor {statistics.median(filled) / floor:.2f} (p50)"
     )
     print(
-        f"a flood of {5 * count} alerts from {SENDERS} senders: {intake:.0f} accepted a second, "
+        f"a flood of {5 * count} alerts from {SENDERS} senders: "
+        f"{intake:.0f} accepted a second, "
         f"{rate:.0f} orders a second from webhook to fill"
     )
     show_growth(asked.histories, 5 * count)
