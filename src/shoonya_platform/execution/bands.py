@@ -105,7 +105,13 @@ class BandKeeper:
                 quote = self._quotes.quote(*key)
                 self._fresh_until[key] = self._clock.monotonic() + BAND_SECONDS
                 price = None if quote is None else quote.last_price
-                if quote is not None:
+                if quote is None:
+                    self._logger.warning(
+                        "the broker knows no %s:%s",
+                        *key,
+                        extra={"event": "band_unknown"},
+                    )
+                else:
                     told.bands[key] = quote.band
         except BrokerUnavailable as e:
             self._failing.add(key)

@@ -88,7 +88,8 @@ class RecoveryReport:
         if not self.positions_compared:
             parts.append("positions not compared, answers are outstanding")
         elif self.differences:
-            parts.append(f"{len(self.differences)} positions differ")
+            count = len(self.differences)
+            parts.append(f"{count} position{' differs' if count == 1 else 's differ'}")
         else:
             parts.append("positions agree")
         return ", ".join(parts)

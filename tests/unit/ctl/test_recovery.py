@@ -39,6 +39,7 @@ def test_report_is_shown_in_words_and_as_json(ctl, store):
 
     result = ctl("recovery")
     assert result.code == 0
+    assert "1 position differs\n" in result.out
     assert "NFO:X NRML: we hold 65, the broker says 0" in result.out
     document = ctl("recovery", "--json").document
     assert document["awaits_first"] is False

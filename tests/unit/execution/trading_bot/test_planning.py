@@ -1,5 +1,6 @@
 """trading_bot: an alert becomes orders, with the prices and bands it needs."""
 
+import logging
 from datetime import timedelta
 from decimal import Decimal
 
@@ -222,6 +223,18 @@ def test_entry_that_waits_outlives_an_exit_that_came_before_it(
 
     (order,) = store.orders.recent(limit=9)
     assert order.alert_id == entry
+
+
+def test_instrument_that_the_broker_does_not_know_is_logged(
+    bot, store, quotes, monkeypatch, caplog
+):
+    caplog.set_level(logging.WARNING, "TRADING_BOT")
+    monkeypatch.setattr(quotes, "quote", lambda *_: None)
+    store_alert(store)
+
+    bot.step()
+
+    assert f"the broker knows no NFO:{SYMBOL}" in caplog.text
 
 
 def test_band_is_noted_before_the_guard_looks(bot, store, quotes):
