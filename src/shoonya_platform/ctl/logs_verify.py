@@ -80,9 +80,10 @@ def cli(
     """
     names = check_services(services)
     log_dir = log_directory(ctl)
-    begin = moment(since, datetime.now().astimezone())
+    now = datetime.now().astimezone()
+    begin = moment(since, now)
     with _progress(log_dir) as advance:
-        report = verify(log_dir, names, with_journal=journal, advance=advance)
+        report = verify(log_dir, names, with_journal=journal, now=now, advance=advance)
     report = replace(
         report, findings=tuple(f for f in report.findings if f.at >= begin)
     )

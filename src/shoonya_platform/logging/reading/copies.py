@@ -37,6 +37,10 @@ class RunCopy:
         unit: The systemd unit it ran in, where the journal says so.
 
         told_last: The number it came to, as a later run tells.
+
+        until: Records made later may be on their way to the other copy.
+
+        settled: The highest number made until then.
     """
 
     numbers: Numbers = field(default_factory=Numbers)
@@ -49,6 +53,8 @@ class RunCopy:
     from_start: bool = False
     unit: str = ""
     told_last: int = 0
+    until: str = ""
+    settled: int = 0
 
     def add(self, seq: int, at: str, old_until: str) -> None:
         """
@@ -66,6 +72,8 @@ class RunCopy:
             self.doubled.add(seq)
         if at <= old_until and seq > self.old:
             self.old = seq
+        if (at <= self.until or not self.until) and seq > self.settled:
+            self.settled = seq
         if not self.first_at:
             self.first_at = at
         self.last_at = at
@@ -95,6 +103,9 @@ class Copies:
         evicted: Files deleted for the budget, as the log tells.
 
         suppressed: How many records journald's rate limit threw away, by unit.
+
+        until: Records made later may be on their way to the other copy; "" if none
+            is made any more.
     """
 
     runs: dict[tuple[str, str], RunCopy] = field(default_factory=dict)
@@ -105,11 +116,12 @@ class Copies:
     unreadable: dict[str, list[str]] = field(default_factory=dict)
     evicted: list[str] = field(default_factory=list)
     suppressed: dict[str, int] = field(default_factory=dict)
+    until: str = ""
 
     def run(self, component: str, run: str) -> RunCopy:
         found = self.runs.get((component, run))
         if found is None:
-            found = self.runs[component, run] = RunCopy()
+            found = self.runs[component, run] = RunCopy(until=self.until)
         return found
 
     def take_entry(self, entry: Entry) -> None:
@@ -217,5 +229,9 @@ def later(at: str, by: timedelta = TOLERANCE) -> str:
     Raises:
         ValueError: It is no time.
     """
-    moment = datetime.fromisoformat(at) + by
+    return time_text(datetime.fromisoformat(at) + by)
+
+
+def time_text(moment: datetime) -> str:
+    """Return a time as it stands in a line, which is local and sorts by itself."""
     return f"{moment:%Y-%m-%d %H:%M:%S}.{moment.microsecond // 1000:03d}"

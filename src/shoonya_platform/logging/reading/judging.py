@@ -108,8 +108,9 @@ class Judge:
         for key in {**self._written.runs, **self._sent.runs}:
             file = self._written.runs.get(key, nothing)
             entries = self._sent.runs.get(key, nothing)
-            last = max(file.numbers.last, entries.numbers.last, file.told_last)
+            last = max(file.numbers.last, entries.settled, file.told_last)
             found += self._of_file(key, file, entries, last)
+            last = max(last, entries.numbers.last)
             if self._checked_journal:
                 found += self._of_journal(key, file, entries, last)
         return found

@@ -10,12 +10,14 @@ kept, the counters that the library writes, journald's own rate limit, a kill.
 from __future__ import annotations
 
 import functools
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 from shoonya_platform.logging.reading import journal
-from shoonya_platform.logging.reading.copies import Copies, later
+from shoonya_platform.logging.reading.copies import Copies, later, time_text
 from shoonya_platform.logging.reading.generations import generations
 from shoonya_platform.logging.reading.judging import Finding, Judge
 
@@ -24,6 +26,7 @@ from shoonya_platform.logging.reading.judging import Finding, Judge
 Advance = Callable[[str, int], None]
 
 _STEP = 1000
+_WRITTEN_SECONDS = 0.1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,6 +62,7 @@ def verify(
     components: Sequence[str],
     *,
     with_journal: bool,
+    now: datetime | None = None,
     advance: Advance = lambda _copy, _count: None,
 ) -> Report:
     """
@@ -67,9 +71,16 @@ def verify(
     Args:
         with_journal: Whether to look into the journal, where there is one.
 
+        now: The local time, where services may be logging.  What they log while the
+            files are read is in the journal by the time that is read.
+
         advance: Is told how far it is.
     """
-    written, sent = Copies(), Copies()
+    written = Copies()
+    sent = Copies(until="" if now is None else time_text(now))
+    if now is not None:
+        # What has been made is in the files by then.
+        time.sleep(_WRITTEN_SECONDS)
     without = "" if with_journal else "not asked for"
     old_until = ""
     if with_journal:

@@ -1,5 +1,7 @@
 """What is missing or doubled is named exactly, and explained by what explains it."""
 
+from datetime import datetime
+
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -249,6 +251,21 @@ def test_both_copies_are_set_against_each_other(tmp_path, journal):
     ]
     assert [finding.elsewhere for finding in report.findings] == [2, 1, 0]
     assert (report.file_records, report.journal_records) == (4, 6)
+
+
+@pytest.mark.parametrize(("second", "missing"), [(3, []), (4, [4]), (9, [4, 5])])
+def test_what_is_logged_while_the_files_are_read_is_not_missing_there(
+    tmp_path, journal, second, missing
+):
+    put(tmp_path, *(text_line(n) for n in range(1, 4)))
+    journal(*(entry(n) for n in range(1, 6)))
+    now = datetime.fromisoformat(f"2026-11-25 09:00:0{second}")
+
+    report = verify(tmp_path, [COMPONENT], with_journal=True, now=now)
+
+    assert [(each.copy, each.ranges) for each in report.findings] == [
+        ("file", ((missing[0], missing[-1]),)) for _ in missing[:1]
+    ]
 
 
 def test_queue_that_was_full_is_counted_by_the_process_for_all_it_logs(
