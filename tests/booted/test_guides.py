@@ -71,6 +71,8 @@ GIVEN = {
     "start NAME": "start risk_manager",
     "start SERVICE": "start risk_manager",
     "logs SERVICE": "logs risk_manager",
+    # An order is not in each of them.
+    '"order_id=12345" *.zst': '"order_id=" *.zst || [ $? = 1 ]',
     '"order_id=12345"': '"order_id="',
     # They ask on a terminal, and there is none.
     "risk resume": "risk resume --yes",

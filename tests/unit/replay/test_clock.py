@@ -45,7 +45,11 @@ def test_clock_of_a_replay_is_taken_on_paper(config, tmp_path):
     "more",
     [
         pytest.param(
-            {"SHOONYA_BROKER_NAME": "shoonya", "SHOONYA_SHOONYA_USER_ID": "FA1"},
+            {
+                "SHOONYA_BROKER_NAME": "shoonya",
+                "SHOONYA_SHOONYA_USER_ID": "FA1",
+                "SHOONYA_GUARD_MARKET_HOURS": "exchange",
+            },
             id="real-money",
         ),
         pytest.param({"SHOONYA_BOOT": "a-boot"}, id="under-systemd"),
