@@ -9,7 +9,7 @@ planned before its exit came never will be.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -31,7 +31,7 @@ from shoonya_platform.domain.orders import (
     OrderId,
 )
 from shoonya_platform.errors import BrokerUnavailable
-from shoonya_platform.execution.bands import BandKeeper
+from shoonya_platform.execution.bands import BandKeeper, Told
 from shoonya_platform.execution.planning import LegPlanner, Prices, is_of
 from shoonya_platform.execution.settling import BATCH, Settler
 from shoonya_platform.logging import get_component_logger
@@ -125,9 +125,8 @@ class TradingBot:
         fresh = self._store.alerts.in_status(AlertStatus.RECEIVED, limit=BATCH)
         if not fresh:
             return 0
-        prices = self._prices(fresh)
+        told, prices = self._ask(fresh)
         priced = {stored.alert_id for stored in fresh} - self._unpriced.keys()
-        told = self._bands.fetch(fresh)
         priced -= self._bands.waiting(fresh)
         planned = 0
         passed_over: list[StoredAlert] = []
@@ -150,19 +149,40 @@ class TradingBot:
             self._ring("risk_manager")
         return planned
 
-    def _prices(self, alerts: list[StoredAlert]) -> Prices:
-        """Ask for the prices no alert names; note which alerts have to wait for one."""
-        prices: dict[tuple[Exchange, str], Decimal] = {}
+    def _ask(self, alerts: list[StoredAlert]) -> tuple[Told, Prices]:
+        """
+        Ask the broker about each instrument once; note which alerts have to wait.
+
+        Returns:
+            What it told, and the price that each leg is measured by.
+        """
         failed_at, self._unpriced = self._unpriced, {}
-        for stored in alerts:
-            for leg in stored.alert.legs:
-                try:
-                    self._price(stored.alert.exchange, leg, prices)
-                except BrokerUnavailable as e:
-                    self._without_price(stored, leg, e, failed_at)
-        return prices
+        legs = [(stored, leg) for stored in alerts for leg in stored.alert.legs]
+        prices: dict[tuple[Exchange, str], Decimal] = {}
+        # First what alerts name: on paper the market's price follows it.
+        self._price(
+            ((s, leg) for s, leg in legs if leg.price is not None), prices, failed_at
+        )
+        told = self._bands.fetch(alerts)
+        prices = {**told.prices, **prices}
+        self._price(
+            ((s, leg) for s, leg in legs if leg.price is None), prices, failed_at
+        )
+        return told, prices
 
     def _price(
+        self,
+        legs: Iterable[tuple[StoredAlert, Leg]],
+        prices: dict[tuple[Exchange, str], Decimal],
+        failed_at: dict[AlertId, float],
+    ) -> None:
+        for stored, leg in legs:
+            try:
+                self._price_one(stored.alert.exchange, leg, prices)
+            except BrokerUnavailable as e:
+                self._without_price(stored, leg, e, failed_at)
+
+    def _price_one(
         self,
         exchange: Exchange,
         leg: Leg,

@@ -24,9 +24,11 @@ class Quotes:
         self.noted: dict[str, Decimal] = {}
         self.bands: dict[str, PriceBand] = {}
         self.quoted: list[str] = []
+        self.priced: list[str] = []
         self.is_down = False
 
     def last_price(self, exchange, tradingsymbol):
+        self.priced.append(tradingsymbol)
         if self.is_down:
             raise BrokerUnavailable("down")
         return self.prices.get(tradingsymbol)

@@ -131,6 +131,16 @@ def test_price_that_no_alert_names_is_asked_for(bot, store, quotes):
     assert store.orders.of_alert(alert_id)[0].reference_price == 102
 
 
+def test_broker_is_asked_once_in_a_step_for_what_no_alert_prices(bot, store, quotes):
+    quotes.prices[SYMBOL] = Decimal(102)
+    for alert in (an_alert(a_leg()), an_alert(a_leg(), strategy_name="Other")):
+        store_alert(store, alert)
+
+    bot.step()
+
+    assert (quotes.quoted, quotes.priced) == ([SYMBOL], [])
+
+
 def test_price_that_the_broker_does_not_know_is_the_last_one_heard_of(bot, store):
     with store.transaction(durable=False):
         store.positions.note_prices({(NFO, SYMBOL): Decimal(103)})
