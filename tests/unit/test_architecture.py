@@ -51,7 +51,8 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "risk": ("domain", "errors", "clock", "store.base"),
     # The loop of a service: it logs, as those of execution do.
     "risk.day_watch": ("risk", "domain", "errors", "clock", "store.base", "logging"),
-    "risk.figures": ("risk", "domain", "store.base"),
+    "risk.day_book": ("risk", "domain", "store.base"),
+    "risk.figures": ("risk", "domain"),
     "risk.supreme_risk": (
         "risk",
         "domain",
@@ -72,6 +73,7 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     # Tells, asks and halts; of the rest it knows the store.
     "notify": (
         "domain",
+        "risk.day_book",
         "risk.figures",
         "risk.limits",
         "store.base",

@@ -13,8 +13,10 @@ from shoonya_platform.ctl.output import (
     print_json,
     print_table,
 )
+from shoonya_platform.domain.orders import OPEN
 from shoonya_platform.domain.trading import TradingState
-from shoonya_platform.risk.figures import day_book, day_figures
+from shoonya_platform.risk.day_book import day_book
+from shoonya_platform.risk.figures import day_figures
 from shoonya_platform.risk.limits import money
 from shoonya_platform.services.parts import risk_limits
 
@@ -39,7 +41,8 @@ def show(ctl: Ctl, as_json: bool) -> None:
     """
     limits = risk_limits(ctl.settings)
     with ctl.store.view():
-        book = day_book(ctl.store, limits, ctl.clock.now())
+        working = ctl.store.orders.in_status(*sorted(OPEN))
+        book = day_book(ctl.store, limits, ctl.clock.now(), working)
     figures = day_figures(book, limits)
     status = ctl.store.trading.status()
     if as_json:

@@ -8,7 +8,8 @@ from decimal import Decimal
 
 from shoonya_platform.domain.days import trading_day
 from shoonya_platform.domain.orders import OPEN, OrderStatus
-from shoonya_platform.risk.figures import day_book, day_figures
+from shoonya_platform.risk.day_book import day_book
+from shoonya_platform.risk.figures import day_figures
 from shoonya_platform.risk.limits import RiskBook, RiskLimits, money
 from shoonya_platform.store.base import OrderStore
 
@@ -40,7 +41,7 @@ def status(store: OrderStore, now: datetime) -> str:
 
 def risk(store: OrderStore, limits: RiskLimits, now: datetime) -> str:
     """Return each risk figure beside its limit."""
-    book = day_book(store, limits, now)
+    book = day_book(store, limits, now, store.orders.in_status(*sorted(OPEN)))
     figures = day_figures(book, limits)
     trading = store.trading.status()
     pnl = figures.pop("daily_pnl")

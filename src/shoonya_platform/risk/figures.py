@@ -3,15 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
 from decimal import Decimal
 
-from shoonya_platform.domain.days import trading_day
-from shoonya_platform.domain.orders import OPEN
-from shoonya_platform.domain.positions import ZERO
-from shoonya_platform.risk.day_watch import losing_days
 from shoonya_platform.risk.limits import RiskBook, RiskLimits, money
-from shoonya_platform.store.base import OrderStore
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,20 +13,6 @@ class Figure:
     value: Decimal | int
     limit: Decimal | int | None  #: None is not limited
     of: str = ""  #: the instrument or strategy that has it
-
-
-def day_book(store: OrderStore, limits: RiskLimits, now: datetime) -> RiskBook:
-    """Return what is held, on its way and made today, as the rules see it."""
-    today = trading_day(now)
-    day = store.risk.day(today)
-    return RiskBook(
-        positions=store.positions.open(),
-        working=store.orders.in_status(*sorted(OPEN)),
-        realised_today=store.positions.realised_on(today),
-        best_pnl=ZERO if day is None else day.best_pnl,
-        orders_today=store.orders.passed_on(today),
-        losing_days=losing_days(store.risk.days_before(today, limit=limits.loss_days)),
-    )
 
 
 def day_figures(book: RiskBook, limits: RiskLimits) -> dict[str, Figure]:

@@ -11,7 +11,6 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from shoonya_platform.clock import Clock
-from shoonya_platform.domain.days import trading_day
 from shoonya_platform.domain.orders import (
     OPEN,
     Order,
@@ -21,7 +20,8 @@ from shoonya_platform.domain.orders import (
 from shoonya_platform.domain.positions import ZERO
 from shoonya_platform.domain.terms import ModifyStage, Terms, with_terms
 from shoonya_platform.logging import get_component_logger
-from shoonya_platform.risk.day_watch import BreachRules, DayWatch, losing_days
+from shoonya_platform.risk.day_book import day_book
+from shoonya_platform.risk.day_watch import BreachRules, DayWatch
 from shoonya_platform.risk.limits import (
     RiskBook,
     RiskLimits,
@@ -165,22 +165,12 @@ class SupremeRiskManager:
         )
 
     def _book(self, apart_from: Order | None = None) -> RiskBook:
-        today = trading_day(self._clock.now())
-        day = self._store.risk.day(today)
-        return RiskBook(
-            positions=self._store.positions.open(),
-            working=[
-                order
-                for order in self._store.orders.in_status(*sorted(_PASSED))
-                if apart_from is None or order.order_id != apart_from.order_id
-            ],
-            realised_today=self._store.positions.realised_on(today),
-            best_pnl=ZERO if day is None else day.best_pnl,
-            orders_today=self._store.orders.passed_on(today),
-            losing_days=losing_days(
-                self._store.risk.days_before(today, limit=self._limits.loss_days)
-            ),
-        )
+        working = [
+            order
+            for order in self._store.orders.in_status(*sorted(_PASSED))
+            if apart_from is None or order.order_id != apart_from.order_id
+        ]
+        return day_book(self._store, self._limits, self._clock.now(), working)
 
     def _watch(self) -> None:
         now = self._clock.monotonic()
