@@ -11,6 +11,7 @@ import click
 
 from shoonya_platform.ctl.context import Ctl
 from shoonya_platform.errors import NotFound
+from shoonya_platform.logging.formats import time_text
 
 _UNITS = {"s": 1, "m": 60, "min": 60, "h": 3600, "d": 86_400}
 
@@ -72,4 +73,4 @@ def moment(text: str | None, now: datetime, *, option: str = "--since") -> str:
         raise click.UsageError(
             f"{option}: expected 10m, 2h, 1d, 09:15 or 2026-02-08 09:15, was '{text}'"
         ) from None
-    return f"{begin:%Y-%m-%d %H:%M:%S}.{begin.microsecond // 1000:03d}"
+    return time_text(begin)

@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from shoonya_platform.config.settings import COMPONENTS
+from shoonya_platform.logging.formats import time_text
 from shoonya_platform.logging.reading.filters import ALL
 from shoonya_platform.logging.reading.follow import ComponentFollower
 from shoonya_platform.logging.reading.gaps import Gap, GapFinder
@@ -124,7 +125,7 @@ def _little_later(at: str) -> str:
         moment = datetime.fromisoformat(at) + _LATE
     except ValueError:
         return at
-    return moment.isoformat(" ", "milliseconds")
+    return time_text(moment)
 
 
 def _is_of(gap: Gap, asked: LogQuery) -> bool:

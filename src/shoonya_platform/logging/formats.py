@@ -120,6 +120,11 @@ class Stamp:
         return text + _MILLISECONDS[int((created - second) * 1000)]
 
 
+def time_text(local: datetime) -> str:
+    """Return a local time as it stands in a line; it sorts as text."""
+    return f"{local:%Y-%m-%d %H:%M:%S}.{local.microsecond // 1000:03d}"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ParsedLine:
     """
@@ -198,7 +203,7 @@ def _parse_json(line: str) -> ParsedLine | None:
         at = datetime.fromisoformat(found["at"]).astimezone()
     except ValueError:
         return None
-    found["at"] = f"{at:%Y-%m-%d %H:%M:%S}.{at.microsecond // 1000:03d}"
+    found["at"] = time_text(at)
     found["message"] = escaped(found["message"])
     return ParsedLine(**found)
 

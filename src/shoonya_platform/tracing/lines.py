@@ -8,6 +8,7 @@ from datetime import datetime
 from pathlib import Path
 
 from shoonya_platform.config.settings import COMPONENTS
+from shoonya_platform.logging.formats import time_text
 from shoonya_platform.logging.reading.journal import (
     JournalRecord,
     JournalUnavailable,
@@ -113,5 +114,4 @@ def _moment(text: str) -> datetime:
 
 
 def _local(moment: datetime) -> str:
-    there = moment.astimezone()
-    return f"{there:%Y-%m-%d %H:%M:%S}.{there.microsecond // 1000:03d}"
+    return time_text(moment.astimezone())

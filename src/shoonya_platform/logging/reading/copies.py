@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
+from shoonya_platform.logging.formats import time_text
 from shoonya_platform.logging.reading.generations import Generation
 from shoonya_platform.logging.reading.journal import Entry
 from shoonya_platform.logging.reading.numbers import Numbers
@@ -230,8 +231,3 @@ def later(at: str, by: timedelta = TOLERANCE) -> str:
         ValueError: It is no time.
     """
     return time_text(datetime.fromisoformat(at) + by)
-
-
-def time_text(moment: datetime) -> str:
-    """Return a time as it stands in a line, which is local and sorts by itself."""
-    return f"{moment:%Y-%m-%d %H:%M:%S}.{moment.microsecond // 1000:03d}"

@@ -16,8 +16,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
+from shoonya_platform.logging.formats import time_text
 from shoonya_platform.logging.reading import journal
-from shoonya_platform.logging.reading.copies import Copies, later, time_text
+from shoonya_platform.logging.reading.copies import Copies, later
 from shoonya_platform.logging.reading.generations import generations
 from shoonya_platform.logging.reading.judging import Finding, Judge
 
