@@ -51,6 +51,12 @@ def platform(machine: Machine) -> Platform:
     return installed
 
 
+@pytest.fixture
+def running(platform: Platform) -> None:
+    """Each test begins with eight ready services that never died."""
+    platform.begin_anew()
+
+
 def wheelhouse() -> Path:
     """
     Return a folder with all that pip installs, for a machine without network.

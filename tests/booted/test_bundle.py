@@ -2,6 +2,8 @@
 
 import json
 
+import pytest
+
 from shoonya_platform.config.settings import COMPONENTS
 from tests.booted.platform import Platform
 
@@ -9,8 +11,8 @@ SECRET = "/etc/shoonya/credentials/webhook_secret"
 FOLDER = "/root/bundle-test"
 
 
+@pytest.mark.usefixtures("running")
 def test_bundle_holds_log_journal_and_units_and_no_secret(platform: Platform):
-    platform.wait_until_ready()
     run = platform.machine.run
     # As somebody under pressure does: into the journal, folded and in base64.
     run(

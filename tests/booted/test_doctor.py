@@ -99,10 +99,8 @@ def mend(platform: Platform, command: str) -> None:
 
 
 @pytest.fixture(autouse=True)
-def _as_it_was(platform):
+def _as_it_was(platform, running):
     """Each test begins and ends with a machine on which all is well."""
-    platform.machine.run("systemctl", "start", "shoonya.target")
-    platform.wait_until_ready()
     yield
     platform.machine.run(
         "bash",

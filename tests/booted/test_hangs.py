@@ -35,13 +35,7 @@ time.sleep(11)
 """
 
 
-@pytest.fixture(autouse=True)
-def _running(platform):
-    """Each test begins with eight ready services that never died."""
-    platform.machine.run("systemctl", "reset-failed", "shoonya*")
-    platform.machine.run("rm", "-rf", "/var/lib/shoonya/crashes")
-    platform.machine.run("systemctl", "start", "shoonya.target")
-    platform.wait_until_ready()
+pytestmark = pytest.mark.usefixtures("running")
 
 
 def others(platform, name):

@@ -7,6 +7,8 @@ import pytest
 from shoonya_platform.testing.waiting import eventually
 from tests.booted.platform import unit
 
+pytestmark = pytest.mark.usefixtures("running")
+
 USER = "somebody"
 CTL = "/opt/shoonya/venv/bin/shoonyactl"
 

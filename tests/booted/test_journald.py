@@ -106,7 +106,7 @@ def lost_in_file(records):
 
 
 @pytest.fixture
-def loaded(platform):
+def loaded(platform, running):
     platform.machine.run("rm", "-f", ASKED)
     lines = platform.patched("load", LOAD) + "\nWatchdogSec=2s\n"
     with platform.drop_in(NAME, lines):

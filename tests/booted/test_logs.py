@@ -21,10 +21,7 @@ logger.info("the last")
 """
 
 
-@pytest.fixture(autouse=True)
-def _running(platform):
-    platform.machine.run("systemctl", "start", "shoonya.target")
-    platform.wait_until_ready()
+pytestmark = pytest.mark.usefixtures("running")
 
 
 def test_both_copies_of_what_the_services_logged_are_complete(platform):

@@ -18,9 +18,7 @@ PAIRS = [
 
 @pytest.fixture(scope="class")
 def fighting(platform):
-    platform.machine.run("systemctl", "reset-failed", "shoonya*")
-    platform.machine.run("rm", "-rf", "/var/lib/shoonya/crashes")
-    platform.machine.run("systemctl", "start", "shoonya.target")
+    platform.begin_anew()
     with arena(platform):
         yield platform
     platform.machine.run("rm", "-rf", "/var/lib/shoonya/crashes")
@@ -34,9 +32,8 @@ class TestInTheArena:
         fighting.wait_until_ready()
 
 
+@pytest.mark.usefixtures("running")
 def test_broker_that_is_down_is_waited_for_and_costs_no_restart(platform):
-    platform.machine.run("systemctl", "start", "shoonya.target")
-    platform.wait_until_ready()
 
     waiting = broker_down(platform, 4.0)
 

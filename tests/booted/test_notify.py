@@ -43,13 +43,13 @@ def bodies(platform):
     machine.run("systemctl", "stop", "receiver")
 
 
+@pytest.mark.usefixtures("running")
 def test_messages_arrive_from_the_sandbox_of_the_unit(platform, bodies):
     tried = platform.ctl("notify", "test")
     assert [each["taken"] for each in tried] == [True]
     credential = f"LoadCredential=notify_urls:{SECRET}"
 
     with platform.drop_in("recovery_service", credential):
-        platform.machine.run("systemctl", "start", "shoonya.target")
         platform.wait_until_ready()
         eventually(lambda: any("starts" in body for body in bodies()), 30)
         alert_id = platform.send()

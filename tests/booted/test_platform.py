@@ -12,14 +12,7 @@ from shoonya_platform.config.settings import COMPONENTS
 from shoonya_platform.testing.waiting import eventually
 from tests.booted.platform import CONFIG, Platform, unit
 
-
-@pytest.fixture(autouse=True)
-def _running(platform):
-    """Each test begins with eight ready services and clean counters of restarts."""
-    platform.machine.run("systemctl", "reset-failed", "shoonya@*.service")
-    platform.machine.run("rm", "-rf", "/var/lib/shoonya/crashes")
-    platform.machine.run("systemctl", "start", "shoonya.target")
-    platform.wait_until_ready()
+pytestmark = pytest.mark.usefixtures("running")
 
 
 def test_documented_command_leaves_eight_ready_services(platform):

@@ -16,7 +16,7 @@ CREDENTIAL = "read another service's credential"
 @pytest.fixture(scope="module")
 def outcomes(platform):
     """How each try ended, for each of the eight."""
-    platform.machine.run("systemctl", "reset-failed", "shoonya*")
+    platform.begin_anew()
     platform.machine.run(
         "sh",
         "-c",

@@ -13,13 +13,7 @@ SECONDS = 16.0
 RATE = 25.0
 
 
-@pytest.fixture(autouse=True)
-def _running(platform):
-    """Each test begins with eight ready services that never died."""
-    platform.machine.run("systemctl", "reset-failed", "shoonya*")
-    platform.machine.run("rm", "-rf", "/var/lib/shoonya/crashes")
-    platform.machine.run("systemctl", "start", "shoonya.target")
-    platform.wait_until_ready()
+pytestmark = pytest.mark.usefixtures("running")
 
 
 def test_restarts_and_a_kill_under_load_refuse_nobody_and_lose_no_alert(platform):
