@@ -2,6 +2,8 @@
 The defects of the order path before this one, by number: none of them comes back.
 
 Each test is named for its number, and fails on the behaviour that `DEFECTS` tells.
+
+Long, as it is one numbered list, held against the table whole.
 """
 
 import json
