@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import sys
 from collections.abc import Iterator
 from dataclasses import asdict
@@ -96,7 +97,12 @@ def cli(
 def _target(output: Path | None, now: datetime) -> Path:
     path = (output or Path()).absolute()
     if path.is_dir():
-        path /= f"shoonya-bundle-{now:%Y%m%d-%H%M%S}.tar.gz"
+        folder, name, number = path, f"shoonya-bundle-{now:%Y%m%d-%H%M%S}", 1
+        path = folder / f"{name}.tar.gz"
+        # Two of one second stand side by side.
+        while os.path.lexists(path):
+            number += 1
+            path = folder / f"{name}-{number}.tar.gz"
     if path.exists() or path.is_symlink():
         raise ShoonyaError(f"'{path}' is there already", hint="name another --output")
     return path

@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 import stat
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -233,6 +234,17 @@ def test_output_may_be_a_folder_or_a_file(ctl, place):
 
     assert Path(in_folder).parent == place.home / "kept"
     assert as_file == str(place.home / "mine.tar.gz")
+
+
+def test_two_bundles_of_one_second_stand_side_by_side(ctl, place):
+    now = datetime.now()
+    for later in range(60):
+        moment = now + timedelta(seconds=later)
+        (place.home / f"shoonya-bundle-{moment:%Y%m%d-%H%M%S}.tar.gz").touch()
+
+    made = ctl("bundle", "--json").document["path"]
+
+    assert made.endswith("-2.tar.gz")
 
 
 def test_file_that_is_there_is_not_written_over(ctl, place):
