@@ -237,7 +237,7 @@ def test_output_may_be_a_folder_or_a_file(ctl, place):
 
 
 def test_two_bundles_of_one_second_stand_side_by_side(ctl, place):
-    now = datetime.now()
+    now = datetime.now().astimezone()
     for later in range(60):
         moment = now + timedelta(seconds=later)
         (place.home / f"shoonya-bundle-{moment:%Y%m%d-%H%M%S}.tar.gz").touch()
