@@ -22,7 +22,7 @@ from shoonya_platform.ctl.output import (
     print_json,
 )
 from shoonya_platform.ctl.services import complete_service
-from shoonya_platform.logging.reading.judging import Cause, Finding
+from shoonya_platform.logging.reading.judging import HARMLESS, Cause, Finding
 from shoonya_platform.logging.reading.numbers import text as numbers_text
 from shoonya_platform.logging.reading.verify import Advance, Report, verify
 
@@ -31,6 +31,7 @@ EXIT_UNEXPLAINED = 41
 
 _WHY = {
     Cause.RETENTION: "older than all that is kept",
+    Cause.ELSEWHERE: "nothing of its unit is in these files: another installation's",
     Cause.DISK: "the disk took no more; counted (file_gap)",
     Cause.JOURNAL: "the journal's queue was full; counted (journal_gap)",
     Cause.RATE_LIMIT: "journald's rate limit suppressed them",
@@ -64,11 +65,12 @@ def cli(
 
     Each run of a process numbers its records.  Files, archives and the journal are
     read, and whatever number one of them lacks is named, with what explains it: what
-    is no longer kept, a full disk, a full queue, journald's rate limit, a kill.
+    is no longer kept, another installation, a full disk, a full queue, journald's
+    rate limit, a kill.
 
     \b
     Exit codes:
-       0  nothing is missing but what is no longer kept
+       0  nothing is missing but what is no longer kept, or another installation's
       40  something is missing, and all of it is explained
       41  something is missing or doubled that nothing explains, or a file is damaged
 
@@ -102,7 +104,7 @@ def cli(
 
 def exit_code(report: Report) -> int:
     """Return 0, 40 or 41."""
-    missing = [f for f in report.findings if f.cause is not Cause.RETENTION]
+    missing = [f for f in report.findings if f.cause not in HARMLESS]
     if report.unreadable or not all(finding.is_explained for finding in missing):
         return EXIT_UNEXPLAINED
     return EXIT_EXPLAINED if missing else 0
@@ -160,7 +162,7 @@ def _print(report: Report) -> None:
         if not report.without_journal:
             other = "journal" if finding.copy == "file" else "file"
             sentence += f", the {other} has {finding.elsewhere:,} of them"
-        colour = None if finding.cause is Cause.RETENTION else "yellow"
+        colour = None if finding.cause in HARMLESS else "yellow"
         click.secho(sentence, fg=colour)
         click.echo(f"  {stretches(finding)}")
         if finding.what == "missing":

@@ -26,6 +26,7 @@ class Cause(StrEnum):
     """What explains a hole; the last three do not."""
 
     RETENTION = "retention"  #: older than all that this copy keeps
+    ELSEWHERE = "elsewhere"  #: another installation's, whose files are elsewhere
     DISK = "file_gap"  #: the disk did not take them, and they were counted
     JOURNAL = "journal_gap"  #: journald did not take them, and they were counted
     RATE_LIMIT = "suppressed"  #: journald's rate limit
@@ -35,8 +36,10 @@ class Cause(StrEnum):
     UNKNOWN = "unknown"
 
 
+#: Nothing was lost.
+HARMLESS = (Cause.RETENTION, Cause.ELSEWHERE)
 EXPLAINING = (
-    Cause.RETENTION,
+    *HARMLESS,
     Cause.DISK,
     Cause.JOURNAL,
     Cause.RATE_LIMIT,
@@ -94,6 +97,10 @@ class Judge:
         self._checked_journal = checked_journal
         self._suppressed = dict(sent.suppressed)
         self._old_runs: dict[str, tuple[str, bool]] = {}
+        self._units: dict[str, set[str]] = {}
+        for (component, run), entries in sent.runs.items():
+            if entries.unit and (component, run) in written.runs:
+                self._units.setdefault(component, set()).add(entries.unit)
         # One process counts for all components that it logs for.
         self._unsent: dict[str, dict[tuple[str, int], int]] = {}
         for copies in (written, sent):
@@ -132,10 +139,18 @@ class Judge:
             explained.append((Cause.DISK, left.take(lost, below=seq)[0]))
             # What tells of it may be lost in the file as well.
             explained.append((Cause.DISK, left.take_one(seq)))
-        damaged = key[0] in self._written.unreadable
-        rest = Cause.DAMAGED if damaged else Cause.UNKNOWN
+        rest = Cause.UNKNOWN
+        if key[0] in self._written.unreadable:
+            rest = Cause.DAMAGED
+        elif not file.numbers and self._is_elsewhere(key[0], entries.unit):
+            rest = Cause.ELSEWHERE
         explained.append((rest, left.ranges))
         return _findings(key, "file", file, entries, explained)
+
+    def _is_elsewhere(self, component: str, unit: str) -> bool:
+        """Say whether nothing that *unit* ran is in these files, but others' is."""
+        known = self._units.get(component, set())
+        return bool(known and unit) and unit not in known
 
     def _may_be_older(self, key: tuple[str, str], file: RunCopy) -> bool:
         """Say whether a run may have begun in a file that is no longer kept."""

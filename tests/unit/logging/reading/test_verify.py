@@ -6,6 +6,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from shoonya_platform.ctl.logs_verify import EXIT_UNEXPLAINED, exit_code
 from shoonya_platform.logging import get_component_logger, setup_application_logging
 from shoonya_platform.logging.reading.journal import SUPPRESSED_ID
 from shoonya_platform.logging.reading.judging import RING_RECORDS, Cause
@@ -22,6 +23,11 @@ def suppressed(lost, unit=UNIT):
         "MESSAGE": f"Suppressed {lost} messages from {unit}",
         "N_DROPPED": str(lost),
     }
+
+
+def later_entry(seq, **fields):
+    """Of another run, and behind all that the files begin with."""
+    return entry(seq, run="r2", __REALTIME_TIMESTAMP=str(usec(seq + 9)), **fields)
 
 
 def put(directory, *lines):
@@ -359,6 +365,36 @@ def test_run_of_which_the_journal_has_nothing(tmp_path, journal):
     assert found(tmp_path, with_journal=True) == [
         ("journal", "missing", [1, 2], Cause.NO_COPY)
     ]
+
+
+@pytest.mark.parametrize(
+    ("unit", "cause"),
+    [
+        pytest.param("shoonya-test@x.service", Cause.ELSEWHERE, id="another-unit"),
+        pytest.param(UNIT, Cause.UNKNOWN, id="our-unit"),
+        pytest.param("", Cause.UNKNOWN, id="no-unit"),
+    ],
+)
+def test_run_of_a_unit_that_has_nothing_in_these_files_is_of_elsewhere(
+    tmp_path, journal, unit, cause
+):
+    put(tmp_path, text_line(1))
+    journal(entry(1), later_entry(1, _SYSTEMD_UNIT=unit))
+
+    report = verify(tmp_path, [COMPONENT], with_journal=True)
+
+    assert [(each.run, each.count, each.cause) for each in report.findings] == [
+        ("r2", 1, cause)
+    ]
+    assert exit_code(report) == (0 if cause is Cause.ELSEWHERE else EXIT_UNEXPLAINED)
+
+
+def test_run_is_of_elsewhere_only_where_files_tell_whose_they_are(tmp_path, journal):
+    put(tmp_path, text_line(1))
+    journal(later_entry(1))
+
+    in_file = ("file", "missing", [1], Cause.UNKNOWN)
+    assert found(tmp_path, with_journal=True)[-1] == in_file
 
 
 def test_journal_without_our_records_is_not_checked(tmp_path, journal):
