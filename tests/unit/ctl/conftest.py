@@ -12,8 +12,10 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
+from shoonya_platform.ctl import context
 from shoonya_platform.ctl.main import main
 from shoonya_platform.store.sqlite import SqliteOrderStore
+from shoonya_platform.testing.clock import FakeClock
 
 
 @dataclass(frozen=True)
@@ -54,8 +56,9 @@ credentials_dir = "{tmp_path}/credentials"
 
 
 @pytest.fixture
-def ctl(home: Path, monkeypatch: pytest.MonkeyPatch) -> Ctl:
-    """Call shoonyactl as a shell does, and return how it ended."""
+def ctl(home: Path, clock: FakeClock, monkeypatch: pytest.MonkeyPatch) -> Ctl:
+    """Call shoonyactl as a shell does, at the store's time; return how it ended."""
+    monkeypatch.setattr(context, "SystemClock", lambda: clock)
 
     def call(*arguments: str, stdin: str = "") -> Result:
         monkeypatch.setattr(sys, "argv", ["shoonyactl", *arguments])

@@ -21,8 +21,8 @@ def generation(request) -> str:
 
 
 @pytest.fixture
-def simulator(home, generation) -> Iterator[NorenSimulator]:
-    with NorenSimulator(generation) as running:
+def simulator(home, clock, generation) -> Iterator[NorenSimulator]:
+    with NorenSimulator(generation, clock=clock) as running:
         with (home / "shoonya.toml").open("a") as file:
             file.write(settings_text(running.platform_settings()))
         for name, value in running.platform_secrets().items():

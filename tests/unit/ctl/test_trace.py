@@ -25,12 +25,6 @@ T = OrderTrigger
 SVG = "{http://www.w3.org/2000/svg}"
 
 
-@pytest.fixture(autouse=True)
-def _same_time(monkeypatch, clock):
-    """Have shoonyactl live in the store's time."""
-    monkeypatch.setattr("shoonya_platform.ctl.context.SystemClock", lambda: clock)
-
-
 def write(home, component, at: datetime, seq, text, fields, *, level="INFO", more=""):
     """Append a record as the library writes it."""
     there = at.astimezone()
