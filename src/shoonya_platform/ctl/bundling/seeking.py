@@ -4,7 +4,7 @@ Finds secrets in bytes, in whatever form they were printed.
 A text is looked at as it is, and with its escapes undone (JSON, repr, shell, URL,
 HTML, mail) and the heads of its records taken off, up to three times; each time
 without white space, quotes and the `    | ` of a traceback, so that a secret that was
-folded is found.
+folded is found.  So is the journal with the entries of each process together.
 There each secret is sought as itself, in base64 at each of the three places it may
 begin at within a longer text, in base64 of that, and in hex.
 """
@@ -16,7 +16,9 @@ import html
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import chain
 
+from shoonya_platform.ctl.bundling.gathering import by_process
 from shoonya_platform.logging.redaction import (
     MINIMUM_SECRET_LENGTH,
     REPLACEMENT,
@@ -88,7 +90,8 @@ class Seeker:
     def find(self, text: bytes) -> Iterator[Hit]:
         """Yield each secret that *text* shows, once for each form."""
         seen = set()
-        for layer in _layers(text):
+        gathered = b"".join(text[begin:end] for begin, end in by_process(text))
+        for layer in chain(_layers(text), _layers(gathered)):
             for form, sieved in _sieved(layer).items():
                 for needle, name in self._needles[form].items():
                     hit = Hit(name, form)
@@ -137,18 +140,18 @@ class Seeker:
             self._needles["plain"][as_name.encode()] = name
 
     def _spans(self, text: bytes) -> Iterator[tuple[int, int]]:
-        places = _Placed(text, list(range(len(text))), list(range(1, len(text) + 1)))
-        for _ in range(_ROUNDS + 1):
-            for form in self._needles:
-                sieved = places.sieved(form)
-                for needle in self._needles[form]:
-                    at = sieved.text.find(needle)
-                    while at >= 0:
-                        begin = sieved.starts[at]
-                        end = sieved.ends[at + len(needle) - 1]
-                        yield _whole_token(text, begin, end, form)
-                        at = sieved.text.find(needle, at + len(needle))
-            places = places.decoded()
+        for lines in ([(0, len(text))], by_process(text)):
+            places = _Placed.of(text, lines)
+            for _ in range(_ROUNDS + 1):
+                for form in self._needles:
+                    sieved = places.sieved(form)
+                    for needle in self._needles[form]:
+                        at = sieved.text.find(needle)
+                        while at >= 0:
+                            for begin, end in sieved.parts(at, at + len(needle), text):
+                                yield _whole_token(text, begin, end, form)
+                            at = sieved.text.find(needle, at + len(needle))
+                places = places.decoded()
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,6 +161,23 @@ class _Placed:
     text: bytes
     starts: list[int]
     ends: list[int]
+
+    @classmethod
+    def of(cls, text: bytes, pieces: Iterable[tuple[int, int]]) -> _Placed:
+        """Return these *pieces* of a text, one behind the other."""
+        starts = [at for begin, end in pieces for at in range(begin, end)]
+        moved = bytes(text[at] for at in starts)
+        return cls(moved, starts, [at + 1 for at in starts])
+
+    def parts(self, begin: int, end: int, of: bytes) -> Iterator[tuple[int, int]]:
+        """Yield where that stood in the text *of*, without others' lines in it."""
+        first = begin
+        for at in range(begin + 1, end):
+            between = of[self.ends[at - 1] : self.starts[at]]
+            if between.count(b"\n") > 1:
+                yield self.starts[first], self.ends[at - 1]
+                first = at
+        yield self.starts[first], self.ends[end - 1]
 
     def decoded(self) -> _Placed:
         made, starts, ends = bytearray(), list[int](), list[int]()

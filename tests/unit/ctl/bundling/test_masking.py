@@ -69,6 +69,30 @@ def test_form_in_one_record_leaves_the_others_alone(form, secret):
     assert not shows(masked, secret)
 
 
+@BOTH
+@pytest.mark.parametrize("form", ["over lines", "base64, wrapped", "hex over lines"])
+@pytest.mark.parametrize("every", [1, 2])
+def test_what_one_process_printed_is_found_between_the_lines_of_others(
+    form, secret, every
+):
+    at = "2026-11-30T17:17:57+0000 server"
+    others = f"{at} systemd[1]: told.service: Deactivated successfully."
+    records = [f"{at} python[7]: begins"]
+    for number, piece in enumerate(FORMS[form](secret).split("\n")):
+        records += [others] * (number % every == 0)
+        records.append(f"{at} sh[403]: {piece.removeprefix('    | ')}")
+    text = "".join(f"{record}\n" for record in records)
+
+    assert any(known(secret).seeker().find(text.encode()))
+    masked = masker(secret).records(records)
+
+    assert masked.count(others) == text.count(others)
+    assert masked.startswith(records[0])
+    left = re.findall(r"sh\[403]: (.*)", masked)
+    # White space, quotes and the letter of an escape may be left.
+    assert len(re.sub(r"\W", "", "".join(left))) <= 1, left
+
+
 @given(
     secret=st.text(
         st.characters(codec="utf-8", exclude_categories=["Cc", "Cs", "Z"]),
