@@ -14,12 +14,14 @@ part of what is kept free.
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Collection
 
+from shoonya_platform.logging.chain import Chain, RotationBusyError
 from shoonya_platform.logging.errors import BudgetError
 from shoonya_platform.logging.notices import Notice
-from shoonya_platform.logging.scan import BLOCK, Scan, rounded, unlink_same
+from shoonya_platform.logging.scan import BLOCK, File, Scan, rounded, unlink_same
 from shoonya_platform.logging.sizes import size_text
 
 DEFAULT_BUDGET = "700M"
@@ -33,6 +35,8 @@ _SLACK_BYTES = 1 << 20
 _ARCHIVE_PART = 3
 _ARCHIVE_BYTES = 64 << 10
 _CHECK_SECONDS = 0.2
+# Together they take longer than a rotation.
+_LOOKS = 10
 
 
 class Budget:
@@ -99,8 +103,8 @@ class Budget:
             What was deleted, and whether everything fits now.
         """
         evicted: list[Notice] = []
-        # Each further look is needed only if somebody renamed files meanwhile.
-        for _ in range(10):
+        # Each further look is needed only if somebody renames files meanwhile.
+        for left in reversed(range(_LOOKS)):
             scan = Scan(self.directory, self.components)
             reserved = self.reserved(scan, own, needed)
             excess = scan.used_bytes + reserved - self.budget_bytes
@@ -112,7 +116,8 @@ class Budget:
                     self._checked_at = time.monotonic()
                     return evicted, False
                 scan.files.remove(victim)
-                if not unlink_same(victim):
+                is_locked = rotating and self._live_of(victim) == own
+                if not self._delete(victim, is_locked=is_locked, is_last=not left):
                     break
                 excess -= victim.size
                 evicted.append(
@@ -122,6 +127,30 @@ class Budget:
                 self._checked_at = time.monotonic()
                 return evicted, True
         return evicted, False
+
+    def _delete(self, victim: File, *, is_locked: bool, is_last: bool) -> bool:
+        """
+        Delete a backup, unless another file may have its name by now.
+
+        Args:
+            is_locked: Whether its component's lock is ours already.
+
+            is_last: Whether not even a rotation that takes long may save it.
+        """
+        if is_locked:
+            return unlink_same(victim)
+        try:
+            # Or a rotation between the look and the deletion has a newer one go.
+            with Chain(self._live_of(victim), 0).locked():
+                return unlink_same(victim)
+        except RotationBusyError:
+            return is_last and unlink_same(victim)
+        except OSError:
+            # There is no lock to be had.
+            return unlink_same(victim)
+
+    def _live_of(self, file: File) -> str:
+        return os.path.join(self.directory, f"{file.component}.log")
 
     def has_room(self, own: str, more: int) -> bool:
         """

@@ -38,6 +38,8 @@ NAME = "dashboard.log"
 #: The steps of a compression, when the copy has been made.
 MOMENTS = ("utime", "fsync", "rename", "unlink")
 SYSTEM_CALLS = ("rename", "chmod", "fchmod", "open", "write", "unlink", "fsync")
+#: Begins the name of what came to a file while it was deleted.
+LATE = "late."
 _NUMBER = struct.Struct("<I")
 
 files = st.integers(0, 2)
@@ -66,7 +68,7 @@ class Directory:
         self.graves.mkdir()
         self.evicted = []
         self._buried = {}
-        self._unlink = os.unlink
+        self._unlink, self._rename = os.unlink, os.rename
         os.unlink = self.unlink
         vars(budget_module)["unlink_same"] = self.unlink_same
 
@@ -77,25 +79,26 @@ class Directory:
     def unlink(self, path, **options):
         file = Path(path)
         name = file.name
-        other = name.removesuffix(".zst") if ".zst" in name else f"{name}.zst"
-        grave = None
         if (
-            file.parent == self.path
-            and not name.startswith(".")
-            # Not one of two forms: with it the records go.
-            and not file.with_name(other).exists()
+            file.parent != self.path
+            or name.startswith(".")
+            # One of two forms: with it no record goes.
+            or file.with_name(_other_form(name)).exists()
         ):
-            number = len(list(self.graves.iterdir()))
-            grave = self.graves / f"{number}.{os.getpid()}.{name}"
-            # In one step, as far as die_at_call() is concerned.
-            grave.write_bytes(file.read_bytes())
-        try:
             self._unlink(path, **options)
-        except FileNotFoundError:
-            # Another process was faster, and has a grave for it.
-            if grave is not None:
-                self._unlink(grave)
-            raise
+            return
+        number = len(list(self.graves.iterdir()))
+        grave = self.graves / f"{number}.{os.getpid()}.{name}"
+        # What has the name at this moment, whatever was looked at before.
+        self._rename(path, grave)
+        with grave.open("rb") as body:
+            written = body.read()
+            self._unlink(grave)
+            late = body.read()
+        grave.write_bytes(written)
+        if late:
+            # Between the two whoever wrote it may have seen that it has to do so again.
+            grave.with_name(f"{LATE}{grave.name}").write_bytes(late)
 
     def unlink_same(self, victim):
         done = unlink_same(victim)
@@ -114,11 +117,19 @@ class Directory:
             found += lines(file)
         return found
 
-    def deleted(self):
+    def deleted(self, *, late=False):
         for grave in self.graves.iterdir():
             if grave.name not in self._buried:
                 self._buried[grave.name] = lines(grave)
-        return itertools.chain.from_iterable(self._buried.values())
+        return itertools.chain.from_iterable(
+            found
+            for name, found in self._buried.items()
+            if name.startswith(LATE) is late
+        )
+
+
+def _other_form(name):
+    return name.removesuffix(".zst") if name.endswith(".zst") else f"{name}.zst"
 
 
 def lines(file):
@@ -280,7 +291,8 @@ class Interleavings(RuleBasedStateMachine):
         found.update(self.truncated)
         doubled = {text for text, count in found.items() if count > 1}
         assert not doubled
-        assert self.acknowledged - found.keys() == set()
+        late = set(self.directory.deleted(late=True))
+        assert self.acknowledged - found.keys() - late == set()
         assert found.keys() - self.acknowledged - self.unsure == set()
 
     @invariant()

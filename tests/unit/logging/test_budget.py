@@ -14,6 +14,7 @@ from shoonya_platform.logging import (
 )
 from shoonya_platform.logging import budget as module
 from shoonya_platform.logging.budget import Budget, check_budget
+from shoonya_platform.logging.chain import Chain, RotationBusyError
 from shoonya_platform.logging.files import LogFile
 from shoonya_platform.logging.scan import Scan, unlink_same
 from shoonya_platform.logging.sizes import parse_size, size_text
@@ -37,7 +38,7 @@ def put(directory, name, size):
 
 
 def names(directory):
-    return sorted(path.name for path in directory.iterdir())
+    return sorted(p.name for p in directory.iterdir() if p.suffix != ".lock")
 
 
 @pytest.mark.parametrize(
@@ -151,6 +152,53 @@ def test_file_that_was_shifted_meanwhile_is_not_the_one_deleted(
 
     assert [notice.path for notice in evicted] == [str(tmp_path / "dashboard.log.3")]
     assert names(tmp_path) == ["dashboard.log.2"]
+
+
+@pytest.mark.parametrize("own", ["dashboard.log", "risk_manager.log"])
+def test_nobody_rotates_between_the_look_and_the_deletion(
+    tmp_path, budget, monkeypatch, own
+):
+    put(tmp_path, "dashboard.log", 1)
+    put(tmp_path, "dashboard.log.1", 30 * M)
+    put(tmp_path, "dashboard.log.2", 30 * M)
+    other = LogFile(str(tmp_path / "dashboard.log"), max_bytes=M, backup_count=9)
+
+    def rotate_first(victim):
+        monkeypatch.undo()
+        with pytest.raises(RotationBusyError):
+            other.rotate(patience_seconds=0)
+        return unlink_same(victim)
+
+    monkeypatch.setattr(module, "unlink_same", rotate_first)
+    evicted, _ = budget.enforce(str(tmp_path / own))
+
+    assert [notice.path for notice in evicted] == [str(tmp_path / "dashboard.log.2")]
+    assert names(tmp_path) == ["dashboard.log", "dashboard.log.1"]
+
+
+def test_rotation_that_does_not_end_keeps_nobody_from_the_budget(tmp_path, budget):
+    put(tmp_path, "dashboard.log.1", 60 * M)
+
+    with Chain(str(tmp_path / "dashboard.log"), 9).locked():
+        _, fits = budget.enforce(str(tmp_path / "dashboard.log"))
+
+    assert (fits, names(tmp_path)) == (True, [])
+
+
+def test_whoever_rotates_holds_the_lock_already(tmp_path, budget, monkeypatch):
+    put(tmp_path, "dashboard.log.1", 60 * M)
+    looks = []
+
+    def look(*arguments):
+        looks.append(arguments)
+        return Scan(*arguments)
+
+    monkeypatch.setattr(module, "Scan", look)
+
+    with Chain(str(tmp_path / "dashboard.log"), 9).locked():
+        budget.enforce(str(tmp_path / "dashboard.log"), rotating=True)
+
+    assert (len(looks), names(tmp_path)) == (1, [])
 
 
 def test_what_was_deleted_at_the_start_is_told(quiet, tmp_path):
