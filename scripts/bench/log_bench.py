@@ -108,7 +108,7 @@ def run(rounds: int, stopped_seconds: int, seed: int) -> None:
     calls = callers.latency(rounds, order)
     together = processes.one_file(rounds, order)
     rotation = stalls.rotation(rounds)
-    cpu = callers.cpu(max(1, rounds // 2))
+    cpu = callers.cpu(rounds)
     hung = stalls.journald_stopped(stopped_seconds)
     ended = stalls.sigterm()
 
