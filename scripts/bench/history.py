@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sqlite3
+from collections.abc import Iterable, Mapping
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -45,20 +46,55 @@ _STATEMENTS = (
     " average_price, realised_pnl, updated_at) SELECT printf('history-%08d', i), 'NFO',"
     " 'NIFTY28DEC27F', 'NRML', 0, '0', '-1.5', :at FROM n WHERE i % 10 = 0",
 )
+#: Of one order with the ids that are given.
+_ONE = (
+    "INSERT INTO alerts (alert_id, dedupe_key, received_at, strategy, body, content,"
+    " status, outcome) VALUES (:alert_id, 'id:bench:' || :number, :at, :strategy,"
+    " :body, :content, 'completed', 'filled')",
+    "INSERT INTO orders (order_id, client_order_id, alert_id, leg, attempt, part,"
+    " strategy, intent, exchange, tradingsymbol, side, quantity, order_type, product,"
+    " time_in_force, status, broker_order_id, filled_quantity, average_price,"
+    " alerted_at, created_at, updated_at)"
+    " VALUES (:number, :client_order_id, :alert_id, 1, 1, 1, :strategy, 'entry', 'NFO',"
+    " 'NIFTY28DEC27F', 'SELL', 65, 'MARKET', 'NRML', 'DAY', 'filled',"
+    " :broker_order_id, 65, '100', :at, :at, :at)",
+    "INSERT INTO events (alert_id, order_id, trigger, order_status, service, run_id,"
+    " occurred_at, text) SELECT :alert_id, :number, trigger, trigger, 'bench', 'bench',"
+    " :at, '' FROM (SELECT 'created' AS trigger UNION ALL SELECT 'risk_passed'"
+    " UNION ALL SELECT 'guard_passed' UNION ALL SELECT 'submitted'"
+    " UNION ALL SELECT 'accepted' UNION ALL SELECT 'filled')",
+)
+_READ = {
+    "body": BODY,
+    "content": msgspec.json.encode(parse(json.loads(BODY))).decode(),
+}
+
+
+def fill_with(path: Path, orders: Iterable[Mapping[str, object]]) -> None:
+    """
+    Make a store in which these orders were filled.
+
+    Args:
+        orders: Each with `number`, `at`, `alert_id`, `client_order_id`,
+            `broker_order_id` and `strategy`.
+    """
+    _make(path)
+    with closing(sqlite3.connect(path)) as connection, connection:
+        for each in orders:
+            for statement in _ONE:
+                connection.execute(statement, {**each, **_READ})
 
 
 def fill(path: Path, orders: int) -> None:
     """Make a store with so many orders at their end."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    SqliteOrderStore(path, service="bench", run_id="bench", clock=SystemClock()).close()
+    _make(path)
     if not orders:
         return
     values = {
         "at": (datetime.now(UTC) - timedelta(hours=1)).isoformat(
             timespec="microseconds"
         ),
-        "body": BODY,
-        "content": msgspec.json.encode(parse(json.loads(BODY))).decode(),
+        **_READ,
         "size": orders,
     }
     numbers = (
@@ -76,3 +112,8 @@ def fill(path: Path, orders: int) -> None:
     descriptor = os.open(path, os.O_RDONLY)
     os.fsync(descriptor)
     os.close(descriptor)
+
+
+def _make(path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    SqliteOrderStore(path, service="bench", run_id="bench", clock=SystemClock()).close()

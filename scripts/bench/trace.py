@@ -13,26 +13,22 @@ import argparse
 import os
 import random
 import shutil
-import sqlite3
 import statistics
 import sys
 import tempfile
 import time
 from collections.abc import Sequence
-from contextlib import closing
 from datetime import UTC
 from pathlib import Path
 
 import journaled
-from history import BODY
+from history import fill_with
 from looking import forget, ways
 from retention import Order, fill, kept, lines, order
 
-from shoonya_platform.clock import SystemClock
 from shoonya_platform.config.settings import COMPONENTS
 from shoonya_platform.logging.archives import archive_all
 from shoonya_platform.logging.frames import read_table
-from shoonya_platform.store.sqlite import SqliteOrderStore
 
 COLUMNS = (
     "trace",
@@ -127,7 +123,7 @@ def compare(home: Path, numbers: Sequence[int]) -> bool:
         f'state_dir = "{home}/state"\nlog_dir = "{home}/log"\nruntime_dir = "{home}"\n'
     )
     shutil.rmtree(home / "state", ignore_errors=True)
-    store(home / "state" / "orders.db", [order(number) for number in numbers])
+    fill_with(home / "state" / "orders.db", map(_values, map(order, numbers)))
     print(f"\n{'order':>9} {'lines':>5} ", *(f"{name:>17}" for name in COLUMNS))
     times: dict[str, list[float]] = {name: [] for name in COLUMNS}
     processor: dict[str, list[float]] = {name: [] for name in COLUMNS}
@@ -156,6 +152,11 @@ def compare(home: Path, numbers: Sequence[int]) -> bool:
     return slowest <= LIMIT_SECONDS
 
 
+def _values(each: Order) -> dict[str, object]:
+    at = each.at.astimezone(UTC).isoformat(timespec="microseconds")
+    return {**{name: getattr(each, name) for name in Order.__slots__}, "at": at}
+
+
 def processor_seconds() -> float:
     """Return what we and those we waited for have had of the processor."""
     return sum(os.times()[:4])
@@ -178,39 +179,6 @@ def mend(home: Path, this: Order, max_bytes: int, backups: int) -> None:
         f"without the table of one archive it takes {traced - began:.2f} s; "
         f"{done} was made anew in {time.perf_counter() - traced:.2f} s"
     )
-
-
-def store(path: Path, orders: Sequence[Order]) -> None:
-    """Have a store in which these orders were filled."""
-    path.parent.mkdir()
-    SqliteOrderStore(path, service="bench", run_id="bench", clock=SystemClock()).close()
-    with closing(sqlite3.connect(path)) as connection, connection:
-        for each in orders:
-            values = {
-                **{name: getattr(each, name) for name in Order.__slots__},
-                "body": BODY,
-                "at": each.at.astimezone(UTC).isoformat(timespec="microseconds"),
-            }
-            for statement in _STATEMENTS:
-                connection.execute(statement, values)
-
-
-_STATEMENTS = (
-    "INSERT INTO alerts VALUES (:alert_id, 'id:bench:' || :number, :at, :strategy,"
-    " :body, 'completed', 'filled')",
-    "INSERT INTO orders (order_id, client_order_id, alert_id, leg, attempt, part,"
-    " strategy, intent, exchange, tradingsymbol, side, quantity, order_type, product,"
-    " time_in_force, status, broker_order_id, filled_quantity, average_price,"
-    " alerted_at, created_at, updated_at)"
-    " VALUES (:number, :client_order_id, :alert_id, 1, 1, 1, :strategy, 'entry', 'NFO',"
-    " 'NIFTY28DEC27F', 'SELL', 65, 'MARKET', 'NRML', 'DAY', 'filled',"
-    " :broker_order_id, 65, '100', :at, :at, :at)",
-    "INSERT INTO events (alert_id, order_id, trigger, order_status, service, run_id,"
-    " occurred_at, text) SELECT :alert_id, :number, trigger, trigger, 'bench', 'bench',"
-    " :at, '' FROM (SELECT 'created' AS trigger UNION ALL SELECT 'risk_passed'"
-    " UNION ALL SELECT 'guard_passed' UNION ALL SELECT 'submitted'"
-    " UNION ALL SELECT 'accepted' UNION ALL SELECT 'filled')",
-)
 
 
 if __name__ == "__main__":
