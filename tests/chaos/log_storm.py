@@ -57,6 +57,8 @@ class Plan:
         long_bytes: How long such a record is.
 
         disturb: Done ten times a second by somebody who is none of the writers.
+
+        disturbances: Each writer goes on until it has been done so often.
     """
 
     directory: Path
@@ -71,6 +73,7 @@ class Plan:
     long_records: int
     long_bytes: tuple[int, int] = (3000, 9000)
     disturb: Callable[[], None] | None = None
+    disturbances: int = 0
 
 
 @dataclass
@@ -114,7 +117,10 @@ class Storm:
         self._plan = plan
         self._random = random.Random(plan.seed)
         self._outcome = Outcome()
-        self._memory = mmap.mmap(-1, _SLOT.size * (plan.kills + len(plan.components)))
+        slots = plan.kills + len(plan.components)
+        self._memory = mmap.mmap(-1, _SLOT.size * (slots + 1))
+        # Behind all writers': how often they have been disturbed.
+        self._disturbed_slot = _SLOT.size * slots
         self._used = 0
         self._disturbed_at = time.monotonic()
         # Whether the next archiver is to be killed when it has begun.
@@ -142,6 +148,9 @@ class Storm:
                 if plan.disturb is not None and now >= self._disturbed_at + 0.1:
                     self._disturbed_at = now
                     plan.disturb()
+                    _SLOT.pack_into(
+                        self._memory, self._disturbed_slot, self._disturbances + 1, 0
+                    )
                 time.sleep(0.0005)
         finally:
             for writer in writers:
@@ -150,6 +159,11 @@ class Storm:
             self._reap_all()
         self._outcome.seconds = time.monotonic() - began
         return self._outcome
+
+    @property
+    def _disturbances(self) -> int:
+        count, _ = _SLOT.unpack_from(self._memory, self._disturbed_slot)
+        return int(count)
 
     @property
     def _kills(self) -> int:
@@ -161,7 +175,7 @@ class Storm:
         done = self._kills >= self._plan.kills
         if writer.left is not None and os.waitpid(writer.pid, os.WNOHANG)[0]:
             self._note(writer)
-            assert writer.left == 0, "a writer has failed"
+            assert writer.left <= 0, "a writer has failed"
         elif now >= writer.dies_at and not (done and writer.left is not None):
             self._kill(writer)
             if self._kills < self._plan.kills or writer.left:
@@ -243,7 +257,11 @@ class Storm:
         )
         log = get_component_logger(writer.component)
         number = 0
-        while writer.left is None or number < writer.left:
+        while (
+            writer.left is None
+            or number < writer.left
+            or self._disturbances < plan.disturbances
+        ):
             number += 1
             size = chance.randrange(120)
             if not chance.randrange(plan.long_records):

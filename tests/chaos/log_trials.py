@@ -138,6 +138,7 @@ def disturbed(
             backup_count=0,
             long_records=100,
             disturb=disturb,
+            disturbances=15,
         ),
     )
 
