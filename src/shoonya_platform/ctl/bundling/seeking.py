@@ -18,7 +18,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import chain
 
-from shoonya_platform.ctl.bundling.gathering import by_process
+from shoonya_platform.ctl.bundling.gathering import ENTRY_HEAD, by_process
 from shoonya_platform.logging.redaction import (
     MINIMUM_SECRET_LENGTH,
     REPLACEMENT,
@@ -43,8 +43,7 @@ _ENCODED = re.compile(
     # What stands between two records, or two entries of the journal: whoever printed
     # a secret line by line made one of each line.
     rb"|(?: \|[^|\n]{0,500} run=[^ \n]+ seq=[0-9]+)?\n"
-    rb"(?:20\d\d-\d\d-\d\dT[0-9:+-]{13,} [^ \n]+ [^ \n]+: "
-    rb"|20\d\d-\d\d-\d\d [0-9:.]{12} \| [A-Z]+ *\| [^ \n]+ *\| )"
+    rb"(?:" + ENTRY_HEAD + rb"|20\d\d-\d\d-\d\d [0-9:.]{12} \| [A-Z]+ *\| [^ \n]+ *\| )"
     # What stands between two lines of a hexdump.
     rb"|(?: +\|[^\n]{1,16}\|)?\n[ |#>]{0,8}[0-9a-f]{8}  "
 )
@@ -140,18 +139,12 @@ class Seeker:
             self._needles["plain"][as_name.encode()] = name
 
     def _spans(self, text: bytes) -> Iterator[tuple[int, int]]:
-        for lines in ([(0, len(text))], by_process(text)):
-            places = _Placed.of(text, lines)
-            for _ in range(_ROUNDS + 1):
-                for form in self._needles:
-                    sieved = places.sieved(form)
-                    for needle in self._needles[form]:
-                        at = sieved.text.find(needle)
-                        while at >= 0:
-                            for begin, end in sieved.parts(at, at + len(needle), text):
-                                yield _whole_token(text, begin, end, form)
-                            at = sieved.text.find(needle, at + len(needle))
-                places = places.decoded()
+        for places in _placed_layers(text):
+            for form, needles in self._needles.items():
+                sieved = places.sieved(form)
+                for needle in needles:
+                    for begin, end in sieved.spans_of(needle, text):
+                        yield _whole_token(text, begin, end, form)
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,15 +162,19 @@ class _Placed:
         moved = bytes(text[at] for at in starts)
         return cls(moved, starts, [at + 1 for at in starts])
 
-    def parts(self, begin: int, end: int, of: bytes) -> Iterator[tuple[int, int]]:
-        """Yield where that stood in the text *of*, without others' lines in it."""
-        first = begin
-        for at in range(begin + 1, end):
-            between = of[self.ends[at - 1] : self.starts[at]]
-            if between.count(b"\n") > 1:
-                yield self.starts[first], self.ends[at - 1]
-                first = at
-        yield self.starts[first], self.ends[end - 1]
+    def spans_of(self, needle: bytes, original: bytes) -> Iterator[tuple[int, int]]:
+        """Yield where *needle* stood in the original, without lines of others."""
+        at = self.text.find(needle)
+        while at >= 0:
+            end = at + len(needle)
+            begin = self.starts[at]
+            for place in range(at + 1, end):
+                before, here = self.ends[place - 1], self.starts[place]
+                if original.count(b"\n", before, here) > 1:
+                    yield begin, before
+                    begin = here
+            yield begin, self.ends[end - 1]
+            at = self.text.find(needle, end)
 
     def decoded(self) -> _Placed:
         made, starts, ends = bytearray(), list[int](), list[int]()
@@ -211,6 +208,14 @@ class _Placed:
             [self.starts[place] for place in kept],
             [self.ends[place] for place in kept],
         )
+
+
+def _placed_layers(text: bytes) -> Iterator[_Placed]:
+    for lines in ([(0, len(text))], by_process(text)):
+        places = _Placed.of(text, lines)
+        for _ in range(_ROUNDS + 1):
+            yield places
+            places = places.decoded()
 
 
 def _joined(spans: Iterable[tuple[int, int]]) -> Iterator[tuple[int, int]]:

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from shoonya_platform.ctl.bundling.gathering import by_process
 from shoonya_platform.ctl.bundling.known import Known
 from shoonya_platform.ctl.bundling.masking import Masker
 from shoonya_platform.ctl.bundling.pseudonyms import Pseudonyms
@@ -91,6 +92,19 @@ def test_what_one_process_printed_is_found_between_the_lines_of_others(
     left = re.findall(r"sh\[403]: (.*)", masked)
     # White space, quotes and the letter of an escape may be left.
     assert len(re.sub(r"\W", "", "".join(left))) <= 1, left
+
+
+@pytest.mark.parametrize(
+    "processes",
+    [[], ["a[1]"], ["a[1]", "b[2]"], ["a[1]", "a[1]", "b[2]"], ["", "a[1]", "b[2]"]],
+)
+def test_entries_that_nobody_interrupted_are_not_looked_at_twice(processes):
+    lines = [
+        f"2026-11-30T17:17:57+0000 server {name}: one\n    two\n" if name else "end\n"
+        for name in processes
+    ]
+
+    assert by_process("".join(lines).encode()) == []
 
 
 @given(
