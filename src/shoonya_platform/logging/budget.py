@@ -17,6 +17,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Collection
+from contextlib import nullcontext
 
 from shoonya_platform.logging.chain import Chain, RotationBusyError
 from shoonya_platform.logging.errors import BudgetError
@@ -35,7 +36,7 @@ _SLACK_BYTES = 1 << 20
 _ARCHIVE_PART = 3
 _ARCHIVE_BYTES = 64 << 10
 _CHECK_SECONDS = 0.2
-# Together they take longer than a rotation.
+# So many, that a rotation has time to end.
 _LOOKS = 10
 
 
@@ -137,11 +138,10 @@ class Budget:
 
             is_last: Whether not even a rotation that takes long may save it.
         """
-        if is_locked:
-            return unlink_same(victim)
+        lock = nullcontext() if is_locked else Chain(self._live_of(victim), 0).locked()
         try:
             # Or a rotation between the look and the deletion has a newer one go.
-            with Chain(self._live_of(victim), 0).locked():
+            with lock:
                 return unlink_same(victim)
         except RotationBusyError:
             return is_last and unlink_same(victim)
