@@ -173,10 +173,14 @@ class Storm:
         if not writer.pid:
             return
         done = self._kills >= self._plan.kills
-        if writer.left is not None and os.waitpid(writer.pid, os.WNOHANG)[0]:
-            self._note(writer)
-            assert writer.left <= 0, "a writer has failed"
-        elif now >= writer.dies_at and not (done and writer.left is not None):
+        if writer.left is not None:
+            ended, status = os.waitpid(writer.pid, os.WNOHANG)
+            if ended:
+                self._note(writer)
+                assert status == 0, "a writer has failed"
+                assert writer.left == 0 or (writer.left < 0 and self._plan.disturb)
+                return
+        if now >= writer.dies_at and not (done and writer.left is not None):
             self._kill(writer)
             if self._kills < self._plan.kills or writer.left:
                 self._start(writer)
