@@ -188,6 +188,10 @@ class JournalSocket:
             self._next_connect_at = now + pause
             return None
         self.seen = True
+        if self._socket is not None:
+            # A signal handler that logs was faster.
+            sock.close()
+            return self._socket
         self._socket = sock
         return sock
 

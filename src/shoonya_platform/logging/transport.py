@@ -121,7 +121,9 @@ class JournalTransport:
         with self._lock:
             if not self._ring and not self._in_flight:
                 now = time.monotonic()
-                if now >= self._gather_until:
+                # A signal handler that logs may have come before the first connection:
+                # what gathers before there ever was a journal is kept by nobody.
+                if now >= self._gather_until or not self._socket.seen:
                     if self._gathers:
                         self._gather_until = now + _GATHER_SECONDS
                     # Not asked of self._refused: a signal handler that logs may

@@ -250,6 +250,23 @@ def test_signal_handler_that_logs_breaks_nothing(make, journald):
     assert transport.waiting == 0
 
 
+def test_signal_handler_that_logs_during_the_first_connection_loses_nothing(
+    make, journald, monkeypatch
+):
+    transport = make()
+    real = transport._socket._connected
+
+    def interrupted():
+        monkeypatch.undo()
+        transport.send(entry(1))
+        return real()
+
+    monkeypatch.setattr(transport._socket, "_connected", interrupted)
+    transport.send(entry(2))
+
+    assert numbers(journald.entries(2)) == [1, 2]
+
+
 def test_signal_handler_that_logs_while_a_batch_is_taken_loses_nothing(make, journald):
     transport = make(ring_records=6)
 
