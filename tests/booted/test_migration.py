@@ -8,7 +8,7 @@ from shoonya_platform.store.sqlite import migrations
 
 PYTHON = "/opt/shoonya/venv/bin/python"
 STORE = "/var/lib/shoonya/orders.db"
-ORDERS = 350_000
+ORDERS = 600_000
 START_SECONDS = 3
 MAKE_OLD = (
     "from pathlib import Path; from tests.migration.old_store import make_old_store; "
