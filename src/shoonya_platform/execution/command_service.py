@@ -286,7 +286,7 @@ class CommandService:
                     current, OrderTrigger.OUTCOME_UNKNOWN, reason=answer.message
                 )
         elif isinstance(answer, str) and current.broker_order_id is None:
-            orders.note_broker_order_id(current, answer)
+            orders.note_number(current, answer, is_confirmed=False)
 
     def _tell(self, order: Order, answer: Answer) -> None:
         if isinstance(answer, str):

@@ -80,7 +80,9 @@ def bring_up_to(
             reason="",
         )
     elif order.broker_order_id is None:
-        order = store.orders.note_broker_order_id(order, claim.broker_order_id)
+        order = store.orders.note_number(
+            order, claim.broker_order_id, is_confirmed=True
+        )
     was_replacing = order.status is OrderStatus.PENDING_REPLACE
     if _terms_hold(store, order, claim, fills, is_current=is_current):
         order = store.orders.replace(order, claimed_terms(order, claim))

@@ -21,6 +21,11 @@ from decimal import Decimal
 from typing import Protocol
 
 from shoonya_platform.domain.alerts import Alert, AlertStatus, StoredAlert
+from shoonya_platform.domain.discrepancies import (
+    Discrepancy,
+    DiscrepancyKind,
+    StoredDiscrepancy,
+)
 from shoonya_platform.domain.instruments import Exchange, PriceBand
 from shoonya_platform.domain.orders import (
     AlertId,
@@ -222,14 +227,31 @@ class OrderTable(Protocol):
 
         Raises:
             IllegalTransition: The table has no such step.
-            NotAllowed: The order has moved since it was read.
+            NotAllowed: The order has moved since it was read, or another order has
+                that number.
         """
         ...
 
-    def note_broker_order_id(
-        self, order: Order, broker_order_id: BrokerOrderId
+    def adopt(
+        self,
+        order: NewOrder,
+        broker_order_id: BrokerOrderId,
+        *,
+        alerted_at: datetime,
+        text: str,
     ) -> Order:
-        """Add the broker's number to an order whose report came before the answer."""
+        """Store an order that the broker has and the store lacked, `accepted`."""
+        ...
+
+    def note_number(
+        self, order: Order, number: BrokerOrderId | None, *, is_confirmed: bool
+    ) -> Order:
+        """
+        Set the broker's number for an order; None removes one that was wrong.
+
+        Raises:
+            NotAllowed: Another order has that number.
+        """
         ...
 
     def reprice(
@@ -418,6 +440,27 @@ class TradingTable(Protocol):
         """Set the state; return False if it was that already."""
         ...
 
+    def sending(self) -> AbstractContextManager[TradingStatus]:
+        """
+        Enter the section in which one order is sent, and return the state to obey.
+
+        No other process is in it.  To be used outside a transaction: the state is
+        the one committed last.
+        """
+        ...
+
+    def wait_for_sending(self, seconds: float) -> bool:
+        """
+        Wait until a process that was sending when this was called has finished.
+
+        After a state was set and committed, and this has returned True, nothing goes
+        out that the state forbids.
+
+        Returns:
+            False if that took longer than `seconds`.
+        """
+        ...
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RiskDay:
@@ -522,6 +565,37 @@ class RecoveryTable(Protocol):
         ...
 
 
+class DiscrepancyTable(Protocol):
+    """What differs between our records and the broker's; see `domain.discrepancies`."""
+
+    def note(self, found: Discrepancy) -> bool:
+        """
+        Record that a discrepancy is found now.
+
+        Returns:
+            Whether it is new, or its text has changed since it was seen last.
+        """
+        ...
+
+    def resolve(self, kind: DiscrepancyKind, subject: str) -> bool:
+        """Record that it is found no longer; return False if it was not there."""
+        ...
+
+    def open(self, *kinds: DiscrepancyKind) -> list[StoredDiscrepancy]:
+        """Return what the operator has to see, oldest first; no kinds mean all."""
+        ...
+
+    def unresolved(self, *kinds: DiscrepancyKind) -> list[StoredDiscrepancy]:
+        """Return those that last, oldest first; no kinds mean all."""
+        ...
+
+    def get(self, discrepancy_id: int) -> StoredDiscrepancy | None: ...
+
+    def acknowledge(self, discrepancy_id: int, *, by: str) -> bool:
+        """Record that a person has seen it; False if unknown or acknowledged."""
+        ...
+
+
 class OrderStore(Protocol):
     """
     The whole store, as one service sees it.
@@ -545,6 +619,8 @@ class OrderStore(Protocol):
     def risk(self) -> RiskTable: ...
     @property
     def recovery(self) -> RecoveryTable: ...
+    @property
+    def discrepancies(self) -> DiscrepancyTable: ...
 
     def transaction(self, *, durable: bool) -> AbstractContextManager[None]:
         """
@@ -554,6 +630,14 @@ class OrderStore(Protocol):
             durable: Commit only when the disk has it.  Without, a power cut (never
                 a crash of the process) may undo the transaction and those after
                 it, together; what it did is then simply done again.
+        """
+        ...
+
+    def savepoint(self) -> AbstractContextManager[None]:
+        """
+        Mark off a part of a transaction: an exception undoes that part alone.
+
+        It comes through; the transaction goes on if it is caught.
         """
         ...
 

@@ -151,7 +151,7 @@ def test_order_that_was_taken_for_unsent_and_is_there_is_not_sent_again(
 ):
     order = store_order(store, S.GUARD_PASSED)
     with store.transaction(durable=True):
-        store.orders.note_broker_order_id(order, "B1")
+        store.orders.note_number(order, "B1", is_confirmed=False)
 
     command.step()
 
