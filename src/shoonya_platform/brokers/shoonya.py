@@ -22,6 +22,7 @@ from shoonya_platform.brokers.base import (
     ModifyOrder,
     PlaceOrder,
     Quote,
+    UnreadableRow,
 )
 from shoonya_platform.brokers.remembered import Remembered
 from shoonya_platform.brokers.shoonya_account import ShoonyaAccount
@@ -190,6 +191,9 @@ class ShoonyaBroker:
                 for position in positions
             }.values()
         )
+
+    def unreadable(self) -> list[UnreadableRow]:
+        return []
 
     def limits(self) -> Limits:
         return words.limits_of(self._object("Limits", self._named()))
