@@ -1,7 +1,7 @@
 """
 The broker's port: what every broker promises.
 
-The caller tells three failures apart, because each asks for another deed:
+The caller tells three failures apart, because each asks for another action:
 `BrokerUnavailable` (proven unsent, try later), `BrokerRejected` (a no with its
 reason), `OutcomeUnknown` (it may have arrived: look for the `client_order_id` in
 the order book, never send again).  Everything else that goes wrong after the
@@ -233,7 +233,8 @@ class Broker(Protocol):
         Return every order of the day, those of other programs too.
 
         A row that cannot be used is left out, here and in the other books, and
-        `unreadable` lists it.
+        `unreadable` lists it.  It may be any order's: while `unreadable` lists a row
+        of this book, an order's absence from the book proves nothing.
         """
         ...
 
