@@ -77,6 +77,7 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
         "risk.figures",
         "risk.limits",
         "store.base",
+        "store.trading_state",
         "errors",
         "clock",
         "logging",
@@ -87,6 +88,7 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "replay": (
         "domain",
         "risk.limits",
+        "execution.claims",
         "execution.reports",
         "store.base",
         "brokers.base",
@@ -98,6 +100,7 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "dashboard": (
         "domain",
         "store.base",
+        "store.trading_state",
         "tracing",
         *LEAVES,
         "errors",
