@@ -1,6 +1,7 @@
 """What holds for every test: no setting of the developer's shell reaches it."""
 
 import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -22,6 +23,11 @@ for name in list(os.environ):
     ):
         del os.environ[name]
 
+# A background job of a script has these ignored, and so would all that it starts.
+# Tests of that case set it themselves.
+signal.signal(signal.SIGQUIT, signal.SIG_DFL)
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # How long an example took, or took to make, says something of the machine only.
 settings.register_profile(
