@@ -26,7 +26,7 @@ from pathlib import Path
 from typing import Any
 
 from mutants_places import PACKAGES, Mutant, mutants_of
-from mutants_tests import SOURCES, Bench, Outcome, Ran, tests_of
+from mutants_tests import IMPORTS, SOURCES, Bench, Outcome, Ran, tests_of
 
 KNOWN = Path(__file__).with_name("mutants_known.toml")
 
@@ -78,11 +78,19 @@ def traced(bench: Bench, packages: Sequence[str]) -> dict[str, dict[str, Ran]]:
     with ThreadPoolExecutor(bench.jobs) as pool:
         runs = dict(zip(paths, pool.map(bench.trace, paths), strict=True))
     return {
-        package: {
-            test: ran for path in tests_of(package) for test, ran in runs[path].items()
-        }
+        package: merged(runs[path] for path in tests_of(package))
         for package in packages
     }
+
+
+def merged(runs: Iterable[dict[str, Ran]]) -> dict[str, Ran]:
+    tests: dict[str, Ran] = {}
+    imported: dict[str, set[int]] = {}
+    for run in runs:
+        tests |= run
+        for name, lines in run[IMPORTS].lines.items():
+            imported[name] = imported.get(name, set()) | lines
+    return tests | {IMPORTS: Ran(seconds=0.0, lines=imported)}
 
 
 def judged(

@@ -2,7 +2,8 @@
 pytest's part of a mutation run: which test runs which line, and only those tests.
 
 `MUTANTS_TRACE=FILE` writes the seconds of each test and the lines of the copy that it
-ran; `MUTANTS_ONLY=FILE` runs the tests listed there, in that order.
+ran, under "" those of the imports; `MUTANTS_ONLY=FILE` runs the tests listed there, in
+that order.
 """
 
 from __future__ import annotations
@@ -33,26 +34,34 @@ class Tracing:
         self._target = target
         self._seen: set[tuple[str, int]] = set()
         self._tests: dict[str, Any] = {}
+        self._begin()
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_protocol(self, item: pytest.Item) -> Iterator[None]:
-        self._seen = set()
+        if not self._tests:
+            self._end("", 0.0)
         began = time.monotonic()
-        threading.settrace(self._called)
-        sys.settrace(self._called)
+        self._begin()
         try:
             return (yield)
         finally:
-            sys.settrace(None)
-            threading.settrace(None)
-            lines: dict[str, list[int]] = {}
-            for path, line in sorted(self._seen.copy()):
-                lines.setdefault(path[len(_COPY) + 1 :], []).append(line)
-            seconds = time.monotonic() - began
-            self._tests[item.nodeid] = {"seconds": seconds, "lines": lines}
+            self._end(item.nodeid, time.monotonic() - began)
 
     def pytest_sessionfinish(self) -> None:
         self._target.write_text(json.dumps(self._tests))
+
+    def _begin(self) -> None:
+        self._seen = set()
+        threading.settrace(self._called)
+        sys.settrace(self._called)
+
+    def _end(self, test: str, seconds: float) -> None:
+        sys.settrace(None)
+        threading.settrace(None)
+        lines: dict[str, list[int]] = {}
+        for path, line in sorted(self._seen.copy()):
+            lines.setdefault(path[len(_COPY) + 1 :], []).append(line)
+        self._tests[test] = {"seconds": seconds, "lines": lines}
 
     def _called(self, frame: FrameType, *_: object) -> Tracer | None:
         path = frame.f_code.co_filename
@@ -80,8 +89,12 @@ class Choosing:
         items[:] = sorted(chosen, key=lambda item: self._order[item.nodeid])
 
 
+# Before any conftest imports what is traced.
+_tracing = Tracing(Path(_TRACE)) if _TRACE else None
+
+
 def pytest_configure(config: pytest.Config) -> None:
-    if _TRACE:
-        config.pluginmanager.register(Tracing(Path(_TRACE)))
+    if _tracing:
+        config.pluginmanager.register(_tracing)
     if _ONLY:
         config.pluginmanager.register(Choosing(Path(_ONLY)))

@@ -51,6 +51,10 @@ START_SECONDS = 60.0
 MEMORY_BYTES = 4 << 30
 
 
+#: What is run before the first test; no test, but all that use the module depend on it.
+IMPORTS = ""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ran:
     seconds: float
@@ -158,11 +162,16 @@ def tests_of(package: str) -> list[str]:
 
 def _chosen(mutant: Mutant, tests: dict[str, Ran], seconds: float) -> list[str]:
     lines = set(range(mutant.line, mutant.last_line + 1))
+
+    def runs(test: str) -> bool:
+        return bool(lines & tests[test].lines.get(mutant.module, set()))
+
+    is_at_import = mutant.is_at_import or runs(IMPORTS)
     running = [
         test
-        for test, ran in tests.items()
-        if mutant.module in ran.lines
-        and (mutant.is_at_import or lines & ran.lines[mutant.module])
+        for test in tests
+        if test != IMPORTS
+        and (runs(test) or (is_at_import and mutant.module in tests[test].lines))
     ]
     chosen, total = [], 0.0
     for test in sorted(running, key=lambda test: tests[test].seconds):

@@ -54,7 +54,7 @@ class Position:
         """
         signed = side.sign * quantity
         total = self.quantity + signed
-        if self.quantity == 0 or (self.quantity > 0) == (signed > 0):
+        if self.quantity * signed >= 0:
             cost = self.average_price * abs(self.quantity) + price * quantity
             return replace(
                 self,
@@ -63,14 +63,11 @@ class Position:
                 last_price=price,
             )
         closing = min(abs(self.quantity), quantity)
-        direction = 1 if self.quantity > 0 else -1
-        realised = (price - self.average_price) * closing * direction
-        if total == 0:
-            average = ZERO
-        elif (total > 0) == (self.quantity > 0):
+        realised = (self.average_price - price) * closing * side.sign
+        if total * self.quantity > 0:
             average = self.average_price
         else:
-            average = price
+            average = price if total else ZERO
         return replace(
             self,
             quantity=total,

@@ -77,3 +77,16 @@ def test_terms_of_an_order_put_it_back_as_it_was():
 
     assert (other.quantity, other.price, other.trigger_price) == (1, None, None)
     assert with_terms(other, terms_of(order)) == order
+
+
+@pytest.mark.parametrize(
+    ("price", "trigger", "text"),
+    [
+        (None, None, "65"),
+        (Decimal("101.50"), None, "65 @ 101.50"),
+        (None, Decimal(101), "65, trigger 101"),
+        (Decimal("101.50"), Decimal(101), "65 @ 101.50, trigger 101"),
+    ],
+)
+def test_text_names_only_the_terms_that_are_there(price, trigger, text):
+    assert Terms(quantity=65, price=price, trigger_price=trigger).text == text
