@@ -208,7 +208,7 @@ def _pytest(
     began = time.monotonic()
     process = subprocess.Popen(
         [
-            *("nice", "-n", "10", "prlimit", f"--as={MEMORY_BYTES}"),
+            *("nice", "-n", "5", "prlimit", f"--as={MEMORY_BYTES}"),
             *(sys.executable, "-m", "pytest", "-x", "-q", "--no-header", "--tb=short"),
             *("-p", "no:randomly", "-p", "no:cacheprovider", "-p", "no:xdist"),
             *("-p", "mutants_plugin", f"--timeout={TEST_SECONDS}"),
