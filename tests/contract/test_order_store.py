@@ -808,6 +808,20 @@ def test_s83_story_of_a_cut_order_says_what_became_of_its_quantity(store):
     assert f"order {order.order_id}" in events[1].text
 
 
+def test_s85_market_order_gets_its_limit_in_row_and_story(store, other):
+    order = store_order(store, S.RISK_PASSED)
+
+    with store.transaction(durable=True):
+        after = store.orders.reprice(
+            order, OrderType.LIMIT, Decimal("101.50"), text="protected"
+        )
+
+    assert other.orders.get(order.order_id) == after
+    assert (after.order_type, after.price) == (OrderType.LIMIT, Decimal("101.50"))
+    event = store.orders.events(order_id=order.order_id)[-1]
+    assert (event.trigger, event.text) == ("repriced", "protected")
+
+
 def test_s45_order_is_cut_once_and_into_all_of_it(store):
     order = store_order(store, S.RISK_PASSED, quantity=130)
 

@@ -100,8 +100,6 @@ def closes_only(
     """
     key = _holding(order)
     held = sum(p.quantity for p in positions if _holding(p) == key)
-    if held * order.side.sign >= 0:
-        return False
     closing = sum(
         other.leaves_quantity
         for other in working
@@ -109,7 +107,8 @@ def closes_only(
         and other.side is order.side
         and other.order_id != order.order_id
     )
-    return order.leaves_quantity <= abs(held) - closing
+    # What is held on the order's own side counts as less than nothing.
+    return order.leaves_quantity <= -held * order.side.sign - closing
 
 
 def _holding(part: Order | Position) -> tuple[str, ...]:
