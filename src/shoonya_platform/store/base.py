@@ -149,6 +149,10 @@ class OrderTable(Protocol):
         """Return what the guard let pass: exits first, then the oldest."""
         ...
 
+    def confirmed_numbers(self, *, since: datetime, limit: int) -> set[BrokerOrderId]:
+        """Return those confirmed of the newest orders that were created since then."""
+        ...
+
     def count_in(self, *statuses: OrderStatus) -> int:
         """Return how many orders have one of the statuses."""
         ...
@@ -186,13 +190,13 @@ class OrderTable(Protocol):
 
     def unreplaced(self, *, since: datetime) -> list[Order]:
         """
-        Return orders proven not placed that no later attempt replaces.
+        Return orders given up as not placed that no later attempt replaces.
 
         Only of alerts that are planned: what has ended stays as it ended.
         Not those whose cancel was ever requested: nobody wants them any more.
 
         Args:
-            since: Only of alerts that came after this.
+            since: Entries only of alerts that came after this; exits of any.
         """
         ...
 
@@ -338,6 +342,10 @@ class OrderTable(Protocol):
         Behind all others those that have to wait: for an order of which nobody knows
         whether the broker has it.
         """
+        ...
+
+    def has_cancel_request(self, order_id: OrderId) -> bool:
+        """Return whether a request for an order's cancel has not been seen to yet."""
         ...
 
     def finish_cancel(self, order_id: OrderId, *, result: str) -> None:
@@ -539,6 +547,10 @@ class RecoveryTable(Protocol):
         """Return the number of this start, 0 if there was none."""
         ...
 
+    def started_at(self) -> datetime | None:
+        """Return when this start began, None if there was none."""
+        ...
+
     def record(self, *, succeeded: bool, summary: str, report: str) -> bool:
         """Keep a reconciliation; return whether it is the start's first success."""
         ...
@@ -587,6 +599,12 @@ class DiscrepancyTable(Protocol):
 
     def unresolved(self, *kinds: DiscrepancyKind) -> list[StoredDiscrepancy]:
         """Return those that last, oldest first; no kinds mean all."""
+        ...
+
+    def orders_with(
+        self, kind: DiscrepancyKind, order_ids: Collection[OrderId]
+    ) -> set[OrderId]:
+        """Return those of the orders that ever had a discrepancy of the kind."""
         ...
 
     def get(self, discrepancy_id: int) -> StoredDiscrepancy | None: ...

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Collection
 from datetime import datetime
 
 from shoonya_platform.domain.discrepancies import (
@@ -76,6 +77,16 @@ class SqliteDiscrepancies:
 
     def unresolved(self, *kinds: DiscrepancyKind) -> list[StoredDiscrepancy]:
         return [found for found in self.open(*kinds) if found.resolved_at is None]
+
+    def orders_with(
+        self, kind: DiscrepancyKind, order_ids: Collection[OrderId]
+    ) -> set[OrderId]:
+        rows = self._session.query(
+            "SELECT DISTINCT order_id FROM discrepancies WHERE kind = ?"
+            f" AND order_id IN ({', '.join('?' * len(order_ids))})",
+            (kind, *order_ids),
+        )
+        return {OrderId(row["order_id"]) for row in rows}
 
     def get(self, discrepancy_id: int) -> StoredDiscrepancy | None:
         found = self._session.read(

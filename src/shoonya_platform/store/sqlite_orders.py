@@ -137,6 +137,15 @@ class SqliteOrders:
         rest = [order for order in others if order.intent is not Intent.EXIT]
         return exits + rest[: limit - len(exits)]
 
+    def confirmed_numbers(self, *, since: datetime, limit: int) -> set[BrokerOrderId]:
+        rows = self._session.query(
+            "SELECT broker_order_id FROM (SELECT * FROM orders"
+            " ORDER BY order_id DESC LIMIT ?)"
+            " WHERE created_at >= ? AND is_number_confirmed",
+            (limit, text_of(since)),
+        )
+        return {BrokerOrderId(row["broker_order_id"]) for row in rows}
+
     def count_in(self, *statuses: OrderStatus) -> int:
         marks = ", ".join("?" * len(statuses))
         rows = self._session.query(
@@ -198,7 +207,8 @@ class SqliteOrders:
 
     def unreplaced(self, *, since: datetime) -> list[Order]:
         return self._select(
-            "WHERE status = 'not_placed' AND alerted_at > ? AND NOT EXISTS ("
+            "WHERE status = 'not_placed' AND (alerted_at > ? OR intent = 'exit')"
+            " AND NOT EXISTS ("
             " SELECT 1 FROM orders AS later WHERE later.alert_id = orders.alert_id"
             " AND later.leg = orders.leg AND later.part = orders.part"
             " AND later.attempt > orders.attempt)"
@@ -456,6 +466,14 @@ class SqliteOrders:
             )
             for row in rows
         ]
+
+    def has_cancel_request(self, order_id: OrderId) -> bool:
+        return bool(
+            self._session.query(
+                "SELECT 1 FROM cancel_requests WHERE order_id = ? AND result IS NULL",
+                (order_id,),
+            )
+        )
 
     def finish_cancel(self, order_id: OrderId, *, result: str) -> None:
         self._session.execute(

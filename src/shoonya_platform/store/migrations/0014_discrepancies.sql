@@ -17,6 +17,7 @@ CREATE UNIQUE INDEX discrepancies_unresolved ON discrepancies (kind, subject)
     WHERE resolved_at IS NULL;
 CREATE INDEX discrepancies_unacknowledged ON discrepancies (kind)
     WHERE acknowledged_at IS NULL;
+CREATE INDEX discrepancies_by_order ON discrepancies (order_id);
 
 -- Whether a row of the broker's, with our id and our terms, has shown its number.
 -- Until then the number is only what the answer to our request said.
