@@ -686,6 +686,29 @@ def test_b39_order_and_terms_beyond_the_band_are_not_taken(world, price, is_take
                 broker.modify(a_change(resting, price=price))
 
 
+# -- rows that cannot be used ----------------------------------------------------
+
+
+def test_b40_books_whose_every_row_is_usable_have_nothing_unreadable(world, broker):
+    assert broker.unreadable() == []
+    world.move_price("101.5")
+    broker.place(an_order())
+
+    broker.reports()
+    books_agree(broker)
+
+    assert broker.unreadable() == []
+
+
+def test_b41_unreadable_asks_the_broker_nothing(world, broker):
+    world.go_down()
+
+    assert broker.unreadable() == []
+
+    with pytest.raises(BrokerUnavailable):
+        broker.order_book()
+
+
 LIMITS = st.integers(min_value=1, max_value=60).map(lambda n: str(Decimal(n) * 5))
 IDS = st.integers(min_value=0, max_value=40)
 

@@ -23,6 +23,8 @@ from shoonya_platform.domain.alert_form import (
 )
 from shoonya_platform.domain.alerts import AlertStatus
 from shoonya_platform.domain.days import trading_day
+from shoonya_platform.domain.discrepancies import Discrepancy
+from shoonya_platform.domain.discrepancies import DiscrepancyKind as K
 from shoonya_platform.domain.instruments import Exchange, PriceBand, Product
 from shoonya_platform.domain.orders import (
     CLOSED,
@@ -515,18 +517,37 @@ def test_s28_brokers_number_belongs_to_one_order(store):
     first = store_order(store, S.ACCEPTED)
     second = store_order(store, S.SUBMITTED)
 
-    with pytest.raises(StoreError), store.transaction(durable=False):
+    assert first.broker_order_id is not None
+    with pytest.raises(NotAllowed), store.transaction(durable=False):
         store.orders.record(second, T.ACCEPTED, broker_order_id=first.broker_order_id)
+    with pytest.raises(NotAllowed), store.transaction(durable=False):
+        store.orders.note_number(second, first.broker_order_id, is_confirmed=True)
+
+    assert store.orders.by_broker_order_id(first.broker_order_id) == first
+    assert store.orders.get(second.order_id) == second
 
 
 def test_s29_brokers_number_may_come_after_the_order_has_moved_on(store):
     order = store_order(store, S.SUBMITTED)
 
     with store.transaction(durable=False):
-        noted = store.orders.note_broker_order_id(order, BrokerOrderId("B-9"))
+        noted = store.orders.note_number(
+            order, BrokerOrderId("B-9"), is_confirmed=False
+        )
 
     assert store.orders.by_broker_order_id(BrokerOrderId("B-9")) == noted
-    assert noted.status is S.SUBMITTED
+    assert (noted.status, noted.is_number_confirmed) == (S.SUBMITTED, False)
+
+    with store.transaction(durable=False):
+        noted = store.orders.note_number(noted, BrokerOrderId("B-9"), is_confirmed=True)
+
+    assert store.orders.get(order.order_id) == noted
+    assert noted.is_number_confirmed
+
+    with store.transaction(durable=False):
+        store.orders.note_number(noted, None, is_confirmed=False)
+
+    assert store.orders.by_broker_order_id(BrokerOrderId("B-9")) is None
 
 
 def test_s30_fill_moves_order_position_and_price_together(store, other):
@@ -1296,7 +1317,7 @@ def test_s70_any_sequence_of_steps_keeps_the_books(store, steps, prefix):
             # No such step, or terms below what is filled.
             assert order is before
         if was_closed and order.status is not before.status:
-            assert before.status in (S.CANCELED, S.EXPIRED, S.NOT_PLACED)
+            assert before.status in (S.CANCELED, S.EXPIRED, S.NOT_PLACED, S.REJECTED)
         assert store.orders.get(order.order_id) == order
         assert order.traded_quantity == sum(trades.values())
         assert order.filled_quantity <= order.quantity
@@ -1333,3 +1354,131 @@ def test_s72_alert_body_is_kept_without_its_secret(store):
 
     assert stored is not None
     assert "correct-horse" not in stored.alert.body
+
+
+# -- savepoints ----------------------------------------------------------------
+
+
+def test_s73_savepoint_undoes_its_part_alone(store, other):
+    alert_id = store_alert(store)
+
+    def record_and_fail():
+        with store.savepoint():
+            store.orders.record(order, T.RISK_PASSED)
+            raise Refused
+
+    with store.transaction(durable=False):
+        order = store.orders.add(a_new_order(alert_id), alerted_at=BEGIN)
+        with pytest.raises(Refused):
+            record_and_fail()
+        with store.savepoint():
+            store.trading.set(TradingState.HALTED, reason="kept", by="tests")
+
+    assert other.orders.get(order.order_id) == order
+    assert other.trading.status().state is TradingState.HALTED
+
+
+# -- discrepancies -------------------------------------------------------------
+
+
+def a_discrepancy(kind: K = K.POSITION_DIFFERS, text: str = "a text") -> Discrepancy:
+    return Discrepancy(kind=kind, subject="NFO:X NRML", text=text, action="look")
+
+
+def test_s74_discrepancy_is_new_once_and_again_when_its_text_changes(world, store):
+    with store.transaction(durable=False):
+        assert store.discrepancies.note(a_discrepancy())
+    world.clock.advance(30)
+    with store.transaction(durable=False):
+        assert not store.discrepancies.note(a_discrepancy())
+        assert store.discrepancies.note(a_discrepancy(text="another"))
+        assert not store.discrepancies.note(a_discrepancy(text="another"))
+
+    (found,) = store.discrepancies.open()
+    assert (found.text, found.subject) == ("another", "NFO:X NRML")
+    assert found.found_by == "tests"
+    assert found.last_seen_at - found.first_seen_at == timedelta(seconds=30)
+
+
+def test_s75_condition_ends_when_it_is_found_no_longer(store):
+    with store.transaction(durable=False):
+        store.discrepancies.note(a_discrepancy())
+        assert store.discrepancies.resolve(K.POSITION_DIFFERS, "NFO:X NRML")
+        assert not store.discrepancies.resolve(K.POSITION_DIFFERS, "NFO:X NRML")
+
+    assert store.discrepancies.open() == []
+
+
+def test_s76_incident_stays_open_until_acknowledged_and_over(store):
+    with store.transaction(durable=False):
+        store.discrepancies.note(a_discrepancy(K.LEG_OVERFILLED))
+        store.discrepancies.note(a_discrepancy(K.DUPLICATE_ORDER))
+    overfilled, duplicate = store.discrepancies.open()
+
+    with store.transaction(durable=False):
+        store.discrepancies.resolve(K.LEG_OVERFILLED, overfilled.subject)
+        assert store.discrepancies.acknowledge(duplicate.discrepancy_id, by="me")
+
+    assert store.discrepancies.unresolved(K.LEG_OVERFILLED) == []
+    assert [found.kind for found in store.discrepancies.open()] == [
+        K.LEG_OVERFILLED,
+        K.DUPLICATE_ORDER,
+    ]
+
+    with store.transaction(durable=False):
+        assert store.discrepancies.acknowledge(overfilled.discrepancy_id, by="me")
+        assert not store.discrepancies.acknowledge(overfilled.discrepancy_id, by="you")
+        store.discrepancies.resolve(K.DUPLICATE_ORDER, duplicate.subject)
+
+    assert store.discrepancies.open() == []
+    seen = store.discrepancies.get(overfilled.discrepancy_id)
+    assert seen is not None
+    assert (seen.acknowledged_by, seen.is_open) == ("me", False)
+
+
+def test_s77_what_comes_back_after_its_end_is_a_discrepancy_of_its_own(store):
+    with store.transaction(durable=False):
+        store.discrepancies.note(a_discrepancy())
+        store.discrepancies.resolve(K.POSITION_DIFFERS, "NFO:X NRML")
+        assert store.discrepancies.note(a_discrepancy())
+
+    assert [found.resolved_at for found in store.discrepancies.open()] == [None]
+
+
+# -- sending -------------------------------------------------------------------
+
+
+def test_s78_sender_sees_the_state_committed_last(store, other):
+    with other.transaction(durable=True):
+        other.trading.set(TradingState.HALTED, reason="stop", by="tests")
+
+    with store.trading.sending() as trading:
+        assert trading.state is TradingState.HALTED
+
+
+def test_s79_halt_waits_for_the_order_that_is_being_sent(store, other):
+    assert other.trading.wait_for_sending(0.0)
+
+    with store.trading.sending():
+        assert not other.trading.wait_for_sending(0.05)
+
+    assert other.trading.wait_for_sending(0.0)
+
+
+# -- adopted orders ------------------------------------------------------------
+
+
+def test_s80_adopted_order_works_under_its_brokers_number(store):
+    alert_id = store_alert(store)
+
+    with store.transaction(durable=True):
+        order = store.orders.adopt(
+            a_new_order(alert_id),
+            BrokerOrderId("B-7"),
+            alerted_at=BEGIN,
+            text="from the order book",
+        )
+
+    assert store.orders.by_broker_order_id(BrokerOrderId("B-7")) == order
+    assert (order.status, order.is_number_confirmed) == (S.ACCEPTED, True)
+    assert triggers(store.orders.events(order_id=order.order_id)) == ["adopted"]

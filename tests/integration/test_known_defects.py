@@ -63,6 +63,7 @@ from shoonya_platform.testing.orders import (
 )
 from tests.contract.broker_worlds import an_order
 from tests.contract.noren_world import account_of
+from tests.preconditions import at_any_moment
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")
@@ -125,7 +126,7 @@ def broker(clock):
 
 @pytest.fixture
 def command(store, broker, clock):
-    service = CommandService(store, broker, clock, no_ring)
+    service = CommandService(store, broker, clock, no_ring, at_any_moment(store))
     service.begin()
     return service
 
@@ -147,6 +148,7 @@ def bot(store, broker, clock):
     class Quotes:
         last_price = broker.last_price
         quote = broker.quote
+        positions = broker.positions
 
         def note_price(self, exchange, tradingsymbol, price):
             pass
@@ -216,7 +218,7 @@ def test_d02_order_whose_sending_raised_is_never_sent_again(
         command.step()
     except RuntimeError:
         # The process ends of it, and is started anew.
-        command = CommandService(store, broker, clock, no_ring)
+        command = CommandService(store, broker, clock, no_ring, at_any_moment(store))
         command.begin()
     broker.on_place = None
     for _ in range(5):
@@ -283,7 +285,9 @@ def test_d06_recovery_moves_the_row_that_the_broker_speaks_of(store, broker, clo
     order = store_order(store, S.OUTCOME_UNKNOWN)
     number = at_broker(broker, order)
     broker.fill(number, 65, 101)
-    rules = RecoveryRules(interval_seconds=30, absent_reads=3, absent_seconds=8)
+    rules = RecoveryRules(
+        interval_seconds=30, absent_reads=3, absent_seconds=8, exit_absent_seconds=8
+    )
 
     RecoveryService(store, broker, rules, clock, no_ring).step()
 

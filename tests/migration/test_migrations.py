@@ -35,6 +35,7 @@ TABLES = {
     "bands",
     "order_counts",
     "realised_days",
+    "discrepancies",
 }
 
 

@@ -77,6 +77,7 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
         "risk.figures",
         "risk.limits",
         "store.base",
+        "store.trading_state",
         "errors",
         "clock",
         "logging",
@@ -98,6 +99,7 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "dashboard": (
         "domain",
         "store.base",
+        "store.trading_state",
         "tracing",
         *LEAVES,
         "errors",

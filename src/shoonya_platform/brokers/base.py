@@ -1,7 +1,7 @@
 """
 The broker's port: what every broker promises.
 
-The caller tells three failures apart, because each asks for another deed:
+The caller tells three failures apart, because each asks for another action:
 `BrokerUnavailable` (proven unsent, try later), `BrokerRejected` (a no with its
 reason), `OutcomeUnknown` (it may have arrived: look for the `client_order_id` in
 the order book, never send again).  Everything else that goes wrong after the
@@ -161,6 +161,17 @@ class Quote:
     band: PriceBand
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UnreadableRow:
+    """A row of a book, or a report, that cannot be used; it affects only itself."""
+
+    book: str  #: `order_book`, `trade_book`, `positions` or `reports`
+    #: The broker's order number or the symbol where that can be read, else a short
+    #: digest of the row.  The same row has the same subject each time.
+    subject: str
+    why: str  #: one sentence: which field, and what was found; no secrets
+
+
 class Broker(Protocol):
     """
     A broker account.  Not thread-safe; each process has its own.
@@ -218,7 +229,13 @@ class Broker(Protocol):
         ...
 
     def order_book(self) -> list[BrokerOrder]:
-        """Return every order of the day, those of other programs too."""
+        """
+        Return every order of the day, those of other programs too.
+
+        A row that cannot be used is left out, here and in the other books, and
+        `unreadable` lists it.  It may be any order's: while `unreadable` lists a row
+        of this book, an order's absence from the book proves nothing.
+        """
         ...
 
     def trade_book(self) -> list[BrokerTrade]:
@@ -226,6 +243,17 @@ class Broker(Protocol):
         ...
 
     def positions(self) -> list[BrokerPosition]: ...
+
+    def unreadable(self) -> list[UnreadableRow]:
+        """
+        Return the rows that the last reading of each book passed over.
+
+        Asks the broker nothing and raises nothing.  The newest reading of a book
+        replaces what was known of it, so a row that can be used again disappears.
+        Reports are different: those that could not be used since the last call are
+        returned once, as no later reading repeats them.
+        """
+        ...
 
     def limits(self) -> Limits: ...
 

@@ -31,6 +31,7 @@ from shoonya_platform.brokers.base import (
     ModifyOrder,
     PlaceOrder,
     Quote,
+    UnreadableRow,
 )
 from shoonya_platform.brokers.paper_book import Book, prune
 from shoonya_platform.brokers.paper_faults import Fault, FaultKind
@@ -201,6 +202,9 @@ class PaperBroker:
                 )
                 for position in book.positions()
             ]
+
+    def unreadable(self) -> list[UnreadableRow]:
+        return []  # its book has a schema
 
     def limits(self) -> Limits:
         self._raise_if_down()

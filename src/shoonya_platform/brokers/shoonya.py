@@ -22,15 +22,24 @@ from shoonya_platform.brokers.base import (
     ModifyOrder,
     PlaceOrder,
     Quote,
+    UnreadableRow,
 )
 from shoonya_platform.brokers.remembered import Remembered
 from shoonya_platform.brokers.shoonya_account import ShoonyaAccount
+from shoonya_platform.brokers.shoonya_books import (
+    ORDERS,
+    POSITIONS,
+    TRADES,
+    Book,
+    Rows,
+)
 from shoonya_platform.brokers.shoonya_feed import Feed
 from shoonya_platform.brokers.shoonya_http import (
     Answer,
     NotOk,
     SessionExpired,
     Transport,
+    word,
 )
 from shoonya_platform.brokers.shoonya_limits import CircuitBreaker, Kind, RateLimiter
 from shoonya_platform.brokers.shoonya_reports import Told
@@ -38,7 +47,7 @@ from shoonya_platform.brokers.shoonya_scrips import Scrip, ScripMaster
 from shoonya_platform.brokers.shoonya_session import Session
 from shoonya_platform.brokers.shoonya_words import Row, Unreadable
 from shoonya_platform.clock import Clock
-from shoonya_platform.domain.instruments import Exchange, Instrument, PriceBand
+from shoonya_platform.domain.instruments import Exchange, Instrument
 from shoonya_platform.domain.orders import BrokerOrderId
 from shoonya_platform.errors import BrokerRejected, BrokerUnavailable, OutcomeUnknown
 
@@ -50,6 +59,8 @@ _FEED_SECONDS = 3.0
 #: cannot, as asking for each position every second would use up the rate limit.
 _PRICE_SECONDS = 1.0
 _FEED_PRICE_SECONDS = 15.0
+#: How often a scrip's figures are asked for until they are of that scrip.
+_SCRIP_TRIES = 3
 
 
 class ShoonyaBroker:
@@ -87,7 +98,13 @@ class ShoonyaBroker:
             clock=clock,
         )
         self._session = Session(account, self._transport, clock)
-        self._feed = Feed(account, lambda: self._session.current)
+        self._rows = Rows()
+        self._feed = Feed(
+            account,
+            lambda: self._session.current,
+            tell=tell,
+            pass_over=self._rows.add_report,
+        )
         self._told = Told()
         self._polled_at = float("-inf")
         self._scrips = ScripMaster(
@@ -126,10 +143,12 @@ class ShoonyaBroker:
         fields = words.place_fields(order, self._account.user_id, self._account.user_id)
         kind = Kind.EXIT if order.is_exit else Kind.PLACE
         answer = self._change("PlaceOrder", fields, kind, order.exchange)
-        number = str(answer.get("norenordno") or "")
-        if not number:
-            raise OutcomeUnknown("the broker took the order and gave it no number")
-        placed = BrokerOrderId(number)
+        try:
+            placed = words.number_of(answer)
+        except Unreadable as e:
+            raise OutcomeUnknown(
+                f"the broker took the order and gave it no usable number: {e}"
+            ) from e
         self._told.note_placed(placed)
         self._exchanges[placed] = order.exchange
         return placed
@@ -137,12 +156,14 @@ class ShoonyaBroker:
     def modify(self, change: ModifyOrder) -> None:
         user_id = self._account.user_id
         fields = words.modify_fields(change, user_id, user_id)
-        self._change("ModifyOrder", fields, Kind.PLACE, change.exchange)
+        answer = self._change("ModifyOrder", fields, Kind.PLACE, change.exchange)
+        _raise_if_of_another(answer, change.broker_order_id)
 
     def cancel(self, broker_order_id: BrokerOrderId) -> None:
         fields = {"uid": self._account.user_id, "norenordno": broker_order_id}
         exchange = self._exchanges.get(broker_order_id)
-        self._change("CancelOrder", fields, Kind.CANCEL, exchange)
+        answer = self._change("CancelOrder", fields, Kind.CANCEL, exchange)
+        _raise_if_of_another(answer, broker_order_id)
 
     def reports(self) -> list[ExecutionReport]:
         self._session.token()
@@ -170,10 +191,8 @@ class ShoonyaBroker:
 
     def trade_book(self) -> list[BrokerTrade]:
         now = self._clock.now()
-        trades = self._rows(
-            "TradeBook",
-            self._named(),
-            lambda row: words.trade_of(row, now=now),
+        trades = self._read_book(
+            TRADES, self._named(), lambda row: words.trade_of(row, now=now)
         )
         unique = {trade.fill.trade_id: trade for trade in trades}
         # Noren lists the newest first; a fill's place is its time.
@@ -183,7 +202,7 @@ class ShoonyaBroker:
         )
 
     def positions(self) -> list[BrokerPosition]:
-        positions = self._rows("PositionBook", self._named(), words.position_of)
+        positions = self._read_book(POSITIONS, self._named(), words.position_of)
         return list(
             {
                 (position.exchange, position.tradingsymbol, position.product): position
@@ -191,8 +210,14 @@ class ShoonyaBroker:
             }.values()
         )
 
+    def unreadable(self) -> list[UnreadableRow]:
+        return self._rows.unreadable()
+
     def limits(self) -> Limits:
-        return words.limits_of(self._object("Limits", self._named()))
+        try:
+            return words.limits_of(self._object("Limits", self._named()))
+        except Unreadable as e:
+            raise _not_readable("Limits", e) from e
 
     def last_price(self, exchange: Exchange, tradingsymbol: str) -> Decimal | None:
         token = self._token(exchange, tradingsymbol)
@@ -272,18 +297,19 @@ class ShoonyaBroker:
     def _report(self, frame: Row) -> ExecutionReport | None:
         try:
             report = words.report_of(frame, now=self._clock.now())
-        except Unreadable:
+            if words.is_only_asked(frame):
+                return None
+        except Unreadable as e:
             # The books have it too, in full.
+            self._rows.add_report(frame, e)
             self._feed.ask_reread()
-            return None
-        if words.is_only_asked(frame):
             return None
         # It changes no claim: the order is as it was.
         return report if report.is_replace_refused else self._told.news(report)
 
     def _read_orders(self) -> list[BrokerOrder]:
-        orders = self._rows(
-            "OrderBook",
+        orders = self._read_book(
+            ORDERS,
             {"uid": self._account.user_id},
             lambda row: self._booked.of(words.number_of(row), row),
         )
@@ -324,18 +350,15 @@ class ShoonyaBroker:
         )
         values = answer.get("values")
         for row in values if isinstance(values, list) else []:
-            if isinstance(row, Mapping) and words.symbol_of(row) == tradingsymbol:
-                return str(row.get("token"))
+            try:
+                if isinstance(row, Mapping) and words.symbol_of(row) == tradingsymbol:
+                    return words.text_of(row, "token") or None
+            except Unreadable:
+                continue
         return None
 
     def _quote(self, exchange: Exchange, token: str) -> Quote:
-        row = self._object("GetQuotes", self._scrip_fields(exchange, token), nothing={})
-        quote = Quote(
-            last_price=words.price_of(row, "lp"),
-            band=PriceBand(
-                lower=words.price_of(row, "lc"), upper=words.price_of(row, "uc")
-            ),
-        )
+        quote = self._scrip_figures("GetQuotes", exchange, token, words.quote_of)
         self._quotes[f"{exchange}|{token}"] = (self._clock.monotonic(), quote)
         return quote
 
@@ -344,16 +367,35 @@ class ShoonyaBroker:
     ) -> int | None:
         key = (exchange, tradingsymbol)
         if key not in self._freezes:
-            row = self._object(
-                "GetSecurityInfo",
-                self._scrip_fields(exchange, scrip.token),
-                nothing={},
+            self._freezes[key] = self._scrip_figures(
+                "GetSecurityInfo", exchange, scrip.token, _freeze_of
             )
-            self._freezes[key] = words.whole_of(row, "frzqty") or None
         return self._freezes[key]
 
-    def _scrip_fields(self, exchange: Exchange, token: str) -> dict[str, str]:
-        return {"uid": self._account.user_id, "exch": str(exchange), "token": token}
+    def _scrip_figures(
+        self,
+        route: str,
+        exchange: Exchange,
+        token: str,
+        read: Callable[[Row], words.T],
+    ) -> words.T:
+        """Read what one call says of a scrip, if it is this scrip it speaks of."""
+        fields = {"uid": self._account.user_id, "exch": str(exchange), "token": token}
+
+        other = ""
+        # Shoonya answers with another instrument now and then; the next answer is
+        # nearly always right.
+        for _ in range(_SCRIP_TRIES):
+            row = self._object(route, fields, nothing={})
+            try:
+                if not row or words.scrip_of(row) == (exchange, token):
+                    return read(row)
+                other = words.shown("|".join(words.scrip_of(row)))
+            except Unreadable as e:
+                raise _not_readable(route, e) from e
+        raise BrokerUnavailable(
+            f"the broker answered {route} for {exchange}|{token} with {other}"
+        )
 
     # -- asking ----------------------------------------------------------------
 
@@ -371,30 +413,22 @@ class ShoonyaBroker:
             answer = self._ask(route, fields, kind, exchange)
         except NotOk as e:
             raise BrokerRejected(e.emsg) from e
-        if not isinstance(answer, dict) or str(answer.get("stat")).lower() != "ok":
+        if not isinstance(answer, dict) or word(answer, "stat") != "ok":
             raise OutcomeUnknown(f"the broker answered {route} with something else")
         return answer
 
-    def _rows(
-        self,
-        route: str,
-        fields: Mapping[str, str],
-        read: Callable[[Row], words.T],
+    def _read_book(
+        self, book: Book, fields: Mapping[str, str], read: Callable[[Row], words.T]
     ) -> list[words.T]:
         """Read a list; one that is empty comes as `no data`."""
         try:
-            answer = self._read(route, fields)
+            answer = self._read(book.route, fields)
         except NotOk as e:
             if e.is_no_data:
+                self._rows.is_empty(book)
                 return []
-            raise BrokerUnavailable(f"the broker refused {route}: {e.emsg}") from e
-        rows = answer if isinstance(answer, list) else [answer]
-        try:
-            return [read(row) for row in rows if _is_of_ours(row)]
-        except Unreadable as e:
-            raise BrokerUnavailable(
-                f"the broker's answer to {route} cannot be read: {e}"
-            ) from e
+            raise BrokerUnavailable(f"the broker refused {book.route}: {e.emsg}") from e
+        return self._rows.usable(book, answer, read)
 
     def _object(
         self,
@@ -410,8 +444,8 @@ class ShoonyaBroker:
             if e.is_no_data and nothing is not None:
                 return nothing
             raise BrokerUnavailable(f"the broker refused {route}: {e.emsg}") from e
-        if isinstance(answer, list):
-            return answer[0] if answer else {}
+        if not isinstance(answer, dict):
+            raise BrokerUnavailable(f"the broker answered {route} with a list")
         return answer
 
     def _read(self, route: str, fields: Mapping[str, str]) -> Answer:
@@ -449,7 +483,22 @@ def _any_filled(orders: Iterable[BrokerOrder]) -> bool:
     return any(order.filled_quantity for order in orders)
 
 
-def _is_of_ours(row: Row) -> bool:
-    """Tell whether it is of an exchange that we trade at; others are not ours."""
-    exchange = str(row.get("exch", ""))
-    return not exchange or exchange in Exchange.__members__
+def _raise_if_of_another(answer: Row, broker_order_id: BrokerOrderId) -> None:
+    """Hold the answer to a change of an order against the order that was meant."""
+    try:
+        number = words.text_of(answer, "result")
+    except Unreadable as e:
+        raise OutcomeUnknown(f"the broker's answer cannot be read: {e}") from e
+    if number != broker_order_id:
+        raise OutcomeUnknown(
+            f"the broker answered for order '{words.shown(number)}' when "
+            f"'{broker_order_id}' was meant"
+        )
+
+
+def _not_readable(route: str, error: Unreadable) -> BrokerUnavailable:
+    return BrokerUnavailable(f"the broker's answer to {route} cannot be read: {error}")
+
+
+def _freeze_of(row: Row) -> int | None:
+    return words.whole_of(row, "frzqty") or None

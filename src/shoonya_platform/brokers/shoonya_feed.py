@@ -4,6 +4,10 @@ Noren's websocket: order messages and prices, in a thread that holds nobody up.
 Nothing is replayed after a reconnection: `take_reread` says once for each that the
 books have to be read.  A refused token is not tried again; the feed waits until the
 session has another one.
+
+A frame that cannot be used is passed over and listed, and the books are read, as it
+may have been an order message.  A thread that ends without being asked to is reported
+and started again by the next `begin`.
 """
 
 from __future__ import annotations
@@ -19,13 +23,16 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from shoonya_platform.brokers.shoonya_account import ShoonyaAccount
-from shoonya_platform.brokers.shoonya_words import Row, price_of
+from shoonya_platform.brokers.shoonya_bytes import NotJson, decode
+from shoonya_platform.brokers.shoonya_words import Row, Unreadable, price_of
 
 if TYPE_CHECKING:
     from websockets.sync.client import ClientConnection
 
 #: Between two attempts, doubling from the first to the last, less some jitter.
 BACKOFF_SECONDS = (0.5, 30.0)
+#: A thread that ends over and over is started again after 0, 1, 3, 7, 15, 31 seconds.
+_MAX_DOUBLINGS = 5
 #: A connection that lasted this long was a good one.
 _GOOD_SECONDS = 30.0
 _HEARTBEAT_SECONDS = 15.0
@@ -49,13 +56,28 @@ class Feed:
 
     Args:
         token: Returns the session's token, or None if there is none.
+
+        tell: Gets a sentence for the operator; called in the thread of `begin`.
+
+        pass_over: Gets a frame that could not be used, and why; called in the feed's
+            own thread.
     """
 
     def __init__(
-        self, account: ShoonyaAccount, token: Callable[[], str | None]
+        self,
+        account: ShoonyaAccount,
+        token: Callable[[], str | None],
+        *,
+        tell: Callable[[str], None],
+        pass_over: Callable[[object, Exception | str], None],
     ) -> None:
         self._account = account
         self._token = token
+        self._tell = tell
+        self._pass_over = pass_over
+        self._failure: BaseException | None = None
+        self._started_at = 0.0
+        self._restarts = 0
         self._stopping = threading.Event()
         self._changed = threading.Event()
         self._up = threading.Event()
@@ -89,14 +111,37 @@ class Feed:
         return None if socket is None else int(socket.local_address[1])
 
     def begin(self, wait_seconds: float) -> None:
-        """Start the thread, and wait for its first connection or failure."""
+        """
+        Start the thread, and wait for its first connection or failure.
+
+        A thread that has ended by itself is reported and started again.
+        """
         if self._thread is not None:
-            return
+            if self._thread.is_alive() or not self._may_start_again():
+                return
+            self._tell(
+                "the broker's feed of order messages had ended "
+                f"({_words(self._failure)}), starting it again"
+            )
+            self._failure = None
+            # What came meanwhile was heard by no thread.
+            self._reread.set()
+        self._started_at = time.monotonic()
         self._thread = threading.Thread(
-            target=self._run, name="shoonya-feed", daemon=True
+            target=self._guard, name="shoonya-feed", daemon=True
         )
         self._thread.start()
         self._tried.wait(wait_seconds)
+
+    def _may_start_again(self) -> bool:
+        """Return whether a thread that has ended may be followed by another now."""
+        lasted = time.monotonic() - self._started_at
+        if lasted > BACKOFF_SECONDS[1]:
+            self._restarts = 0
+        if self._stopping.is_set() or lasted < 2**self._restarts - 1:
+            return False
+        self._restarts = min(self._restarts + 1, _MAX_DOUBLINGS)
+        return True
 
     def session_changed(self) -> None:
         """Try again at once: there is another token."""
@@ -136,6 +181,16 @@ class Feed:
         if self._thread is not None:
             self._thread.join(2 * self._account.timeout_seconds)
 
+    def _guard(self) -> None:
+        """Run, and leave a failure where the next `begin` finds it."""
+        try:
+            self._run()
+        except BaseException as e:  # noqa: BLE001 it ends the thread all the same
+            self._failure = e
+        finally:
+            self._up.clear()
+            self._tried.set()
+
     def _run(self) -> None:
         # Only one process of four listens; the others are spared its 8 MB.
         from websockets.exceptions import WebSocketException
@@ -151,7 +206,7 @@ class Feed:
             began = time.monotonic()
             try:
                 self._follow(token)
-            except (OSError, WebSocketException, ValueError):
+            except (OSError, WebSocketException):
                 # The callers see that it is down, and read the books instead.
                 pass
             finally:
@@ -199,7 +254,8 @@ class Feed:
                     beat_at = time.monotonic()
                     self._send(socket, {"t": "h"})
                 try:
-                    self._take(socket.recv(timeout=_TURN_SECONDS))
+                    # As bytes: text that is not UTF-8 would end the connection.
+                    self._take(socket.recv(timeout=_TURN_SECONDS, decode=False))
                 except TimeoutError:
                     continue
 
@@ -219,17 +275,24 @@ class Feed:
         # A server that refuses may say nothing at all, and leave the socket open.
         until = time.monotonic() + self._account.timeout_seconds
         while (left := until - time.monotonic()) > 0:
-            frame = _frame(socket.recv(timeout=left))
-            if frame.get("t") in ("ck", "ak"):
-                if str(frame.get("s", "")).upper() == "OK":
+            try:
+                frame = self._frame(socket.recv(timeout=left, decode=False))
+            except TimeoutError:
+                break
+            if frame is not None and frame.get("t") in ("ck", "ak"):
+                if str(frame.get("s")).upper() == "OK":
                     return True
                 self.refused_token = token
                 self._refused_at = time.monotonic()
                 return False
         return False
 
-    def _take(self, text: str | bytes) -> None:
-        frame = _frame(text)
+    def _take(self, content: bytes) -> None:
+        frame = self._frame(content)
+        if frame is None:
+            self.received += 1
+            self._reread.set()
+            return
         kind = frame.get("t")
         if kind == "ok":
             # From here on nothing is missed; what was before, the books tell.
@@ -243,9 +306,33 @@ class Feed:
                 self._reread.set()
             self._messages.append(frame)
         elif kind in ("tk", "tf", "dk", "df"):
+            self._take_price(frame)
+
+    def _take_price(self, frame: Row) -> None:
+        key = f"{frame.get('e')}|{frame.get('tk')}"
+        if key not in self._wanted:
+            return
+        try:
             price = price_of(frame, "lp")
-            if price is not None:
-                self._prices[f"{frame.get('e')}|{frame.get('tk')}"] = price
+        except Unreadable as e:
+            # Better none than the one before: the next question asks GetQuotes.
+            self._prices.pop(key, None)
+            self._pass_over(frame, e)
+            return
+        if price is not None:
+            self._prices[key] = price
+
+    def _frame(self, content: bytes) -> Row | None:
+        """Read a frame; None, and listed, if it cannot be used."""
+        try:
+            frame = decode(content)
+        except NotJson as e:
+            self._pass_over(content, f"a frame that is not JSON: {e}")
+            return None
+        if not isinstance(frame, dict) or not isinstance(frame.get("t"), str):
+            self._pass_over(content, "a frame without 't'")
+            return None
+        return frame
 
     def _subscribe(self, socket: ClientConnection) -> None:
         if not self._up.is_set():
@@ -264,6 +351,6 @@ def _batches(keys: list[str]) -> Iterable[list[str]]:
         yield keys[begin : begin + _BATCH]
 
 
-def _frame(text: str | bytes) -> Row:
-    found = json.loads(text)
-    return found if isinstance(found, dict) else {}
+def _words(error: BaseException | None) -> str:
+    """Name an error without its text, which may show a frame."""
+    return "for no known reason" if error is None else type(error).__name__

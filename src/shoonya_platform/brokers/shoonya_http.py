@@ -6,6 +6,10 @@ Noren over HTTP: raw `jData=` bodies, and what an answer proves.
     "Session Expired", whatever the HTTP status         SessionExpired, not done
     all else after the first byte may have left         OutcomeUnknown
 
+Whatever bytes arrive, nothing else comes out.  After an outcome that is not known the
+connections are discarded with all that they hold: see `shoonya_sockets` for what that
+bounds, and what it cannot.
+
 No message, and no error, has anything of the request in it.
 
 It is httpcore, the engine of httpx, without httpx: that would bring its command line
@@ -22,7 +26,9 @@ from collections.abc import Mapping
 
 import httpcore
 
+from shoonya_platform.brokers.shoonya_bytes import NotJson, decode, printable
 from shoonya_platform.brokers.shoonya_limits import CircuitBreaker, Kind, RateLimiter
+from shoonya_platform.brokers.shoonya_sockets import Attempt, PromptBackend
 from shoonya_platform.clock import Clock
 from shoonya_platform.domain.instruments import Exchange
 from shoonya_platform.errors import BrokerUnavailable, OutcomeUnknown
@@ -30,26 +36,17 @@ from shoonya_platform.errors import BrokerUnavailable, OutcomeUnknown
 _SESSION_EXPIRED = re.compile(r"session\s+expired|invalid\s+session", re.IGNORECASE)
 _NO_DATA = re.compile(r"no\s+data", re.IGNORECASE)
 #: The front took the request, and does not know what became of it behind.
-_AMBIGUOUS = re.compile(r"server\s+timeout", re.IGNORECASE)
-_UNSENT = (
-    httpcore.ConnectError,
-    httpcore.ConnectTimeout,
-    httpcore.PoolTimeout,
-    httpcore.UnsupportedProtocol,
-)
-_NO_ANSWER = (
-    httpcore.NetworkError,
-    httpcore.TimeoutException,
-    httpcore.ProtocolError,
-    TimeoutError,
-    OSError,
-)
+_AMBIGUOUS = re.compile(r"time[\s-]?out|timed[\s-]out", re.IGNORECASE)
 #: The four steps that httpcore limits one by one.
 _STEPS = ("connect", "read", "write", "pool")
 #: A day's order book of thousands of orders is some megabytes.
 _MAX_BYTES = 64 << 20
 
-Answer = dict[str, object] | list[dict[str, object]]
+#: How much of an emsg is passed on.
+_EMSG_LENGTH = 300
+
+#: Of a list the rows may be anything: `shoonya_books` sorts them.
+Answer = dict[str, object] | list[object]
 
 
 class NotOk(Exception):
@@ -91,8 +88,8 @@ class Transport:
         self._timeout_seconds = timeout_seconds
         self._limiter = limiter
         self._breaker = breaker
-        self._clock = clock
         self._timeouts = dict.fromkeys(_STEPS, timeout_seconds)
+        self._attempt = Attempt(clock)
         self._pool: httpcore.ConnectionPool | None = None
 
     def post(
@@ -123,7 +120,13 @@ class Transport:
         status, content = self._exchange(
             "POST", f"{self._base_url}/{route}", route, body.encode(), headers
         )
-        return self._judge(route, status, content)
+        try:
+            return judge(route, status, content)
+        except OutcomeUnknown:
+            # An answer that came early, or is another request's: what is still on
+            # its way there is not to arrive, and what comes back is not read.
+            self.close()
+            raise
 
     def download(self, url: str) -> bytes:
         """
@@ -150,14 +153,18 @@ class Transport:
     def _exchange(
         self, method: str, url: str, name: str, body: bytes, headers: Mapping[str, str]
     ) -> tuple[int, bytes]:
+        self._attempt.begin(2 * self._timeout_seconds)
         try:
             answer = self._send(method, url, body, headers)
-        except _UNSENT as e:
-            self._breaker.failed("cannot be reached")
-            raise BrokerUnavailable(
-                f"the broker cannot be reached for {name}: {_words(e)}"
-            ) from e
-        except _NO_ANSWER as e:
+        # Whatever a library raises about the bytes it got: what counts is whether the
+        # request may have left.
+        except Exception as e:
+            self.close()
+            if not self._attempt.has_written:
+                self._breaker.failed("cannot be reached")
+                raise BrokerUnavailable(
+                    f"the broker cannot be reached for {name}: {_words(e)}"
+                ) from e
             self._breaker.failed("no answer")
             raise OutcomeUnknown(f"no answer to {name}: {_words(e)}") from e
         if answer[0] >= 500:
@@ -170,8 +177,6 @@ class Transport:
         self, method: str, url: str, body: bytes, headers: Mapping[str, str]
     ) -> tuple[int, bytes]:
         pool = self._open()
-        # An answer that trickles passes the limit of each step: it needs its own.
-        until = self._clock.monotonic() + 2 * self._timeout_seconds
         content = bytearray()
         with pool.stream(
             method,
@@ -182,7 +187,7 @@ class Transport:
         ) as response:
             for chunk in response.iter_stream():
                 content += chunk
-                if self._clock.monotonic() > until or len(content) > _MAX_BYTES:
+                if len(content) > _MAX_BYTES:
                     raise TimeoutError("the answer does not end")
             return response.status, bytes(content)
 
@@ -191,44 +196,56 @@ class Transport:
             # Idle connections are given up before the other side does it: a request
             # on one that is being closed is an unknown outcome.
             self._pool = httpcore.ConnectionPool(
-                max_connections=4, keepalive_expiry=20.0
+                max_connections=4,
+                keepalive_expiry=20.0,
+                network_backend=PromptBackend(self._attempt, self._timeout_seconds),
             )
         return self._pool
 
-    def _judge(self, route: str, status: int, content: bytes) -> Answer:
-        answer = _json(content)
-        emsg = None
-        if isinstance(answer, dict) and str(answer.get("stat")).lower() == "not_ok":
-            emsg = str(answer.get("emsg", "")).strip() or f"refused, HTTP {status}"
-        if emsg is not None and _SESSION_EXPIRED.search(emsg):
-            raise SessionExpired(emsg)
-        if status >= 500:
-            raise OutcomeUnknown(f"the broker answered HTTP {status} to {route}")
-        if emsg is not None:
-            if _AMBIGUOUS.search(emsg):
-                raise OutcomeUnknown(f"the broker answered '{emsg}' to {route}")
-            raise NotOk(emsg)
-        if status in (401, 403):
-            # The gate refused it; there is no saying why.
-            raise BrokerUnavailable(
-                f"the broker's gateway refused {route} with HTTP {status}",
-                hint="is this machine's address registered for the API key, and the "
-                "session alive? see: shoonyactl broker status",
-            )
-        if status == 200 and isinstance(answer, dict):
-            return answer
-        if status == 200 and isinstance(answer, list):
-            return [row for row in answer if isinstance(row, dict)]
-        raise OutcomeUnknown(
-            f"the broker answered {route} with HTTP {status} and nothing readable"
-        )
 
+def judge(route: str, status: int, content: bytes) -> Answer:
+    """
+    Return the answer to a request that has left.
 
-def _json(content: bytes) -> object:
+    Raises:
+        NotOk: It was refused; `SessionExpired` if for want of a session.
+        BrokerUnavailable: The gateway refused it.
+        OutcomeUnknown: The answer proves nothing.
+    """
     try:
-        return json.loads(content)
-    except ValueError:
-        return None
+        answer = decode(content)
+    except NotJson:
+        answer = None
+    emsg = None
+    if isinstance(answer, dict) and word(answer, "stat") == "not_ok":
+        emsg = printable(str(answer.get("emsg") or ""), _EMSG_LENGTH)
+        emsg = emsg or f"refused, HTTP {status}"
+    if emsg is not None and _SESSION_EXPIRED.search(emsg):
+        raise SessionExpired(emsg)
+    if status >= 500:
+        raise OutcomeUnknown(f"the broker answered HTTP {status} to {route}")
+    if emsg is not None:
+        if _AMBIGUOUS.search(emsg):
+            raise OutcomeUnknown(f"the broker answered '{emsg}' to {route}")
+        raise NotOk(emsg)
+    if status in (401, 403):
+        # The gate refused it; there is no saying why.
+        raise BrokerUnavailable(
+            f"the broker's gateway refused {route} with HTTP {status}",
+            hint="is this machine's address registered for the API key, and the "
+            "session alive? see: shoonyactl broker status",
+        )
+    if status == 200 and isinstance(answer, dict | list):
+        return answer
+    raise OutcomeUnknown(
+        f"the broker answered {route} with HTTP {status} and nothing readable"
+    )
+
+
+def word(answer: Mapping[str, object], name: str) -> str:
+    """Return a field that is one word, in lower case; empty if it is not text."""
+    value = answer.get(name)
+    return value.strip().lower() if isinstance(value, str) else ""
 
 
 def encode(fields: Mapping[str, str]) -> str:

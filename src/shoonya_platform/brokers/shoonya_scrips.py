@@ -28,6 +28,9 @@ from shoonya_platform.errors import BrokerUnavailable
 
 #: A download that failed is tried again after this.
 RETRY_SECONDS = 600.0
+#: Beyond these a figure is damaged; real lots reach 125,000, ticks 0.0001 to 5.
+_MAX_LOT = 10**9
+_TICKS = (Decimal("0.000001"), Decimal(10_000))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -199,8 +202,11 @@ def read_master(content: bytes) -> Iterator[tuple[str, str, int, str]]:
                 found = _row(row)
                 if found is not None:
                     yield found
-    except (zipfile.BadZipFile, IndexError, OSError, csv.Error) as e:
-        raise BrokerUnavailable(f"the scrip master cannot be read: {e}") from e
+    # A damaged zip raises nearly anything: zlib.error, EOFError, NotImplementedError.
+    except Exception as e:
+        raise BrokerUnavailable(
+            f"the scrip master cannot be read: {type(e).__name__}, {e}"
+        ) from e
 
 
 def _row(row: dict[str, str]) -> tuple[str, str, int, str] | None:
@@ -212,6 +218,8 @@ def _row(row: dict[str, str]) -> tuple[str, str, int, str] | None:
         tick_size = Decimal(row.get("TickSize") or "0.05")
     except (ValueError, InvalidOperation):
         return None
-    if lot_size < 1 or not (tick_size.is_finite() and tick_size > 0):
+    if not 1 <= lot_size <= _MAX_LOT:
+        return None
+    if not (tick_size.is_finite() and _TICKS[0] <= tick_size <= _TICKS[1]):
         return None
     return symbol.strip(), token.strip(), lot_size, str(tick_size)

@@ -16,6 +16,7 @@ import hashlib
 import hmac
 import json
 import os
+import re
 import struct
 import time
 from collections.abc import Iterator
@@ -25,7 +26,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from shoonya_platform.brokers.shoonya_account import ShoonyaAccount
-from shoonya_platform.brokers.shoonya_http import NotOk, Transport
+from shoonya_platform.brokers.shoonya_http import Answer, NotOk, Transport
 from shoonya_platform.clock import Clock
 from shoonya_platform.errors import (
     BrokerRejected,
@@ -40,6 +41,9 @@ REFUSED_SECONDS = 300.0
 MAX_LOGINS = 3
 LOGIN_WINDOW_SECONDS = 120.0
 _TOTP_SECONDS = 30
+#: No session lasts for more than a few days.
+_SECONDS = re.compile("[0-9]{1,7}")
+_TOKEN = re.compile("[!-%'-~]{1,4096}")
 _LOGIN_HINT = "log in with a browser: shoonyactl broker login"
 
 
@@ -133,12 +137,12 @@ class Session:
             raise BrokerRejected(f"the broker refused the code: {e.emsg}") from e
         except OutcomeUnknown as e:
             raise BrokerUnavailable(f"could not log in: {e.message}") from e
-        token = answer.get("access_token") if isinstance(answer, dict) else None
-        if not isinstance(answer, dict) or not isinstance(token, str) or not token:
-            raise BrokerUnavailable("could not log in: the answer has no token")
+        token = _token_of(answer, "access_token")
         now = self._clock.now().timestamp()
-        seconds = str(answer.get("expires_in") or "")
-        ends_at = now + int(seconds) if seconds.isdigit() else None
+        seconds = answer.get("expires_in") if isinstance(answer, dict) else None
+        ends_at = None
+        if isinstance(seconds, str) and _SECONDS.fullmatch(seconds):
+            ends_at = now + int(seconds)
         with self._locked():
             self._write(
                 _Record(
@@ -223,14 +227,12 @@ class Session:
         }
         try:
             answer = self._transport.post("QuickAuth", fields, token=None)
-            token = answer.get("susertoken") if isinstance(answer, dict) else None
         except NotOk as e:
             self._refused(record, e.emsg, now)
         except OutcomeUnknown as e:
             # A session more or less changes nothing: simply try again later.
             raise BrokerUnavailable(f"could not log in: {e.message}") from e
-        if not isinstance(token, str) or not token:
-            raise BrokerUnavailable("could not log in: the answer has no token")
+        token = _token_of(answer, "susertoken")
         self._write(
             _Record(
                 token=token,
@@ -298,7 +300,7 @@ class Session:
         except OSError as e:
             raise self._unusable(e) from e
         except (ValueError, TypeError, KeyError):
-            # Half written by a machine that died: the next log-in writes it anew.
+            # Half written by a machine that died: the next log-in writes it again.
             return _Record()
         if record.user_id not in ("", self._account.user_id):
             return _Record()
@@ -316,6 +318,16 @@ class Session:
             f"{error.strerror}",
             hint="check the owner and mode of the directory",
         )
+
+
+def _token_of(answer: Answer, name: str) -> str:
+    token = answer.get(name) if isinstance(answer, dict) else None
+    if not isinstance(token, str) or not token:
+        raise BrokerUnavailable("could not log in: the answer has no token")
+    # It goes into a header, or behind the body, as it is.
+    if not _TOKEN.fullmatch(token):
+        raise BrokerUnavailable("could not log in: the answer's token is damaged")
+    return token
 
 
 def _moment(seconds: float | None) -> datetime | None:

@@ -2,15 +2,17 @@
 Noren's dialect and ours: no word of theirs gets beyond this file and its caller.
 
 Read tolerant: fields may be absent or blank, numbers have commas, `prd` is called
-`pcode` in order messages, and statuses are spelt in many ways.
+`pcode` in order messages, and statuses are spelt in many ways.  But not lax: a value
+that is there and cannot be what it should be makes its row `Unreadable`, as a wrong
+number that is booked is worse than a row that is reported.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from datetime import UTC, datetime
-from decimal import Decimal, InvalidOperation
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from typing import TypeVar
 
 from shoonya_platform.brokers.base import (
@@ -21,10 +23,12 @@ from shoonya_platform.brokers.base import (
     Limits,
     ModifyOrder,
     PlaceOrder,
+    Quote,
 )
+from shoonya_platform.brokers.shoonya_bytes import printable
 from shoonya_platform.brokers.shoonya_http import encode_symbol
 from shoonya_platform.domain.days import INDIA
-from shoonya_platform.domain.instruments import Exchange, Product
+from shoonya_platform.domain.instruments import Exchange, PriceBand, Product
 from shoonya_platform.domain.orders import (
     BrokerOrderId,
     ClientOrderId,
@@ -59,6 +63,20 @@ _ENDS = {
     "CANCELLED": OrderStatus.CANCELED,
     "EXPIRED": OrderStatus.EXPIRED,
 }
+#: An order that still works; servers spell it in a dozen ways.
+_WORKING = re.compile(
+    r"PENDING|OPEN|NEW|REPLACED|MODIFIED|RECEIVED|TRIGGER|PARTIAL|INVALID STATUS TYPE"
+)
+#: Larger figures, and exponents, are none of a broker's.
+_NUMBER = re.compile(r"[+-]?(?:[0-9]{1,15}(?:\.[0-9]{0,12})?|\.[0-9]{1,12})")
+#: What a C++ server writes for an average of nothing, and the SDKs for no trigger.
+_NO_NUMBER = re.compile(r"[+-]?(?:nan|inf|infinity)|none|null|-+", re.IGNORECASE)
+_ORDER_NUMBER = re.compile(r"[0-9A-Za-z_-]{1,40}")
+#: How much of a field is shown to a person, or passed on as a reason.
+_SHOWN = 40
+_REASON_LENGTH = 500
+#: A clock may differ, but not by so much.
+_LATEST = timedelta(days=1)
 _REQUEST_TIME = re.compile(r"\d\d:\d\d:\d\d \d\d-\d\d-\d{4}")
 #: Older servers write this year where they know no time.
 _NO_YEAR = 1980
@@ -68,7 +86,7 @@ T = TypeVar("T")
 
 
 class Unreadable(ValueError):
-    """A row lacks what it must have."""
+    """A row lacks what it must have, or has what it cannot have."""
 
 
 def place_fields(order: PlaceOrder, user_id: str, account_id: str) -> dict[str, str]:
@@ -127,8 +145,10 @@ def order_of(row: Row, *, now: datetime) -> BrokerOrder:
     Raises:
         Unreadable: It lacks what it must have.
     """
-    quantity = _whole(row, "qty")
-    filled = _whole(row, "fillshares")
+    quantity = _quantity(row, "qty")
+    filled = _whole(row, "fillshares") or 0
+    if filled < 0:
+        raise Unreadable(f"'fillshares' is {filled}")
     average = _decimal(row, "avgprc")
     remarks = _text(row, "remarks")
     return BrokerOrder(
@@ -139,11 +159,11 @@ def order_of(row: Row, *, now: datetime) -> BrokerOrder:
         side=_known(_OUR_SIDES, row, "trantype"),
         product=_product(row),
         quantity=quantity,
-        status=_status(_text(row, "status"), filled),
+        status=_status(_needed(row, "status"), filled),
         filled_quantity=filled,
         average_price=average if filled else None,
-        reason=_text(row, "rejreason"),
-        updated_at=_time(row, "exch_tm", "fltm", "norentm") or now,
+        reason=printable(_text(row, "rejreason"), _REASON_LENGTH),
+        updated_at=_time(row, now, "exch_tm", "fltm", "norentm"),
         price=price_of(row, "prc"),
         trigger_price=price_of(row, "trgprc"),
     )
@@ -153,7 +173,7 @@ def report_of(row: Row, *, now: datetime) -> ExecutionReport:
     """Read an order message, with the fill if it tells one."""
     order = order_of(row, now=now)
     fill = None
-    if _text(row, "flid") and _whole(row, "flqty") > 0:
+    if _text(row, "flid") and _whole(row, "flqty"):
         fill = _fill(row, now)
     return ExecutionReport(
         order=order,
@@ -180,20 +200,24 @@ def trade_of(row: Row, *, now: datetime) -> BrokerTrade:
 def _fill(row: Row, now: datetime) -> Fill:
     trade = _text(row, "flid")
     price = _decimal(row, "flprc")
-    if not trade or price is None:
-        raise Unreadable("a fill without its number or price")
+    if not trade:
+        raise Unreadable("'flid' is missing")
+    if price is None:
+        raise Unreadable("'flprc' is missing")
     return Fill(
         # A trade's number is the exchange's; with the order's it is unique.
         trade_id=TradeId(f"{number_of(row)}-{trade}"),
-        quantity=_whole(row, "flqty"),
+        quantity=_quantity(row, "flqty"),
         price=price,
-        filled_at=_time(row, "fltm", "filltm", "exch_tm") or now,
+        filled_at=_time(row, now, "fltm", "filltm", "exch_tm"),
     )
 
 
 def position_of(row: Row) -> BrokerPosition:
     """Read a position book's row; `netavgprc` is 0 for one that is closed."""
     quantity = _whole(row, "netqty")
+    if quantity is None:
+        raise Unreadable("'netqty' is missing")
     average = _decimal(row, "netavgprc") or Decimal(0)
     last = _decimal(row, "lp")
     return BrokerPosition(
@@ -209,6 +233,8 @@ def position_of(row: Row) -> BrokerPosition:
 
 def limits_of(row: Row) -> Limits:
     """Read the account's money: what was paid in today counts, and out does not."""
+    if not any(_text(row, name) for name in ("cash", "payin", "marginused")):
+        raise Unreadable("'cash' is missing")
     zero = Decimal(0)
     return Limits(
         cash=(_decimal(row, "cash") or zero)
@@ -218,31 +244,61 @@ def limits_of(row: Row) -> Limits:
     )
 
 
+def scrip_of(row: Row) -> tuple[str, str]:
+    """Return exchange and token of the scrip that an answer speaks of."""
+    return _needed(row, "exch").upper(), _needed(row, "token")
+
+
+def quote_of(row: Row) -> Quote:
+    """Read price and band; a row without fields is a scrip that does not trade."""
+    return Quote(
+        last_price=price_of(row, "lp"),
+        band=PriceBand(lower=price_of(row, "lc"), upper=price_of(row, "uc")),
+    )
+
+
 def price_of(row: Row, name: str) -> Decimal | None:
     """Read a price; 0 stands for none."""
     return _decimal(row, name) or None
 
 
 def whole_of(row: Row, name: str) -> int:
-    return _whole(row, name)
+    """Read a whole number; 0 stands for none."""
+    return _whole(row, name) or 0
+
+
+def text_of(row: Row, name: str) -> str:
+    """Read a field, empty if it is not there."""
+    return _text(row, name)
+
+
+def is_number(text: str) -> bool:
+    """Return whether an order can have this number."""
+    return _ORDER_NUMBER.fullmatch(text) is not None
 
 
 def symbol_of(row: Row) -> str:
     return _needed(row, "tsym").replace("%26", "&")
 
 
-def _status(word: str, filled: int) -> OrderStatus:
-    end = _ENDS.get(word.upper().replace("_", " "))
+def _status(text: str, filled: int) -> OrderStatus:
+    word = text.upper().replace("_", " ")
+    end = _ENDS.get(word)
     if end is not None:
         return end
-    # PENDING, OPEN, TRIGGER PENDING, NEW, REPLACED, MODIFY PENDING and whatever
-    # comes next: a word that is not known to be an end is none.
+    if not _WORKING.search(word):
+        raise Unreadable(f"'status' is {_shown(text)}")
     return OrderStatus.PARTIALLY_FILLED if filled else OrderStatus.ACCEPTED
 
 
 def number_of(row: Row) -> BrokerOrderId:
     """Return the number of a row's order."""
-    return BrokerOrderId(_text(row, "norenordno") or _needed(row, "norenoordno"))
+    number = _text(row, "norenordno") or _text(row, "norenoordno")
+    if not number:
+        raise Unreadable("'norenordno' is missing")
+    if not is_number(number):
+        raise Unreadable(f"'norenordno' is {_shown(number)}")
+    return BrokerOrderId(number)
 
 
 def _product(row: Row) -> Product:
@@ -250,22 +306,37 @@ def _product(row: Row) -> Product:
 
 
 def _exchange(row: Row) -> Exchange:
+    text = _needed(row, "exch")
     try:
-        return Exchange(_needed(row, "exch"))
-    except ValueError as e:
-        raise Unreadable(str(e)) from e
+        return Exchange(text)
+    except ValueError:
+        raise Unreadable(f"'exch' is {_shown(text)}") from None
 
 
 def _known(words: Mapping[str, T], row: Row, name: str) -> T:
+    text = _needed(row, name)
     try:
-        return words[_needed(row, name).upper()]
-    except KeyError as e:
-        raise Unreadable(f"'{name}' is {e}") from e
+        return words[text.upper()]
+    except KeyError:
+        raise Unreadable(f"'{name}' is {_shown(text)}") from None
 
 
 def _text(row: Row, name: str) -> str:
     value = row.get(name)
-    return "" if value is None else str(value).strip()
+    if value is None:
+        return ""
+    if not isinstance(value, str):
+        raise Unreadable(f"'{name}' is a {type(value).__name__}")
+    return value.strip()
+
+
+def shown(text: str) -> str:
+    """Return text of the broker's as a person may see it: short, on one line."""
+    return printable(text, _SHOWN)
+
+
+def _shown(text: str) -> str:
+    return f"'{shown(text)}'"
 
 
 def _needed(row: Row, name: str) -> str:
@@ -277,22 +348,31 @@ def _needed(row: Row, name: str) -> str:
 
 def _decimal(row: Row, name: str) -> Decimal | None:
     text = _text(row, name).replace(",", "")
-    if not text:
+    if not text or _NO_NUMBER.fullmatch(text):
         return None
-    try:
-        value = Decimal(text)
-    except InvalidOperation:
-        return None
-    return value if value.is_finite() else None
+    if not _NUMBER.fullmatch(text):
+        raise Unreadable(f"'{name}' is {_shown(text)}")
+    return Decimal(text)
 
 
-def _whole(row: Row, name: str) -> int:
+def _whole(row: Row, name: str) -> int | None:
     value = _decimal(row, name)
-    return 0 if value is None else int(value)
+    if value is not None and value != int(value):
+        raise Unreadable(f"'{name}' is {value}")
+    return None if value is None else int(value)
 
 
-def _time(row: Row, *names: str) -> datetime | None:
-    """Return the first of these times that is one, in UTC."""
+def _quantity(row: Row, name: str) -> int:
+    value = _whole(row, name)
+    if value is None:
+        raise Unreadable(f"'{name}' is missing")
+    if value <= 0:
+        raise Unreadable(f"'{name}' is {value}")
+    return value
+
+
+def _time(row: Row, now: datetime, *names: str) -> datetime:
+    """Return the first of these times that can be one, in UTC; else *now*."""
     for name in names:
         text = _text(row, name)
         form = "%H:%M:%S %d-%m-%Y"
@@ -302,6 +382,6 @@ def _time(row: Row, *names: str) -> datetime | None:
             moment = datetime.strptime(text, form).replace(tzinfo=INDIA)
         except ValueError:
             continue
-        if moment.year > _NO_YEAR:
+        if moment.year > _NO_YEAR and moment < now + _LATEST:
             return moment.astimezone(UTC)
-    return None
+    return now

@@ -359,12 +359,14 @@ def _check(settings: Settings, sources: Mapping[str, str]) -> None:
         if not path.is_absolute():
             raise refuse(f"paths.{name}", "an absolute path", f"'{path}'")
     timeout = settings.broker.timeout_seconds
-    if settings.recovery.absent_seconds <= timeout:
-        raise refuse(
-            "recovery.absent_seconds",
-            f"more than broker.timeout_seconds ({timeout:g})",
-            settings.recovery.absent_seconds,
-        )
+    for name in ("absent_seconds", "exit_absent_seconds"):
+        seconds = getattr(settings.recovery, name)
+        if seconds <= timeout:
+            raise refuse(
+                f"recovery.{name}",
+                f"more than broker.timeout_seconds ({timeout:g})",
+                seconds,
+            )
     if settings.broker.name == "shoonya" and not settings.shoonya.user_id:
         raise refuse("shoonya.user_id", "your client id", "''")
     if (

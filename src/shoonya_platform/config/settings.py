@@ -302,14 +302,19 @@ class Recovery(Section, frozen=True):
     entries_wait: bool = True
     #: An order that works at the broker for longer is told of, once; 0 never is.
     old_order_seconds: Annotated[float, Meta(ge=0, le=86_400)] = 3_600.0
-    #: Readings of the order book that must all lack an order to prove it absent.
+    #: Readings of the order book that must all lack an order before it is given up;
+    #: only those count that have everything that is known to be there.
     absent_reads: Annotated[int, Meta(ge=2, le=100)] = 3
-    #: Those readings must span at least this many seconds; longer than
-    #: broker.timeout_seconds, as a slow request may still arrive.
-    absent_seconds: Seconds = 8.0
-    #: A leg proven absent is planned anew, under a new id and with all checks,
-    #: while its alert is younger than this; 0 never does.
-    replan_seconds: Annotated[float, Meta(ge=0, le=86_400)] = 60.0
+    #: Those readings must span at least this many seconds for an entry.  A request on
+    #: a broken route may arrive minutes later, so make it longer than any such delay.
+    absent_seconds: Seconds = 900.0
+    #: The same for an exit, as waiting leaves its position open: then it is sent again,
+    #: for no more than the broker's own position shows at that moment.
+    exit_absent_seconds: Seconds = 20.0
+    #: An entry that was given up is planned again, under a new id and with all checks,
+    #: while its alert is younger than this; 0 never does.  If the first turns up after
+    #: all, one of the two is canceled or closed again, at a loss of the spread.
+    replan_seconds: Annotated[float, Meta(ge=0, le=86_400)] = 0.0
 
 
 class Settings(Section, frozen=True):

@@ -15,10 +15,12 @@ from shoonya_platform.ctl.output import (
 )
 from shoonya_platform.domain.orders import OPEN
 from shoonya_platform.domain.trading import TradingState
+from shoonya_platform.errors import WaitedTooLong
 from shoonya_platform.risk.day_book import day_book
 from shoonya_platform.risk.figures import day_figures
 from shoonya_platform.risk.limits import money
 from shoonya_platform.services.parts import risk_limits
+from shoonya_platform.store.trading_state import WAIT_SECONDS, set_trading_state
 
 
 @click.group()
@@ -75,9 +77,14 @@ def _set(ctl: Ctl, state: TradingState, reason: str, *, yes: bool) -> None:
         console().print(f"trading is {state} already: {before.reason}")
         return
     confirm(f"set trading from {before.state} to {state}?", yes=yes)
-    with ctl.store.transaction(durable=True):
-        ctl.store.trading.set(state, reason=reason, by=user())
+    _, is_obeyed = set_trading_state(ctl.store, state, reason=reason, by=user())
     ctl.ring("execution_guard", "command_service", "risk_manager")
+    if not is_obeyed:
+        raise WaitedTooLong(
+            f"trading is {state}, but an order was still being sent after "
+            f"{WAIT_SECONDS:g} s",
+            hint="see it with: shoonyactl order list --status submitted",
+        )
     console().print(f"trading is {state}")
 
 

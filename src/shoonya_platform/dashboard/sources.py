@@ -41,13 +41,14 @@ from shoonya_platform.domain.orders import (
 from shoonya_platform.domain.positions import ZERO
 from shoonya_platform.domain.story import hops
 from shoonya_platform.domain.trading import TradingState
-from shoonya_platform.errors import NotFound, StoreError
+from shoonya_platform.errors import NotFound, StoreError, WaitedTooLong
 from shoonya_platform.logging.reading.streams import Item
 from shoonya_platform.logging.usage import DiskUse
 from shoonya_platform.services import findings
 from shoonya_platform.services.findings import Checkup
 from shoonya_platform.services.units import ServiceView
 from shoonya_platform.store.base import OrderStore, ServiceBeat
+from shoonya_platform.store.trading_state import WAIT_SECONDS, set_trading_state
 from shoonya_platform.tracing.gather import told, with_lines
 from shoonya_platform.tracing.ids import find
 from shoonya_platform.tracing.trace import Trace
@@ -268,8 +269,15 @@ class Sources:
         """Set the trading state; return False if it was that already."""
 
         def write() -> bool:
-            with self._store.transaction(durable=True):
-                return self._store.trading.set(state, reason=reason, by=by)
+            changed, is_obeyed = set_trading_state(
+                self._store, state, reason=reason, by=by
+            )
+            if not is_obeyed:
+                raise WaitedTooLong(
+                    f"trading is {state}, but an order was still being sent after "
+                    f"{WAIT_SECONDS:g} s"
+                )
+            return changed
 
         return await self._in_store(write)
 

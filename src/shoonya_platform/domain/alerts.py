@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -88,3 +89,45 @@ def client_order_id(
     if part != 1:
         name += f"p{part}"
     return ClientOrderId(name if attempt == 1 else f"{name}r{attempt}")
+
+
+_NAME = re.compile(
+    rf"O(?P<alert>[0-9]{{6}}-[{_ALPHABET}]{{8}})-(?P<leg>[0-9]{{1,2}})"
+    r"(?:p(?P<part>[0-9]{1,3}))?(?:r(?P<attempt>[0-9]{1,3}))?(?P<copy>d[0-9]+)?"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class NamedOrder:
+    """What a `client_order_id` says."""
+
+    alert_id: AlertId
+    leg: int
+    part: int
+    attempt: int
+
+
+def named_order(name: str) -> NamedOrder | None:
+    """Return what a name made by `client_order_id` says; None for any other."""
+    found = _NAME.fullmatch(name)
+    if found is None:
+        return None
+    return NamedOrder(
+        alert_id=AlertId(f"A{found['alert']}"),
+        leg=int(found["leg"]),
+        part=int(found["part"] or 1),
+        attempt=int(found["attempt"] or 1),
+    )
+
+
+def copy_name(name: ClientOrderId, number: int) -> ClientOrderId:
+    """Return our name for another broker order under the same name, from 1."""
+    return ClientOrderId(f"{name}d{number}")
+
+
+def sent_name(name: ClientOrderId) -> ClientOrderId:
+    """Return the name under which the broker has an order, also for a copy."""
+    found = _NAME.fullmatch(name)
+    if found is None or found["copy"] is None:
+        return name
+    return ClientOrderId(name[: found.start("copy")])

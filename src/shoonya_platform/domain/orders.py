@@ -9,7 +9,8 @@ An order and the one table that says how it may live.
                                                               └→ canceled, expired
 
 Denied is our refusal, rejected is theirs.  An order whose outcome is unknown is
-never sent again: it is found at the broker, or proven not to be there.
+never sent again: it is found at the broker, or given up after a long absence; even
+then it may turn up, and `found` takes it back.
 """
 
 from __future__ import annotations
@@ -81,7 +82,7 @@ class OrderStatus(StrEnum):
     DENIED = "denied"  #: refused by us, never sent
     SUBMITTED = "submitted"  #: the intention is durable; the broker may know it
     OUTCOME_UNKNOWN = "outcome_unknown"  #: no clear answer; recovery_service asks
-    NOT_PLACED = "not_placed"  #: proven absent at the broker
+    NOT_PLACED = "not_placed"  #: given up: absent at the broker for long
     ACCEPTED = "accepted"  #: the broker has it, nothing filled yet
     REJECTED = "rejected"  #: refused by the broker or the exchange
     PARTIALLY_FILLED = "partially_filled"
@@ -114,6 +115,7 @@ class OrderTrigger(StrEnum):
     """What can happen to an order; each is recorded as an event."""
 
     CREATED = "created"
+    ADOPTED = "adopted"  #: created from a row of the broker's order book
     RISK_PASSED = "risk_passed"
     REPRICED = "repriced"  #: moves nothing: a market order got a protecting limit
     SPLIT = "split"  #: moves nothing: what is too large for one order went to others
@@ -125,6 +127,7 @@ class OrderTrigger(StrEnum):
     REJECTED = "rejected"
     OUTCOME_UNKNOWN = "outcome_unknown"
     NOT_PLACED = "not_placed"
+    FOUND = "found"  #: the broker has what we took for unsent, refused or ended
     PARTIALLY_FILLED = "partially_filled"
     FILLED = "filled"
     OVERFILLED = "overfilled"  #: moves nothing: more was filled than was ordered
@@ -191,8 +194,17 @@ def _table() -> dict[tuple[OrderStatus, OrderTrigger], OrderStatus]:
         (S.CANCELED, T.FILLED): S.FILLED,
         (S.EXPIRED, T.PARTIALLY_FILLED): S.EXPIRED,
         (S.EXPIRED, T.FILLED): S.FILLED,
+        (S.REJECTED, T.PARTIALLY_FILLED): S.REJECTED,
+        (S.REJECTED, T.FILLED): S.FILLED,
         (S.FILLED, T.OVERFILLED): S.FILLED,
     }
+    # The order book is right about what exists: the request was late, an answer was
+    # another order's, or the store is a copy from before it was sent.
+    for status in BEFORE_BROKER | REFUSED | {S.CANCELED, S.EXPIRED}:
+        table[status, T.FOUND] = S.ACCEPTED
+    # The number in the answer turned out to be another order's.
+    for status in (S.ACCEPTED, S.PENDING_REPLACE, S.PENDING_CANCEL):
+        table[status, T.OUTCOME_UNKNOWN] = S.OUTCOME_UNKNOWN
     for status in BEFORE_BROKER:
         table[status, T.CANCELED] = S.CANCELED
     # The broker's word about an order that it has.  A report may overtake the
@@ -274,6 +286,8 @@ class Order(NewOrder):
     order_id: OrderId
     status: OrderStatus
     broker_order_id: BrokerOrderId | None
+    #: A row of the broker's, with our id and our terms, has shown the number.
+    is_number_confirmed: bool = False
     filled_quantity: int
     #: Filled beyond the quantity, in units: it should not be, and is real money.
     overfilled_quantity: int = 0

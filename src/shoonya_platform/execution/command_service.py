@@ -13,29 +13,28 @@ from collections.abc import Callable
 
 from shoonya_platform.brokers.base import Broker, PlaceOrder
 from shoonya_platform.clock import Clock
-from shoonya_platform.domain.denials import denied_by
 from shoonya_platform.domain.orders import (
-    BEFORE_BROKER,
-    CLOSED,
-    WORKING,
     BrokerOrderId,
+    Intent,
     Order,
-    OrderId,
     OrderStatus,
     OrderTrigger,
 )
-from shoonya_platform.domain.positions import shrinks
-from shoonya_platform.domain.trading import TradingState, TradingStatus
+from shoonya_platform.domain.trading import TradingStatus
 from shoonya_platform.errors import (
     BrokerError,
     BrokerRejected,
     BrokerUnavailable,
+    Denied,
     OutcomeUnknown,
     StoreError,
 )
+from shoonya_platform.execution.behind import BehindBroker
+from shoonya_platform.execution.canceling import Canceler
 from shoonya_platform.execution.modifying import Modifier
+from shoonya_platform.execution.preconditions import SendPreconditions
 from shoonya_platform.logging import get_component_logger
-from shoonya_platform.store.base import CancelRequest, OrderStore
+from shoonya_platform.store.base import OrderStore
 
 #: Intentions written at once.  A crash leaves at most this many outcomes to find out.
 BATCH = 8
@@ -49,13 +48,14 @@ GATHER_SECONDS = 0.02
 #: While orders wait and the broker is quick, batch follows batch for this long.
 FLOW_SECONDS = 0.1
 
-Answer = BrokerOrderId | BrokerError
+#: A batch goes on no longer: what is left of it goes back unsent, and a halt, a cancel
+#: or an exit gets its turn.
+BATCH_SECONDS = 10.0
+#: An order that took longer than this is the only one of the next batch.
+SLOW_SECONDS = 1.0
 
-_CANCELABLE = (
-    OrderStatus.ACCEPTED,
-    OrderStatus.PARTIALLY_FILLED,
-    OrderStatus.PENDING_REPLACE,
-)
+#: `Denied`: not sent, as something forbade it at the last moment.
+Answer = BrokerOrderId | BrokerError | Denied
 
 
 class CommandService:
@@ -67,17 +67,30 @@ class CommandService:
 
     Args:
         ring: Rings the named services' doorbells.
+
+        preconditions: Asked again for each order at the moment it is sent.
     """
 
     def __init__(
-        self, store: OrderStore, broker: Broker, clock: Clock, ring: Callable[..., None]
+        self,
+        store: OrderStore,
+        broker: Broker,
+        clock: Clock,
+        ring: Callable[..., None],
+        preconditions: SendPreconditions,
     ) -> None:
         self._store = store
         self._broker = broker
         self._clock = clock
         self._ring = ring
-        self._modifier = Modifier(store, broker, ring)
+        self._preconditions = preconditions
+        self._modifier = Modifier(store, broker, clock, ring)
+        self._canceler = Canceler(store, broker, clock, ring)
+        self._behind = BehindBroker(store, broker, clock)
         self._sent = 0
+        #: Ready, but not yet to be sent.
+        self._held_back = 0
+        self._is_slow = False
         #: Given by the broker, and not in the store yet.
         self._answers: list[tuple[Order, Answer]] = []
         self._logger = get_component_logger("command_service")
@@ -96,9 +109,7 @@ class CommandService:
                     reason="command_service ended before the broker's answer",
                 )
             self._modifier.begin()
-            for order in self._store.orders.in_status(OrderStatus.PENDING_CANCEL):
-                # Asking again to cancel is safe.
-                self._store.orders.request_cancel(order.order_id, by="command_service")
+            self._canceler.begin()
             for order in left_behind:
                 self._logger.warning(
                     "Order %d: outcome unknown, an earlier run ended while sending it",
@@ -111,20 +122,22 @@ class CommandService:
     def step(self) -> int:
         # What the store did not take before: the rows still say `submitted`.
         self._write()
-        return self._cancel() + self._modifier.step() + self._submit()
+        return self._canceler.step() + self._modifier.step() + self._submit()
 
     def _submit(self) -> int:
         until = self._clock.monotonic() + FLOW_SECONDS
         done = 0
-        most = BATCH
+        most = 1 if self._is_slow else BATCH
         while self._store.orders.in_status(OrderStatus.GUARD_PASSED, limit=1):
-            ready, orders = self._take(most)
-            done += len(ready)
+            self._behind.look()
+            taken, orders = self._take(most)
+            done += taken
             began = self._clock.monotonic()
             self._send(orders)
             now = self._clock.monotonic()
+            self._is_slow = now - began > SLOW_SECONDS * max(1, len(orders))
             if (
-                len(ready) < most
+                taken < most
                 or now >= until
                 or self._store.orders.cancel_requests(limit=1)
             ):
@@ -134,45 +147,60 @@ class CommandService:
         self._write()
         return done
 
-    def _take(self, most: int) -> tuple[list[Order], list[Order]]:
+    def _take(self, most: int) -> tuple[int, list[Order]]:
         """
         Write a batch of intentions down, in one commit with the answers so far.
 
         Returns:
-            The orders that were ready, and those of them that may go out.
+            How many orders were moved, and those of them that may go out.
         """
         with self._store.transaction(durable=True):
             told = self._record_answers()
             trading = self._store.trading.status()
-            ready = self._store.orders.ready(limit=most)
+            ready = self._store.orders.ready(limit=most + self._held_back)
+            taken = [order for order in ready if not self._waits(order)][:most]
+            self._held_back = sum(self._waits(order) for order in ready)
             orders = [
                 self._store.orders.record(
                     order,
                     OrderTrigger.SUBMITTED,
                     text=f"to the {self._broker.name} broker",
                 )
-                for order in ready
+                for order in taken
                 if self._allowed(order, trading)
             ]
             there = [order for order in orders if self._is_there(order)]
         self._written(told)
         if there:
             self._ring("recovery_service")
-        return ready, [order for order in orders if order not in there]
+        return len(taken), [order for order in orders if order not in there]
+
+    def _waits(self, order: Order) -> bool:
+        """Return whether an order has to wait until more is known."""
+        if order.intent is Intent.EXIT:
+            return False
+        return self._preconditions.is_awaiting() or self._behind.waits(order)
 
     def _send(self, orders: list[Order]) -> None:
         """Ask the broker; some of the answers may still have to be written."""
         unavailable: BrokerUnavailable | None = None
         unsent = deque(orders)
+        first = self._clock.monotonic()
         try:
-            began = self._clock.monotonic()
+            began = first
             while unsent:
                 order = unsent.popleft()
                 answer = unavailable or self._place(order)
                 if isinstance(answer, BrokerUnavailable):
                     unavailable = answer
                 self._answers.append((order, answer))
-                if self._clock.monotonic() - began > GATHER_SECONDS:
+                now = self._clock.monotonic()
+                if unsent and unavailable is None and now - first > BATCH_SECONDS:
+                    unavailable = BrokerUnavailable(
+                        f"not sent: the broker took {now - first:.0f} s for "
+                        f"{len(orders) - len(unsent)} orders"
+                    )
+                if now - began > GATHER_SECONDS:
                     self._write()
                     began = self._clock.monotonic()
         except StoreError as e:
@@ -184,35 +212,28 @@ class CommandService:
             raise unavailable
 
     def _is_there(self, order: Order) -> bool:
-        """What was taken for unsent may have arrived: the watcher has its number."""
-        if order.broker_order_id is None:
+        """Return whether the broker has it: what was taken for unsent may arrive."""
+        number = order.broker_order_id or self._behind.number_of(order)
+        if number is None:
             return False
         self._store.orders.record(
             order,
             OrderTrigger.OUTCOME_UNKNOWN,
-            reason=f"the broker has it already, as {order.broker_order_id}",
+            reason=f"the broker has it already, as {number}",
         )
         self._logger.error(
             "Order %d is not sent again: the broker has it, as %s",
             order.order_id,
-            order.broker_order_id,
+            number,
             extra={**order.log_context, "event": "outcome_unknown"},
         )
         return True
 
     def _allowed(self, order: Order, trading: TradingStatus) -> bool:
-        """Trading may have been halted after the guard looked."""
-        if trading.state is TradingState.ACTIVE:
+        """Deny what may not go out any more, since the guard looked."""
+        denial = self._preconditions.denial(order, trading)
+        if denial is None:
             return True
-        if trading.state is TradingState.REDUCING and shrinks(
-            order,
-            self._store.positions.get(
-                order.strategy, order.exchange, order.tradingsymbol
-            ),
-            self._store.orders.in_status(*sorted(WORKING)),
-        ):
-            return True
-        denial = denied_by(trading)
         self._store.orders.record(order, OrderTrigger.DENIED, reason=denial.text)
         self._logger.warning(
             "Order %d denied: %s",
@@ -223,16 +244,25 @@ class CommandService:
         return False
 
     def _place(self, order: Order) -> Answer:
-        self._logger.info(
-            "Order %d submitted: %s",
-            order.order_id,
-            order.summary,
-            extra={**order.log_context, "event": "order_submitted"},
-        )
-        try:
-            return self._broker.place(PlaceOrder.of(order))
-        except BrokerError as e:
-            return e
+        with self._store.trading.sending() as trading:
+            denial = self._preconditions.denial(order, trading)
+            if denial is not None:
+                # The guard denies it, with that reason.
+                return Denied(denial.text)
+            self._logger.info(
+                "Order %d submitted: %s",
+                order.order_id,
+                order.summary,
+                extra={**order.log_context, "event": "order_submitted"},
+            )
+            try:
+                return self._broker.place(PlaceOrder.of(order))
+            except BrokerError as e:
+                return e
+            except Exception as e:  # noqa: BLE001 it was sent: the worst is "unknown"
+                return OutcomeUnknown(
+                    f"the answer could not be used: {type(e).__name__}: {e}"
+                )
 
     def _write(self) -> None:
         if not self._answers:
@@ -243,9 +273,12 @@ class CommandService:
 
     def _record_answers(self) -> list[tuple[Order, Answer]]:
         """Record what the broker answered, within a transaction; return that."""
+        self._answers = [
+            (order, self._checked(order, answer)) for order, answer in self._answers
+        ]
         for order, answer in self._answers:
             self._record(order, answer)
-            # Before the commit, so that no death leaves an answer untold.
+            # Logged before the commit: a crash in between may duplicate the line.
             self._tell(order, answer)
         return self._answers
 
@@ -255,10 +288,10 @@ class CommandService:
             return
         self._answers = []
         self._sent += sum(
-            not isinstance(answer, BrokerUnavailable) for _, answer in answers
+            not isinstance(answer, BrokerUnavailable | Denied) for _, answer in answers
         )
         self._ring("order_watcher")
-        if any(isinstance(answer, BrokerError) for _, answer in answers):
+        if any(not isinstance(answer, str) for _, answer in answers):
             self._ring("execution_guard", "trading_bot")
         if any(_is_unknown(answer) for _, answer in answers):
             self._ring("recovery_service")
@@ -279,14 +312,26 @@ class CommandService:
                 )
             elif isinstance(answer, BrokerRejected):
                 orders.record(current, OrderTrigger.REJECTED, reason=answer.message)
-            elif isinstance(answer, BrokerUnavailable):
+            elif isinstance(answer, BrokerUnavailable | Denied):
                 orders.record(current, OrderTrigger.UNSENT, text=answer.message)
             else:
                 orders.record(
                     current, OrderTrigger.OUTCOME_UNKNOWN, reason=answer.message
                 )
         elif isinstance(answer, str) and current.broker_order_id is None:
-            orders.note_broker_order_id(current, answer)
+            orders.note_number(current, answer, is_confirmed=False)
+
+    def _checked(self, order: Order, answer: Answer) -> Answer:
+        """Take an answer for none if its number is another order's."""
+        if not isinstance(answer, str):
+            return answer
+        holder = self._store.orders.by_broker_order_id(answer)
+        if holder is None or holder.order_id == order.order_id:
+            return answer
+        return OutcomeUnknown(
+            f"the answer carries the number {answer}, which is order "
+            f"{holder.order_id}'s"
+        )
 
     def _tell(self, order: Order, answer: Answer) -> None:
         if isinstance(answer, str):
@@ -304,6 +349,7 @@ class CommandService:
         event, words = {
             BrokerRejected: ("order_rejected", "rejected by the broker"),
             BrokerUnavailable: ("order_unsent", "not sent, waiting for the broker"),
+            Denied: ("order_unsent", "not sent"),
         }.get(type(answer), ("outcome_unknown", "outcome unknown, not sent again"))
         self._logger.warning(
             "Order %d %s: %s",
@@ -313,90 +359,6 @@ class CommandService:
             extra={**order.log_context, "event": event},
         )
 
-    def _cancel(self) -> int:
-        return sum(
-            self._cancel_one(request)
-            for request in self._store.orders.cancel_requests(limit=50)
-        )
-
-    def _cancel_one(self, request: CancelRequest) -> int:
-        """Take a request as far as it goes now; return 0 if it has to wait."""
-        with self._store.transaction(durable=True):
-            order = self._store.orders.get(request.order_id)
-            if order is None:
-                return 0
-            if order.status in BEFORE_BROKER:
-                order = self._store.orders.record(
-                    order,
-                    OrderTrigger.CANCELED,
-                    reason=f"canceled by {request.requested_by} before it was sent",
-                )
-            elif order.status in _CANCELABLE:
-                order = self._store.orders.record(
-                    order,
-                    OrderTrigger.CANCEL_REQUESTED,
-                    text=f"by {request.requested_by}",
-                )
-            if order.status in CLOSED:
-                self._store.orders.finish_cancel(
-                    order.order_id, result=f"the order is {order.status}"
-                )
-                self._logger.info(
-                    "Order %d needs no cancel at the broker, it is %s",
-                    order.order_id,
-                    order.status,
-                    extra={**order.log_context, "event": "cancel_done"},
-                )
-        if order.status in CLOSED:
-            self._ring("trading_bot")
-            return 1
-        if order.status is not OrderStatus.PENDING_CANCEL:
-            return 0
-        return self._ask_cancel(order)
-
-    def _ask_cancel(self, order: Order) -> int:
-        if order.broker_order_id is None:
-            return 0
-        try:
-            self._broker.cancel(order.broker_order_id)
-        except BrokerRejected as e:
-            self._cancel_rejected(order.order_id, e)
-        except OutcomeUnknown as e:
-            # Left open: asking again is safe, and the next step does.
-            self._logger.warning(
-                "Order %d: %s, asking again",
-                order.order_id,
-                e.sentence,
-                extra={**order.log_context, "event": "cancel_unknown"},
-            )
-            return 0
-        else:
-            with self._store.transaction(durable=True):
-                self._store.orders.finish_cancel(order.order_id, result="sent")
-            self._logger.info(
-                "Order %d: cancel sent to the broker",
-                order.order_id,
-                extra={**order.log_context, "event": "cancel_sent"},
-            )
-        self._ring("order_watcher")
-        return 1
-
-    def _cancel_rejected(self, order_id: OrderId, error: BrokerRejected) -> None:
-        with self._store.transaction(durable=True):
-            order = self._store.orders.get(order_id)
-            if order is not None and order.status is OrderStatus.PENDING_CANCEL:
-                order = self._store.orders.record(
-                    order, OrderTrigger.CANCEL_REJECTED, text=error.message
-                )
-            self._store.orders.finish_cancel(order_id, result=error.message)
-            if order is not None:
-                self._logger.warning(
-                    "Order %d: cancel rejected: %s",
-                    order_id,
-                    error.sentence,
-                    extra={**order.log_context, "event": "cancel_rejected"},
-                )
-
 
 def _is_unknown(answer: Answer) -> bool:
-    return not isinstance(answer, str | BrokerRejected | BrokerUnavailable)
+    return not isinstance(answer, str | BrokerRejected | BrokerUnavailable | Denied)

@@ -10,16 +10,24 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from shoonya_platform.brokers.base import Broker, ModifyOrder
+from shoonya_platform.clock import Clock
 from shoonya_platform.domain.denials import Denial, DenialCode, denied_by
 from shoonya_platform.domain.orders import CLOSED, Order, OrderStatus, OrderTrigger
 from shoonya_platform.domain.terms import ModifyRequest, ModifyStage
 from shoonya_platform.domain.trading import TradingState
-from shoonya_platform.errors import BrokerError, BrokerRejected, BrokerUnavailable
+from shoonya_platform.errors import (
+    BrokerError,
+    BrokerRejected,
+    BrokerUnavailable,
+    OutcomeUnknown,
+)
 from shoonya_platform.execution.reports import refuse_replace
 from shoonya_platform.logging import get_component_logger
 from shoonya_platform.store.base import OrderStore
 
+#: Requests taken in one step, and seconds it may take.
 BATCH = 50
+STEP_SECONDS = 10.0
 
 _WORKING = (OrderStatus.ACCEPTED, OrderStatus.PARTIALLY_FILLED)
 
@@ -33,10 +41,11 @@ class Modifier:
     """
 
     def __init__(
-        self, store: OrderStore, broker: Broker, ring: Callable[..., None]
+        self, store: OrderStore, broker: Broker, clock: Clock, ring: Callable[..., None]
     ) -> None:
         self._store = store
         self._broker = broker
+        self._clock = clock
         self._ring = ring
         self._logger = get_component_logger("command_service")
 
@@ -48,12 +57,15 @@ class Modifier:
                 self._store.modifies.pass_on(order, ModifyStage.UNKNOWN)
 
     def step(self) -> int:
-        return sum(
-            self._send(request)
-            for request in self._store.modifies.waiting(
-                ModifyStage.GUARD_PASSED, limit=BATCH
-            )
-        )
+        until = self._clock.monotonic() + STEP_SECONDS
+        done = 0
+        for request in self._store.modifies.waiting(
+            ModifyStage.GUARD_PASSED, limit=BATCH
+        ):
+            done += self._send(request)
+            if self._clock.monotonic() >= until:
+                break
+        return done
 
     def _send(self, request: ModifyRequest) -> int:
         """Take a request as far as it goes now; return 0 if it has to wait."""
@@ -112,23 +124,29 @@ class Modifier:
         return False
 
     def _ask(self, order: Order, request: ModifyRequest) -> BrokerError | None:
-        if order.broker_order_id is None:
+        if order.broker_order_id is None or not order.is_number_confirmed:
             return BrokerUnavailable("not sent: the broker's number is not known yet")
-        try:
-            self._broker.modify(
-                ModifyOrder(
-                    broker_order_id=order.broker_order_id,
-                    exchange=order.exchange,
-                    tradingsymbol=order.tradingsymbol,
-                    order_type=order.order_type,
-                    time_in_force=order.time_in_force,
-                    quantity=request.terms.quantity,
-                    price=request.terms.price,
-                    trigger_price=request.terms.trigger_price,
+        change = ModifyOrder(
+            broker_order_id=order.broker_order_id,
+            exchange=order.exchange,
+            tradingsymbol=order.tradingsymbol,
+            order_type=order.order_type,
+            time_in_force=order.time_in_force,
+            quantity=request.terms.quantity,
+            price=request.terms.price,
+            trigger_price=request.terms.trigger_price,
+        )
+        with self._store.trading.sending() as trading:
+            if trading.state is TradingState.HALTED:
+                return BrokerUnavailable(denied_by(trading).text)
+            try:
+                self._broker.modify(change)
+            except BrokerError as e:
+                return e
+            except Exception as e:  # noqa: BLE001 it was sent: the worst is "unknown"
+                return OutcomeUnknown(
+                    f"the answer could not be used: {type(e).__name__}: {e}"
                 )
-            )
-        except BrokerError as e:
-            return e
         return None
 
     def _record(self, order: Order, error: BrokerError | None) -> None:

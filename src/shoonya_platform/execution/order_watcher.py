@@ -15,20 +15,20 @@ from datetime import datetime, timedelta
 from shoonya_platform.brokers.base import Broker, BrokerOrder, ExecutionReport
 from shoonya_platform.clock import Clock
 from shoonya_platform.domain.orders import (
+    BEFORE_BROKER,
+    CLOSED,
+    REFUSED,
     WORKING,
     BrokerOrderId,
     Fill,
-    IllegalTransition,
     Order,
-    OrderId,
     OrderStatus,
 )
+from shoonya_platform.execution.booking import Booking, Row
+from shoonya_platform.execution.claims import Numbers, Verdict, match, numbers_of
 from shoonya_platform.execution.reports import (
-    bring_up_to,
     differs,
     fills_of,
-    find,
-    refuse_replace,
     tell_overfilled,
 )
 from shoonya_platform.logging import get_component_logger
@@ -39,8 +39,12 @@ RECONCILE_SECONDS = 5.0
 
 #: Seconds between two looks at what is held and what it is worth.
 LOOK_SECONDS = 1.0
-#: Prices asked for in one look; whoever holds more instruments hears of each later.
+#: Prices asked for in one look, and seconds it may take: a slow broker is asked for
+#: fewer.  The next look goes on with the others.
 PRICES_A_LOOK = 100
+PRICES_SECONDS = 2.0
+#: Seconds between two readings of the order book that reports ask for.
+REREAD_SECONDS = 1.0
 
 _WORKING = sorted(WORKING)
 _TRADED = (OrderStatus.PARTIALLY_FILLED, OrderStatus.FILLED)
@@ -51,7 +55,7 @@ LAG = timedelta(seconds=2)
 
 @dataclass(frozen=True, slots=True)
 class _News:
-    """A claim with its fills, and when the book it stands in was read."""
+    """A claim with its fills, and when the book it was read from was asked for."""
 
     claim: BrokerOrder
     fills: list[Fill]
@@ -84,13 +88,15 @@ class OrderWatcherEngine:
         self._ring = ring
         self._reconciled_at = float("-inf")
         self._external: set[BrokerOrderId] = set()
-        self._contradicted: set[tuple[OrderId, OrderStatus]] = set()
+        #: A report came that only the whole order book can explain.
+        self._needs_book = False
         self._settled: set[BrokerOrderId] = set()
         self._looked_at = float("-inf")
         self._asked_last: tuple[str, str] = ("", "")
         self._fills = 0
         self._working = 0
         self._logger = get_component_logger("order_watcher")
+        self._booking = Booking(store, self._logger)
 
     def begin(self) -> None:
         """No report is replayed: the books tell what was missed."""
@@ -108,7 +114,8 @@ class OrderWatcherEngine:
             self._looked_at = now
             self._working = self._store.orders.count_in(*_WORKING)
             self._note_prices()
-        if self._working and now - self._reconciled_at > RECONCILE_SECONDS:
+        wait = REREAD_SECONDS if self._needs_book else RECONCILE_SECONDS
+        if (self._working or self._needs_book) and now - self._reconciled_at > wait:
             self._reconcile()
         return len(reports)
 
@@ -116,65 +123,74 @@ class OrderWatcherEngine:
         began = self._clock.now()
         self._reconciled_at = self._clock.monotonic()
         claims = self._broker.order_book()
+        self._needs_book = False
+        numbers = numbers_of(claims)
         behind = []
         for claim in claims:
             # The day's book grows; what agreed at its end is not looked up again.
             if claim.broker_order_id in self._settled:
                 continue
-            order = find(self._store, claim)
+            matched = match(self._store, claim, numbers)
+            order = matched.order
             if order is None:
                 self._note_external(claim)
-            elif differs(order, claim):
+            elif matched.verdict is not Verdict.OURS or differs(order, claim):
                 behind.append(claim)
-            elif order.is_closed:
+            elif order.is_closed and claim.status in CLOSED:
                 self._settled.add(claim.broker_order_id)
         if behind:
             trades = self._broker.trade_book()
             self._apply(
-                [_News(claim, fills_of(claim, trades), began) for claim in behind]
+                [_News(claim, fills_of(claim, trades), began) for claim in behind],
+                numbers,
             )
 
-    def _apply(self, news: list[_News]) -> None:
+    def _apply(self, news: list[_News], numbers: Numbers | None = None) -> None:
+        """
+        Book claims in one transaction.
+
+        Args:
+            numbers: Of the whole order book they were read from; None for reports.
+        """
         changes: list[tuple[Order, Order]] = []
         with self._store.transaction(durable=True):
             for item in news:
-                claim = item.claim
-                before = find(self._store, claim)
-                if before is None:
-                    self._note_external(claim)
-                    continue
-                try:
-                    after = bring_up_to(
-                        self._store,
-                        before,
-                        claim,
-                        item.fills,
-                        is_current=item.is_current(before),
-                        is_whole=item.read_at is not None,
-                    )
-                    if item.is_replace_refused:
-                        after = refuse_replace(self._store, after, claim.reason)
-                except IllegalTransition as e:
-                    # The steps before it stand; one odd claim stops no other.
-                    self._tell_contradiction(before, claim, e)
-                    after = self._store.orders.get(before.order_id) or before
-                if after != before:
-                    changes.append((before, after))
-            # Before the commit: killed in between, this run tells what the next one
-            # tells again; after it, nobody ever would.
+                changes += self._book(item, numbers)
+            # Logged before the commit: a crash in between may duplicate the lines.
             for before, after in changes:
                 self._tell(before, after)
         if any(after.is_closed for _, after in changes):
             self._ring("trading_bot")
-        if any(before.status is OrderStatus.NOT_PLACED for before, _ in changes):
-            self._ring("command_service")
+        if any(_turned_up(before) for before, _ in changes):
+            self._ring("trading_bot", "command_service")
+
+    def _book(self, item: _News, numbers: Numbers | None) -> list[tuple[Order, Order]]:
+        """Book one claim; return its order before and after, if that has changed."""
+        matched = match(self._store, item.claim, numbers)
+        if matched.verdict is Verdict.NEEDS_BOOK:
+            self._needs_book = True
+        if matched.order is None:
+            self._note_external(item.claim)
+            return []
+        booked = self._booking.book(
+            Row(
+                matched=matched,
+                fills=item.fills,
+                is_current=item.is_current(matched.order),
+                is_whole=item.read_at is not None,
+                is_replace_refused=item.is_replace_refused,
+            )
+        )
+        if booked is None or booked[0] == booked[1]:
+            return []
+        return [booked]
 
     def _tell(self, before: Order, after: Order) -> None:
-        if before.status is OrderStatus.NOT_PLACED:
+        if _turned_up(before):
             self._logger.error(
-                "Order %d was proven absent, and turned up as broker order %s; "
-                "what was sent in its place is canceled if it still can be",
+                "Order %d was %s, and turned up as broker order %s",
                 after.order_id,
+                before.status,
                 after.broker_order_id,
                 extra={**after.log_context, "event": "order_turned_up"},
             )
@@ -199,28 +215,6 @@ class OrderWatcherEngine:
                 f": {after.reason}" if after.reason else "",
                 extra={**after.log_context, "event": f"order_{after.status}"},
             )
-
-    def _tell_contradiction(
-        self, order: Order, claim: BrokerOrder, error: IllegalTransition
-    ) -> None:
-        """Tell once what cannot be true of an order; a person has to look."""
-        if (order.order_id, order.status) in self._contradicted:
-            return
-        self._contradicted.add((order.order_id, order.status))
-        self._logger.error(
-            "Order %d is %s here, and the broker claims it %s (%d filled): %s, "
-            "leaving it to you",
-            order.order_id,
-            order.status,
-            claim.status,
-            claim.filled_quantity,
-            error,
-            extra={
-                **order.log_context,
-                "broker_order_id": claim.broker_order_id,
-                "event": "broker_contradicts",
-            },
-        )
 
     def _note_external(self, claim: BrokerOrder) -> None:
         """Orders of other programs are shown once, and left alone."""
@@ -255,7 +249,10 @@ class OrderWatcherEngine:
         held = sorted(known)
         begin = bisect_right(held, self._asked_last)
         prices = {}
+        until = self._clock.monotonic() + PRICES_SECONDS
         for key in (held[begin:] + held[:begin])[:PRICES_A_LOOK]:
+            if self._clock.monotonic() >= until:
+                break
             self._asked_last = key
             price = self._broker.last_price(*key)
             if price is not None and price != known[key]:
@@ -263,3 +260,8 @@ class OrderWatcherEngine:
         if prices:
             with self._store.transaction(durable=False):
                 self._store.positions.note_prices(prices)
+
+
+def _turned_up(before: Order) -> bool:
+    """Return whether an order was booked that we took for unsent or refused."""
+    return before.status in BEFORE_BROKER | REFUSED

@@ -1,24 +1,35 @@
 """
 Orders without an answer: found at the broker by the id that travelled along.
 
-Only several readings that all lack an order, over longer than a request can take,
-prove it absent; a reading that fails proves nothing.  They are counted in the store:
-a service that is killed again and again comes to an end all the same.
+A request may still be on its way when its answer is long overdue: a route that heals
+delivers what was buffered.  So absence is never proven, only given up on, after many
+readings over longer than any plausible transit; each counts only if the book has all
+that we know is there.  They are counted in the store: a service that is killed again
+and again comes to an end all the same.  An exit is given up on much sooner, as waiting
+leaves a position open.  What turns up after that is taken back (`booking`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date
 
-from shoonya_platform.brokers.base import Broker
+from shoonya_platform.brokers.base import Broker, BrokerOrder, BrokerTrade
 from shoonya_platform.clock import Clock
 from shoonya_platform.domain.days import trading_day
-from shoonya_platform.domain.orders import Order, OrderStatus, OrderTrigger
-from shoonya_platform.execution.reports import bring_up_to, fills_of
+from shoonya_platform.domain.discrepancies import DiscrepancyKind
+from shoonya_platform.domain.orders import Intent, Order, OrderStatus, OrderTrigger
+from shoonya_platform.execution.booking import Booking, Row
+from shoonya_platform.execution.claims import Numbers, Verdict, match, numbers_of
+from shoonya_platform.execution.discrepancies import Discrepancies
+from shoonya_platform.execution.evidence import is_whole
+from shoonya_platform.execution.reports import fills_of
 from shoonya_platform.logging import get_component_logger
 from shoonya_platform.store.base import Absence, OrderStore
+
+#: An outcome unknown for longer is shown to the operator; most are found at once.
+SHOWN_AFTER_SECONDS = 5.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,9 +38,16 @@ class RecoveryRules:
 
     interval_seconds: float
     absent_reads: int
+    #: Readings must lack an entry for so long before it is given up.
     absent_seconds: float
-    #: An order that works at the broker for longer is told of; 0 never is.
+    #: The same for an exit.
+    exit_absent_seconds: float
+    #: An order that works at the broker for longer is reported; 0 never is.
     old_order_seconds: float = 0.0
+
+    def absent_seconds_of(self, order: Order) -> float:
+        is_exit = order.intent is Intent.EXIT
+        return self.exit_absent_seconds if is_exit else self.absent_seconds
 
 
 class OutcomeSearch:
@@ -57,46 +75,103 @@ class OutcomeSearch:
         self.unknown = 0
         self.settled = 0
         self._logger = get_component_logger("recovery_service")
+        self._booking = Booking(store, self._logger)
+        self._discrepancies = Discrepancies(store, self._logger)
+        self._shown: set[str] = set()
 
     def step(self) -> None:
-        """Ask for what is unknown; settle what the books tell of it."""
+        """Ask for what is unknown; settle what the books say of it."""
         unknown = self._store.orders.in_status(OrderStatus.OUTCOME_UNKNOWN)
         self.unknown = len(unknown)
+        self._show(unknown)
         if not unknown:
             return
         began = self._clock.monotonic()
-        claims = {claim.client_order_id: claim for claim in self._broker.order_book()}
+        claims = self._broker.order_book()
         trades = self._broker.trade_book()
+        wanted = {order.client_order_id for order in unknown}
+        numbers = numbers_of(claims)
+        for claim in claims:
+            if claim.client_order_id in wanted:
+                self._found(claim, trades, numbers)
+        counts = is_whole(self._store, claims, self._clock)
         for order in unknown:
-            claim = claims.get(order.client_order_id)
-            if claim is None:
-                self._not_found(order, began)
-                continue
-            with self._store.transaction(durable=True):
-                current = self._store.orders.get(order.order_id)
-                if current is None or current.status is not order.status:
-                    continue
-                after = bring_up_to(
-                    self._store, current, claim, fills_of(claim, trades)
-                )
-                self._store.recovery.forget_absence(order.order_id)
-                # Before the commit, so that no death leaves it untold.
-                self._logger.warning(
-                    "Order %d found at the broker as %s: it is %s",
-                    order.order_id,
-                    claim.broker_order_id,
-                    after.status,
-                    extra={**after.log_context, "event": "outcome_found"},
-                )
-            self.settled += 1
-            self._ring("order_watcher", "trading_bot")
+            self._not_found(order, began, counts=counts)
 
-    def _not_found(self, order: Order, read_at: float) -> None:
+    def _show(self, unknown: Sequence[Order]) -> None:
+        """Show the operator what is being looked for, and no longer what was found."""
+        now = self._clock.now()
+        late = [
+            order
+            for order in unknown
+            if (now - order.updated_at).total_seconds() >= SHOWN_AFTER_SECONDS
+        ]
+        names = {str(order.client_order_id) for order in late}
+        if names == self._shown:
+            return
+        with self._store.transaction(durable=False):
+            for order in late:
+                self._discrepancies.note(
+                    DiscrepancyKind.OUTCOME_UNKNOWN,
+                    order.client_order_id,
+                    f"order {order.order_id} was sent without a clear answer and is "
+                    "not in the broker's order book; it may still arrive",
+                    f"do not place it by hand; see 'shoonyactl trace {order.order_id}'",
+                    order,
+                )
+            self._discrepancies.keep_only(DiscrepancyKind.OUTCOME_UNKNOWN, names)
+        self._shown = names
+
+    def _found(
+        self,
+        claim: BrokerOrder,
+        trades: Sequence[BrokerTrade],
+        numbers: Numbers,
+    ) -> None:
+        with self._store.transaction(durable=True):
+            matched = match(self._store, claim, numbers)
+            if matched.verdict not in (Verdict.OURS, Verdict.FOREIGN):
+                # The whole comparison deals with it.
+                return
+            order = matched.order
+            if order is None or order.status is not OrderStatus.OUTCOME_UNKNOWN:
+                return
+            booked = self._booking.book(
+                Row(
+                    matched=matched,
+                    fills=fills_of(claim, trades),
+                    is_current=False,
+                    is_whole=True,
+                )
+            )
+            if booked is None:
+                return
+            _, after = booked
+            self._store.recovery.forget_absence(order.order_id)
+            # Logged before the commit: a crash in between may duplicate the line.
+            self._logger.warning(
+                "Order %d found at the broker as %s: it is %s",
+                order.order_id,
+                claim.broker_order_id,
+                after.status,
+                extra={**after.log_context, "event": "outcome_found"},
+            )
+        self.settled += 1
+        self._ring("order_watcher", "trading_bot", "command_service")
+
+    def _not_found(self, order: Order, read_at: float, *, counts: bool) -> None:
+        current = self._store.orders.get(order.order_id)
+        if current is None or current.status is not OrderStatus.OUTCOME_UNKNOWN:
+            return
+        sent_on = trading_day(current.updated_at)
+        is_past = sent_on < trading_day(self._clock.now())
+        if not (counts or is_past):
+            return
         with self._store.transaction(durable=False):
             search = self._store.recovery.note_absence(order, read_at=read_at)
         if (
             search.reads < self._rules.absent_reads
-            or read_at - search.first_at < self._rules.absent_seconds
+            or read_at - search.first_at < self._rules.absent_seconds_of(order)
         ):
             return
         with self._store.transaction(durable=True):
@@ -104,8 +179,7 @@ class OutcomeSearch:
             if current is None or current.status is not order.status:
                 return
             self._store.recovery.forget_absence(order.order_id)
-            sent_on = trading_day(current.updated_at)
-            if sent_on < trading_day(self._clock.now()):
+            if is_past:
                 self._give_up(current, sent_on)
             else:
                 self._absent(current, search, read_at)
@@ -120,7 +194,7 @@ class OutcomeSearch:
             f"over {read_at - search.first_at:.0f} s",
         )
         self._logger.warning(
-            "Order %d was never placed: %d readings of the order book lack it",
+            "Order %d is given up: %d readings of the order book lack it",
             order.order_id,
             search.reads,
             extra={**order.log_context, "event": "not_placed"},
@@ -134,8 +208,20 @@ class OutcomeSearch:
             reason=f"its outcome of {sent_on} is not in today's order book, which "
             "proves nothing",
         )
+        self._discrepancies.note(
+            DiscrepancyKind.OUTCOME_LOST,
+            order.client_order_id,
+            f"order {order.order_id} was sent on {sent_on}, and it is unknown whether "
+            "it was placed",
+            "compare that day's trades and your positions with your broker",
+            order,
+        )
+        # It lasts no longer; it stays open until it is acknowledged.
+        self._store.discrepancies.resolve(
+            DiscrepancyKind.OUTCOME_LOST, order.client_order_id
+        )
         self._logger.error(
-            "Order %d was sent on %s and nobody knows whether it was placed: compare "
+            "Order %d was sent on %s and it is unknown whether it was placed: compare "
             "that day's trades and your positions with your broker",
             order.order_id,
             sent_on,

@@ -26,12 +26,15 @@ class LegPlanner:
         leg: Leg,
         prices: Prices,
         lost: Order | None = None,
+        at_most: int | None = None,
     ) -> NewOrder | None:
         """
         Return a leg's order; None when there is nothing to exit.
 
         Args:
-            lost: The order proven not placed that this one replaces: no larger.
+            lost: The order given up that this one replaces: no larger.
+
+            at_most: A bound of its quantity, in units.
         """
         alert = stored.alert
         side, quantity, product = leg.side, leg.quantity, leg.product
@@ -44,6 +47,8 @@ class LegPlanner:
         if lost is not None:
             attempt, part = lost.attempt + 1, lost.part
             quantity = min(quantity, lost.quantity)
+        if at_most is not None:
+            quantity = min(quantity, at_most)
         known = prices.get((alert.exchange, leg.tradingsymbol))
         return NewOrder(
             client_order_id=client_order_id(stored.alert_id, number, attempt, part),

@@ -1,7 +1,7 @@
 """
 Compares the store with the broker's books: orders, trades and positions.
 
-What the broker claims of our orders is recorded; everything else is only told.
+What the broker claims of our orders is recorded; everything else is only reported.
 """
 
 from __future__ import annotations
@@ -20,27 +20,27 @@ from shoonya_platform.brokers.base import (
 from shoonya_platform.clock import Clock
 from shoonya_platform.domain.days import trading_day
 from shoonya_platform.domain.orders import (
-    BEFORE_BROKER,
-    IN_FLIGHT,
+    CLOSED,
     WORKING,
     BrokerOrderId,
     Fill,
-    IllegalTransition,
     Order,
     OrderId,
     OrderStatus,
     OrderTrigger,
 )
-from shoonya_platform.execution.reports import (
-    bring_up_to,
-    differs,
-    find,
-    traded_quantity,
-)
+from shoonya_platform.execution.adoption import Adoption
+from shoonya_platform.execution.booking import Booking, Row
+from shoonya_platform.execution.claims import Matched, Verdict, match, numbers_of
+from shoonya_platform.execution.reports import differs, traded_quantity
+from shoonya_platform.logging import ServiceLogger
 from shoonya_platform.store.base import OrderStore
 
 #: A row touched more recently is left to who touched it.
 LAG = timedelta(seconds=10)
+
+#: A book may be so old; what it has shown for longer is no old row.
+STALE_SECONDS = 90.0
 
 #: Instrument and product.
 Holding = tuple[str, str, str]
@@ -53,15 +53,17 @@ class Found:
     """What a comparison found."""
 
     orders_at_broker: int
-    positions_compared: bool
     caught_up: list[tuple[Order, Order]] = field(default_factory=list)
+    #: Rows that could not be booked, and why.
     contradicted: list[tuple[Order, BrokerOrder, str]] = field(default_factory=list)
+    #: Rows with one of our ids that are about another order.
+    foreign: list[Matched] = field(default_factory=list)
     #: Working here, and in no row of the order book.
     missing: list[Order] = field(default_factory=list)
     #: Of an earlier day, and gone from the book with it.
     expired: list[Order] = field(default_factory=list)
     external: list[BrokerOrder] = field(default_factory=list)
-    #: Our quantity and the broker's.
+    #: Our quantity and the broker's, where orders in flight do not explain it.
     differences: dict[Holding, tuple[int, int]] = field(default_factory=dict)
 
 
@@ -73,8 +75,8 @@ class Reconciler:
         absent_reads: Readings that must all lack an order of an earlier day before
             it counts as expired.
 
-        tell: Gets an order before and after it was brought to the books, while that
-            may still be undone: so no death leaves it untold.
+        report: Gets an order before and after it was brought to the books, while that
+            may still be undone: so no crash leaves it unreported.
     """
 
     def __init__(
@@ -82,26 +84,31 @@ class Reconciler:
         store: OrderStore,
         broker: Broker,
         clock: Clock,
+        logger: ServiceLogger,
         *,
         absent_reads: int,
-        tell: Callable[[Order, Order], None],
+        report: Callable[[Order, Order], None],
     ) -> None:
         self._store = store
         self._broker = broker
         self._clock = clock
         self._absent_reads = absent_reads
-        self._tell = tell
+        self._report = report
+        self._booking = Booking(store, logger)
+        self._adoption = Adoption(store, clock, logger)
         self._absences: Counter[OrderId] = Counter()
         #: What agreed at its end, and how much had traded then.
         self._settled: dict[BrokerOrderId, int] = {}
+        #: Ended here and working there, and since when that is seen; monotonic.
+        self._undead: dict[BrokerOrderId, float] = {}
 
     def compare(self, *, everything: bool) -> Found:
         """
         Bring our orders to the books, and say what differs.
 
         Args:
-            everything: Also what was touched a moment ago, as after a start, when
-                nobody else is about to deal with it.
+            everything: As after a start, when no other service is about to deal with
+                it: also what was touched a moment ago.
 
         Raises:
             BrokerUnavailable: A book could not be read; nothing was compared.
@@ -110,16 +117,10 @@ class Reconciler:
         positions = self._broker.positions()
         claims = self._broker.order_book()
         trades = self._broker.trade_book()
-        found = Found(
-            orders_at_broker=len(claims),
-            positions_compared=not self._store.orders.in_status(
-                *sorted(IN_FLIGHT), limit=1
-            ),
-        )
+        found = Found(orders_at_broker=len(claims))
         self._compare_orders(found, claims, trades, everything=everything)
         self._look_for_missing(found, claims)
-        if found.positions_compared:
-            found.differences.update(self._compare_positions(positions))
+        found.differences.update(self._compare_positions(positions))
         return found
 
     def _compare_orders(
@@ -133,43 +134,61 @@ class Reconciler:
         fills: dict[BrokerOrderId, list[Fill]] = defaultdict(list)
         for trade in trades:
             fills[trade.broker_order_id].append(trade.fill)
+        numbers = numbers_of(claims)
         behind = []
+        undead: dict[BrokerOrderId, float] = {}
         for claim in claims:
             traded = traded_quantity(fills[claim.broker_order_id])
             # The day's book grows; what agreed at its end is not looked up again.
             if self._settled.get(claim.broker_order_id) == traded:
                 continue
-            order = find(self._store, claim)
-            if order is None:
+            matched = match(self._store, claim, numbers)
+            order = matched.order
+            if matched.verdict is Verdict.UNKNOWN_ID:
+                behind.append(claim)
+            elif matched.verdict is Verdict.EXTERNAL:
                 found.external.append(claim)
-            elif differs(order, claim) or order.traded_quantity < traded:
+            elif order is None:
+                continue
+            elif matched.verdict is Verdict.FOREIGN:
+                found.foreign.append(matched)
+                behind.append(claim)
+            elif (
+                matched.verdict is not Verdict.OURS
+                or differs(order, claim)
+                or order.traded_quantity < traded
+            ):
                 if everything or order.updated_at <= self._clock.now() - LAG:
                     behind.append(claim)
-            elif order.is_closed:
+            elif order.status in CLOSED and claim.status in CLOSED:
                 self._settled[claim.broker_order_id] = traded
+            elif order.status in CLOSED:
+                undead[claim.broker_order_id] = self._undead.get(
+                    claim.broker_order_id, self._clock.monotonic()
+                )
+        self._undead = undead
+        self._revive(found, claims)
         if not behind:
             return
         with self._store.transaction(durable=True):
             for claim in behind:
-                before = find(self._store, claim)
-                if before is not None:
-                    self._catch_up(found, before, claim, fills[claim.broker_order_id])
+                matched = match(self._store, claim, numbers)
+                if matched.verdict is Verdict.UNKNOWN_ID:
+                    matched = self._adoption.adopt(claim)
+                self._catch_up(found, matched, fills[claim.broker_order_id])
 
-    def _catch_up(
-        self, found: Found, before: Order, claim: BrokerOrder, fills: list[Fill]
-    ) -> None:
-        if before.status in BEFORE_BROKER:
-            text = "it was not sent yet"
-            found.contradicted.append((before, claim, text))
+    def _catch_up(self, found: Found, matched: Matched, fills: list[Fill]) -> None:
+        # A row touched lately is not looked at, so what it shows is old news.
+        row = Row(matched=matched, fills=fills, is_current=True, is_whole=True)
+        booked = self._booking.book(row)
+        claim = matched.claim
+        if booked is None:
+            if matched.order is not None and matched.verdict is not Verdict.FOREIGN:
+                found.contradicted.append((matched.order, claim, "it cannot be booked"))
             return
-        try:
-            # A row touched lately is not looked at, so what it shows is old news.
-            after = bring_up_to(self._store, before, claim, fills, is_current=True)
-        except IllegalTransition as e:
-            found.contradicted.append((before, claim, str(e)))
-            return
+        before, after = booked
         if after != before:
-            self._tell(before, after)
+            self._report(before, after)
             found.caught_up.append((before, after))
         elif claim.filled_quantity > max(after.quantity, after.traded_quantity):
             text = (
@@ -177,6 +196,36 @@ class Reconciler:
                 "ordered, and its trade book lacks them"
             )
             found.contradicted.append((after, claim, text))
+
+    def _revive(self, found: Found, claims: Sequence[BrokerOrder]) -> None:
+        """Take back what has ended here, and is shown at work for too long there."""
+        now = self._clock.monotonic()
+        long_ago = {
+            number
+            for number, since in self._undead.items()
+            if now - since >= STALE_SECONDS
+        }
+        for claim in claims:
+            if claim.broker_order_id not in long_ago:
+                continue
+            with self._store.transaction(durable=True):
+                order = self._store.orders.by_broker_order_id(claim.broker_order_id)
+                if order is None or order.status not in CLOSED:
+                    continue
+                if order.status is OrderStatus.FILLED:
+                    continue
+                after = self._store.orders.record(
+                    order,
+                    OrderTrigger.FOUND,
+                    text=f"shown at work for {STALE_SECONDS:.0f} s after it was "
+                    f"{order.status}",
+                )
+                self._booking.note_revived(order, after)
+                self._store.orders.request_cancel(
+                    order.order_id, by="recovery_service, as it works after its end"
+                )
+                self._report(order, after)
+            found.caught_up.append((order, after))
 
     def _look_for_missing(self, found: Found, claims: Sequence[BrokerOrder]) -> None:
         numbers = {claim.broker_order_id for claim in claims}
@@ -213,12 +262,13 @@ class Reconciler:
                 reason=f"a day order of {trading_day(order.created_at)}, absent from "
                 f"the order book of {trading_day(now)}",
             )
-            self._tell(current, after)
+            self._report(current, after)
         found.expired.append(after)
 
     def _compare_positions(
         self, positions: Sequence[BrokerPosition]
     ) -> dict[Holding, tuple[int, int]]:
+        """Return what differs by more than orders in flight may have filled."""
         ours: Counter[Holding] = Counter()
         for held in self._store.positions.open():
             ours[held.exchange, held.tradingsymbol, held.product] += held.quantity
@@ -227,8 +277,15 @@ class Reconciler:
             theirs[position.exchange, position.tradingsymbol, position.product] += (
                 position.quantity
             )
+        # What an order on its way may have added at the broker without our knowledge.
+        most: Counter[Holding] = Counter()
+        least: Counter[Holding] = Counter()
+        for order in self._store.orders.in_status(*sorted(WORKING)):
+            key = (order.exchange, order.tradingsymbol, order.product)
+            change = order.side.sign * order.leaves_quantity
+            (most if change > 0 else least)[key] += change
         return {
             key: (ours[key], theirs[key])
             for key in sorted({*ours, *theirs})
-            if ours[key] != theirs[key]
+            if not least[key] <= theirs[key] - ours[key] <= most[key]
         }

@@ -27,8 +27,9 @@ from shoonya_platform.domain.orders import (
     OrderStatus,
 )
 from shoonya_platform.errors import BrokerUnavailable
+from shoonya_platform.execution.conditions import Conditions, PositionDifferences
 from shoonya_platform.execution.outcomes import OutcomeSearch, RecoveryRules
-from shoonya_platform.execution.reconciling import Found, Holding, Reconciler
+from shoonya_platform.execution.reconciling import Found, Reconciler
 from shoonya_platform.execution.recovery_report import (
     OrderNote,
     PositionNote,
@@ -95,18 +96,19 @@ class RecoveryService:
         self._told_stuck: set[tuple[OrderId, OrderStatus]] = set()
         self._run_id = run_id
         self._keep = keep
+        self._logger = get_component_logger("recovery_service")
         self._reconciler = Reconciler(
             store,
             broker,
             clock,
+            self._logger,
             absent_reads=rules.absent_reads,
-            tell=self._tell_change,
+            report=self._report_change,
         )
         self._has_looked = False
         self._told_order: set[tuple[str, OrderId | BrokerOrderId]] = set()
-        self._differences: dict[Holding, tuple[int, int]] = {}
-        self._unconfirmed: dict[Holding, tuple[int, int]] = {}
-        self._logger = get_component_logger("recovery_service")
+        self._differences = PositionDifferences(store, clock)
+        self._conditions = Conditions(store, broker, self._logger)
 
     def begin(self) -> None:
         """Look at everything, so that "ready" means that it was."""
@@ -115,7 +117,7 @@ class RecoveryService:
     def status(self) -> str:
         return (
             f"{self._search.unknown} unknown outcomes, {self._search.settled} settled, "
-            f"{len(self._differences)} positions differ from the broker"
+            f"{len(self._differences.confirmed)} positions differ from the broker"
         )
 
     def step(self) -> int:
@@ -145,7 +147,9 @@ class RecoveryService:
             )
             raise
         self._has_looked = True
+        self._differences.look(found.differences)
         self._tell(found)
+        self._conditions.note(found, self._differences.confirmed)
         unknown = self._store.orders.in_status(OrderStatus.OUTCOME_UNKNOWN)
         self._note(self._report(began, found, stuck, old, unknown))
 
@@ -192,7 +196,7 @@ class RecoveryService:
             finished_at=now,
             run_id=self._run_id,
             orders_at_broker=found.orders_at_broker,
-            positions_compared=found.positions_compared,
+            positions_compared=True,
             caught_up=[
                 *(
                     _order_note(after, _change(before, after))
@@ -203,6 +207,15 @@ class RecoveryService:
             contradicted=[
                 _order_note(order, f"the broker claims it {claim.status}: {why}")
                 for order, claim, why in found.contradicted
+            ],
+            foreign=[
+                OrderNote(
+                    order_id=None if row.order is None else row.order.order_id,
+                    broker_order_id=row.claim.broker_order_id,
+                    summary=_claimed(row.claim),
+                    text=row.why,
+                )
+                for row in found.foreign
             ],
             missing=[
                 _order_note(order, f"{order.status} here") for order in found.missing
@@ -227,11 +240,11 @@ class RecoveryService:
                     ours=own,
                     brokers=theirs,
                 )
-                for key, (own, theirs) in self._differences.items()
+                for key, (own, theirs) in self._differences.confirmed.items()
             ],
         )
 
-    def _tell_change(self, before: Order, after: Order) -> None:
+    def _report_change(self, before: Order, after: Order) -> None:
         if after.status is OrderStatus.EXPIRED:
             self._logger.warning(
                 "Order %d is expired: %s",
@@ -255,28 +268,6 @@ class RecoveryService:
     def _tell(self, found: Found) -> None:
         if found.caught_up or found.expired:
             self._ring("order_watcher", "trading_bot", "command_service")
-        for order, claim, why in found.contradicted:
-            if self._is_new("contradicted", order.order_id):
-                self._logger.error(
-                    "Order %d is %s here, and the broker claims it %s: %s, "
-                    "leaving it to you",
-                    order.order_id,
-                    order.status,
-                    claim.status,
-                    why,
-                    extra={**order.log_context, "event": "broker_contradicts"},
-                )
-        for order in found.missing:
-            if self._is_new("missing", order.order_id):
-                self._logger.error(
-                    "Order %d is %s here, and the broker's order book lacks it, "
-                    "leaving it to you",
-                    order.order_id,
-                    order.status,
-                    extra={**order.log_context, "event": "order_missing"},
-                )
-        if found.positions_compared:
-            self._tell_differences(found.differences)
 
     def _is_new(self, matter: str, number: OrderId | BrokerOrderId) -> bool:
         """Return whether it was not told yet, and remember that it is now."""
@@ -333,36 +324,6 @@ class RecoveryService:
                     extra={**order.log_context, "event": "order_old"},
                 )
         return old
-
-    def _tell_differences(self, differences: dict[Holding, tuple[int, int]]) -> None:
-        """Tell where positions differ, once for each change."""
-        working = {
-            (order.exchange, order.tradingsymbol)
-            for order in self._store.orders.in_status(*_AT_BROKER)
-        }
-        # Where an order works, a fill may be on its way: only a second look tells.
-        told = {
-            key: both
-            for key, both in differences.items()
-            if key[:2] not in working or self._unconfirmed.get(key) == both
-        }
-        self._unconfirmed = differences
-        for key, (own, broker) in told.items():
-            if self._differences.get(key) != (own, broker):
-                self._logger.warning(
-                    "%s:%s %s: we hold %d, the broker says %d, leaving it to you",
-                    *key,
-                    own,
-                    broker,
-                    extra={"event": "position_differs"},
-                )
-        for key in sorted(self._differences.keys() - told.keys()):
-            self._logger.info(
-                "%s:%s %s agrees with the broker again",
-                *key,
-                extra={"event": "position_agrees"},
-            )
-        self._differences = told
 
 
 def _change(before: Order, after: Order) -> str:

@@ -53,6 +53,8 @@ class RecoveryReport:
     positions_compared: bool = False
     caught_up: list[OrderNote] = field(default_factory=list)
     contradicted: list[OrderNote] = field(default_factory=list)
+    #: Rows with one of our ids that are about another order.
+    foreign: list[OrderNote] = field(default_factory=list)
     missing: list[OrderNote] = field(default_factory=list)
     unknown: list[OrderNote] = field(default_factory=list)
     stuck: list[OrderNote] = field(default_factory=list)
@@ -70,6 +72,7 @@ class RecoveryReport:
         lists = {
             "brought up to the broker's books": self.caught_up,
             "contradicted by the broker, left to you": self.contradicted,
+            "under our ids with other terms, not booked": self.foreign,
             "not in the broker's order book": self.missing,
             "outcome unknown, being looked for": self.unknown,
             "stuck": self.stuck,

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from shoonya_platform.brokers.base import BrokerOrder, BrokerTrade
 from shoonya_platform.domain.orders import (
+    BEFORE_BROKER,
     Fill,
     Order,
     OrderStatus,
@@ -26,20 +27,7 @@ _REPLACEABLE = (
     OrderStatus.PENDING_REPLACE,
     OrderStatus.PENDING_CANCEL,
 )
-_UNANSWERED = (
-    OrderStatus.SUBMITTED,
-    OrderStatus.OUTCOME_UNKNOWN,
-    OrderStatus.NOT_PLACED,
-)
-
-
-def find(store: OrderStore, claim: BrokerOrder) -> Order | None:
-    """Return our order for a broker's, or None if it is not ours."""
-    if claim.client_order_id is not None:
-        order = store.orders.by_client_order_id(claim.client_order_id)
-        if order is not None:
-            return order
-    return store.orders.by_broker_order_id(claim.broker_order_id)
+_UNANSWERED = (OrderStatus.SUBMITTED, OrderStatus.OUTCOME_UNKNOWN)
 
 
 def bring_up_to(
@@ -69,18 +57,21 @@ def bring_up_to(
     Returns:
         The order after it, the same object if nothing was new.
     """
-    if order.status is OrderStatus.NOT_PLACED:
-        _keep_one(store, order, claim)
-    if order.status in _UNANSWERED:
+    is_found = revives(order, claim)
+    if (order.broker_order_id, order.is_number_confirmed) != (
+        claim.broker_order_id,
+        True,
+    ):
+        order = store.orders.note_number(
+            order, claim.broker_order_id, is_confirmed=True
+        )
+    if order.status in _UNANSWERED or is_found:
         order = store.orders.record(
             order,
-            OrderTrigger.ACCEPTED,
-            broker_order_id=claim.broker_order_id,
+            OrderTrigger.FOUND if is_found else OrderTrigger.ACCEPTED,
             text=f"broker order {claim.broker_order_id}",
             reason="",
         )
-    elif order.broker_order_id is None:
-        order = store.orders.note_broker_order_id(order, claim.broker_order_id)
     was_replacing = order.status is OrderStatus.PENDING_REPLACE
     if _terms_hold(store, order, claim, fills, is_current=is_current):
         order = store.orders.replace(order, claimed_terms(order, claim))
@@ -103,26 +94,20 @@ def bring_up_to(
     return order
 
 
-def _keep_one(store: OrderStore, order: Order, claim: BrokerOrder) -> None:
+def revives(order: Order, claim: BrokerOrder) -> bool:
     """
-    Have one of two canceled: an order that turned up, or what was sent in its place.
+    Return whether a row shows that an order exists which we took for unsent or refused.
 
-    What has traded already stays; of what has not, the replacement goes.
+    An order that has ended under a confirmed number stays as it ended: the row may be
+    older than its end.
     """
-    others = [
-        other
-        for other in store.orders.of_alert(order.alert_id)
-        if (other.leg, other.part) == (order.leg, order.part)
-        and other.attempt > order.attempt
-    ]
-    by = f"recovery, as order {order.order_id} turned up after all"
-    if any(other.filled_quantity for other in others):
-        if claim.status not in _ENDS and claim.status is not OrderStatus.FILLED:
-            store.orders.request_cancel(order.order_id, by=by)
-    elif claim.status not in _ENDS or claim.filled_quantity:
-        for other in others:
-            if not other.is_closed:
-                store.orders.request_cancel(other.order_id, by=by)
+    if order.status in BEFORE_BROKER or order.status is OrderStatus.NOT_PLACED:
+        return True
+    if claim.status in _ENDS and not claim.filled_quantity:
+        return False
+    return order.status is OrderStatus.DENIED or (
+        order.status is OrderStatus.REJECTED and not order.is_number_confirmed
+    )
 
 
 def refuse_replace(store: OrderStore, order: Order, reason: str) -> Order:
@@ -184,7 +169,7 @@ def tell_overfilled(logger: ServiceLogger, order: Order) -> None:
 
 def differs(order: Order, claim: BrokerOrder) -> bool:
     """Return whether the broker claims something that our row does not show."""
-    if order.broker_order_id is None or order.status in _UNANSWERED:
+    if not order.is_number_confirmed or order.status in _UNANSWERED:
         return True
     if order.traded_quantity < claim.filled_quantity:
         return True

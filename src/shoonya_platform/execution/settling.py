@@ -1,14 +1,22 @@
-"""How alerts end: lost legs are planned anew, halves undone, outcomes told."""
+"""How alerts end: lost legs are planned again, halves undone, outcomes recorded."""
 
 from __future__ import annotations
 
 import secrets
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 
 from shoonya_platform.clock import Clock
 from shoonya_platform.domain.alerts import AlertStatus
 from shoonya_platform.domain.alerts import alert_id as new_alert_id
-from shoonya_platform.domain.orders import BEFORE_BROKER, AlertId, Order, OrderStatus
+from shoonya_platform.domain.orders import (
+    BEFORE_BROKER,
+    AlertId,
+    Intent,
+    Order,
+    OrderStatus,
+)
+from shoonya_platform.errors import BrokerUnavailable
 from shoonya_platform.execution.planning import LegPlanner, Prices
 from shoonya_platform.execution.undo import attempts_that_count, failed, undoing
 from shoonya_platform.logging import get_component_logger
@@ -19,8 +27,16 @@ BATCH = 50
 #: Seconds between two looks for entries of which a leg has failed.
 WITHDRAW_SECONDS = 1.0
 
-#: A leg is planned at most this often, however often it is proven not placed.
+#: A leg is planned at most this often, however often it is given up.
 MAX_ATTEMPTS = 3
+MAX_EXIT_ATTEMPTS = 10
+
+#: A lost exit of which the broker shows no position is given up after so long: its
+#: position book may be a minute old.
+POSITION_PATIENCE = timedelta(seconds=120)
+
+#: Exchange, symbol and product; the broker's net quantity, signed.
+Holdings = Mapping[tuple[str, str, str], int]
 
 
 class Settler:
@@ -28,7 +44,10 @@ class Settler:
     Settles alerts whose orders are at an end.
 
     Args:
-        replan_seconds: A leg proven not placed is planned anew while its alert is
+        holdings: Asks for the broker's positions; a lost exit is planned again for no
+            more than they show at that moment.
+
+        replan_seconds: An entry that was given up is planned again while its alert is
             younger than this; 0 never does.
 
         all_or_nothing: Whether an entry of which a leg failed is exited.
@@ -39,12 +58,14 @@ class Settler:
         store: OrderStore,
         planner: LegPlanner,
         clock: Clock,
+        holdings: Callable[[], Holdings],
         *,
         replan_seconds: float,
         all_or_nothing: bool,
     ) -> None:
         self._store = store
         self._planner = planner
+        self._holdings = holdings
         self._clock = clock
         self._replan_seconds = replan_seconds
         self._all_or_nothing = all_or_nothing
@@ -52,27 +73,55 @@ class Settler:
         self._logger = get_component_logger("trading_bot")
 
     def settle(self) -> int:
-        """Plan lost legs anew, then say how finished alerts ended."""
+        """Plan lost legs again, then record how finished alerts ended."""
         return self._withdraw() + self._settle()
 
     def _settle(self) -> int:
         since = self.replan_since()
-        if not (
-            self._store.orders.unreplaced(since=since)
-            or self._store.alerts.finished(limit=1)
-        ):
+        lost = self._store.orders.unreplaced(since=since)
+        if not (lost or self._store.alerts.finished(limit=1)):
             return 0
+        held = self._ask_holdings(lost)
         settled = 0
+        waiting: set[AlertId] = set()
         with self._store.transaction(durable=False):
             for order in self._store.orders.unreplaced(since=since):
-                settled += self._replan(order)
-            for alert_id in self._store.alerts.finished(limit=BATCH):
-                self._report(alert_id)
-                settled += 1
+                if self._waits(order, held):
+                    waiting.add(order.alert_id)
+                else:
+                    settled += self._replan(order, held or {})
+            for alert_id in self._store.alerts.finished(limit=BATCH + len(waiting)):
+                if alert_id not in waiting:
+                    self._report(alert_id)
+                    settled += 1
         return settled
 
+    def _ask_holdings(self, lost: Sequence[Order]) -> Holdings | None:
+        """Return the broker's positions if a lost exit needs them, None without."""
+        if not any(order.intent is Intent.EXIT for order in lost):
+            return None
+        try:
+            return self._holdings()
+        except BrokerUnavailable as e:
+            self._logger.warning(
+                "no positions for %d lost orders: %s, asking again",
+                len(lost),
+                e.sentence,
+                extra={"event": "waiting"},
+            )
+            return None
+
+    def _waits(self, lost: Order, held: Holdings | None) -> bool:
+        """Return whether a lost exit has to wait for the broker's positions."""
+        if lost.intent is not Intent.EXIT or lost.attempt >= MAX_EXIT_ATTEMPTS:
+            return False
+        if held is None:
+            return True
+        is_held = _held(lost, held) > 0
+        return not is_held and self._clock.now() < lost.updated_at + POSITION_PATIENCE
+
     def replan_since(self) -> datetime:
-        """Return from when on an alert's lost legs are planned anew."""
+        """Return from when on an alert's lost entries are planned again."""
         return self._clock.now() - timedelta(seconds=self._replan_seconds)
 
     def _withdraw(self) -> int:
@@ -106,6 +155,7 @@ class Settler:
     def _will_be_replanned(self, order: Order) -> bool:
         return (
             order.status is OrderStatus.NOT_PLACED
+            and order.intent is not Intent.EXIT
             and order.attempt < MAX_ATTEMPTS
             and order.alerted_at > self.replan_since()
         )
@@ -122,24 +172,36 @@ class Settler:
             extra={**order.log_context, "event": "entry_withdrawn"},
         )
 
-    def _replan(self, lost: Order) -> int:
+    def _replan(self, lost: Order, held: Holdings) -> int:
         stored = self._store.alerts.get(lost.alert_id)
+        is_exit = lost.intent is Intent.EXIT
         if (
             stored is None
             or stored.status is not AlertStatus.PLANNED
-            or lost.attempt >= MAX_ATTEMPTS
+            or lost.leg > len(stored.alert.legs)
+            or lost.attempt >= (MAX_EXIT_ATTEMPTS if is_exit else MAX_ATTEMPTS)
         ):
+            return 0
+        at_most = _held(lost, held) if is_exit else None
+        if at_most == 0:
+            self._logger.error(
+                "Order %d is not sent again: the broker shows no position to exit",
+                lost.order_id,
+                extra={**lost.log_context, "event": "exit_lost"},
+            )
             return 0
         leg = stored.alert.legs[lost.leg - 1]
         prices: Prices = {}
         if lost.reference_price is not None:
             prices = {(lost.exchange, lost.tradingsymbol): lost.reference_price}
-        planned = self._planner.plan(stored, lost.leg, leg, prices, lost)
+        planned = self._planner.plan(
+            stored, lost.leg, leg, prices, lost, at_most=at_most
+        )
         if planned is None:
             return 0
         order = self._store.orders.add(planned, alerted_at=lost.alerted_at)
         self._logger.warning(
-            "Order %d planned anew as %d: the first was proven not placed",
+            "Order %d planned again as %d: the first was given up",
             lost.order_id,
             order.order_id,
             extra={**order.log_context, "event": "order_replanned"},
@@ -169,6 +231,12 @@ class Settler:
                 "event": "alert_completed",
             },
         )
+
+
+def _held(lost: Order, held: Holdings) -> int:
+    """Return how much of what an exit closes the broker shows, in units."""
+    position = held.get((lost.exchange, lost.tradingsymbol, lost.product), 0)
+    return max(0, -position * lost.side.sign)
 
 
 def describe_outcome(orders: list[Order]) -> str:

@@ -9,13 +9,14 @@ planned before its exit came never will be.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Protocol
 
-from shoonya_platform.brokers.base import Quote
+from shoonya_platform.brokers.base import BrokerPosition, Quote
 from shoonya_platform.clock import Clock
 from shoonya_platform.domain.alerts import (
     AlertStatus,
@@ -29,11 +30,13 @@ from shoonya_platform.domain.orders import (
     Intent,
     Order,
     OrderId,
+    OrderStatus,
 )
 from shoonya_platform.errors import BrokerUnavailable
 from shoonya_platform.execution.bands import BandKeeper, Told
 from shoonya_platform.execution.planning import LegPlanner, Prices, is_of
-from shoonya_platform.execution.settling import BATCH, Settler
+from shoonya_platform.execution.settling import BATCH, Holdings, Settler
+from shoonya_platform.execution.surplus import SurplusCloser
 from shoonya_platform.logging import get_component_logger
 from shoonya_platform.store.base import OrderStore
 
@@ -45,12 +48,22 @@ CANCEL_AGAIN_SECONDS = 5.0
 PRICE_PATIENCE_SECONDS = 5.0
 
 
+#: When the questions for one batch took longer, the next one is of a single alert.
+ASK_SECONDS = 2.0
+
+#: An exit waits so long for entries of which the broker's answer is missing; what turns
+#: up of them later is canceled, or closed.
+UNKNOWN_PATIENCE = timedelta(seconds=10)
+
+
 class Quotes(Protocol):
     """Where prices come from, and where an alert's own price is passed on."""
 
     def last_price(self, exchange: Exchange, tradingsymbol: str) -> Decimal | None: ...
 
     def quote(self, exchange: Exchange, tradingsymbol: str) -> Quote | None: ...
+
+    def positions(self) -> list[BrokerPosition]: ...
 
     def note_price(
         self, exchange: Exchange, tradingsymbol: str, price: Decimal
@@ -97,13 +110,16 @@ class TradingBot:
             store,
             self._planner,
             clock,
+            self._holdings,
             replan_seconds=replan_seconds,
             all_or_nothing=all_or_nothing,
         )
+        self._surplus = SurplusCloser(store, clock)
         self._waiting: dict[AlertId, _WaitingExit] = {}
         #: Alerts without a price, and when the first question for one failed.
         self._unpriced: dict[AlertId, float] = {}
         self._planned = 0
+        self._is_slow = False
         self._logger = get_component_logger("trading_bot")
 
     def begin(self) -> None:
@@ -116,16 +132,29 @@ class TradingBot:
 
     def step(self) -> int:
         planned = self._plan_alerts()
-        settled = self._settler.settle()
+        settled = self._settler.settle() + self._surplus.step()
         if settled:
             self._ring("risk_manager", "command_service")
         return planned + settled
 
+    def _holdings(self) -> Holdings:
+        held: Counter[tuple[str, str, str]] = Counter()
+        for position in self._quotes.positions():
+            key = (position.exchange, position.tradingsymbol, position.product)
+            held[key] += position.quantity
+        return held
+
     def _plan_alerts(self) -> int:
-        fresh = self._store.alerts.in_status(AlertStatus.RECEIVED, limit=BATCH)
+        fresh = self._store.alerts.in_status(
+            AlertStatus.RECEIVED, limit=1 if self._is_slow else BATCH
+        )
         if not fresh:
+            self._is_slow = False
             return 0
+        began = self._clock.monotonic()
         told, prices = self._ask(fresh)
+        # A slow broker is asked for one alert at a time, so that none waits for all.
+        self._is_slow = self._clock.monotonic() - began > ASK_SECONDS
         priced = {stored.alert_id for stored in fresh} - self._unpriced.keys()
         priced -= self._bands.waiting(fresh)
         planned = 0
@@ -242,7 +271,14 @@ class TradingBot:
         self._waiting.pop(stored.alert_id, None)
         orders = []
         skipped = []
+        # Adopted from the broker's order book: the store was a copy of before.
+        known = {
+            order.leg: order for order in self._store.orders.of_alert(stored.alert_id)
+        }
         for number, leg in enumerate(alert.legs, start=1):
+            if number in known:
+                orders.append(known[number])
+                continue
             planned = self._planner.plan(stored, number, leg, prices)
             if planned is None:
                 skipped.append(leg.tradingsymbol)
@@ -317,7 +353,7 @@ class TradingBot:
         """Have unfinished entries canceled; return whether the exit must wait."""
         alert = stored.alert
         symbols = {leg.tradingsymbol for leg in alert.legs}
-        # Proven not placed, and still to be planned anew: not after this exit.
+        # Given up, and still to be planned again: not after this exit.
         for order in self._store.orders.unreplaced(since=self._settler.replan_since()):
             if order.intent is not Intent.EXIT and is_of(order, alert, symbols):
                 self._request_cancel(order, stored)
@@ -331,7 +367,9 @@ class TradingBot:
         if waiting is None:
             waiting = _WaitingExit(set(entries), float("-inf"))
         awaited = [o for o in entries.values() if o.order_id in waiting.entries]
-        if not awaited:
+        if all(self._is_lost(order) for order in awaited):
+            for order in awaited:
+                self._request_cancel(order, stored)
             return False
         self._waiting[stored.alert_id] = waiting
         if now - waiting.asked_at >= CANCEL_AGAIN_SECONDS:
@@ -340,6 +378,12 @@ class TradingBot:
                 self._request_cancel(order, stored)
             self._ring("command_service")
         return True
+
+    def _is_lost(self, order: Order) -> bool:
+        """Return whether an exit must not wait for what became of an entry."""
+        return order.status is OrderStatus.OUTCOME_UNKNOWN and (
+            self._clock.now() >= order.updated_at + UNKNOWN_PATIENCE
+        )
 
     def _request_cancel(self, order: Order, exit_alert: StoredAlert) -> None:
         self._store.orders.request_cancel(

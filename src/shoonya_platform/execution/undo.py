@@ -11,6 +11,7 @@ from collections.abc import Iterable, Sequence
 
 from shoonya_platform.domain.alert_form import parse
 from shoonya_platform.domain.alerts import Alert
+from shoonya_platform.domain.legs import ordering_of
 from shoonya_platform.domain.orders import Intent, Order, OrderStatus
 
 #: Failures that nobody here asked for; a leg that an operator canceled is his.
@@ -31,7 +32,7 @@ def attempts_that_count(orders: Iterable[Order]) -> list[Order]:
         orders: By leg, part and attempt.
     """
     found: dict[tuple[int, int], Order] = {}
-    for order in orders:
+    for order in ordering_of(list(orders)):
         earlier = found.setdefault((order.leg, order.part), order)
         # A lost one may have turned up after all, and its replacement is canceled.
         if order.filled_quantity >= earlier.filled_quantity:
@@ -55,7 +56,7 @@ def undoing(orders: Sequence[Order]) -> Alert | None:
         None if there is nothing to undo: no entry of several orders, none failed, or
         none was filled.
     """
-    filled = [order for order in orders if order.filled_quantity]
+    filled = [order for order in ordering_of(orders) if order.filled_quantity]
     if not filled or not failed(orders) or filled[0].intent is not Intent.ENTRY:
         return None
     first = filled[0]

@@ -19,6 +19,7 @@ from shoonya_platform.notify import figures
 from shoonya_platform.notify.telegram import BotApi, Message, TelegramError
 from shoonya_platform.risk.limits import RiskLimits
 from shoonya_platform.store.base import OrderStore
+from shoonya_platform.store.trading_state import set_trading_state
 
 #: An order to halt or resume that lay around for longer is not obeyed: it was meant
 #: for another moment.
@@ -122,9 +123,8 @@ class Bot:
             return "that was written a while ago and is not done: write it again"
         by = f"telegram:{message.user_name or message.user_id}"
         why = reason.strip()[:200] or "by hand"
-        with self._store.transaction(durable=True):
-            before = self._store.trading.status()
-            changed = self._store.trading.set(state, reason=why, by=by)
+        before = self._store.trading.status()
+        changed, is_obeyed = set_trading_state(self._store, state, reason=why, by=by)
         if not changed:
             return f"trading is {state} already: {before.reason}"
         self._ring("execution_guard", "command_service", "risk_manager")
@@ -137,7 +137,8 @@ class Bot:
             message.user_id,
             extra={"event": "trading_state", "state": state},
         )
-        return f"trading is {state}, was {before.state}"
+        still = "" if is_obeyed else "; an order was still being sent"
+        return f"trading is {state}, was {before.state}{still}"
 
     def _note_stranger(self, message: Message) -> None:
         # Bounded: anybody may write to a bot.

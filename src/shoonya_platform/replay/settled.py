@@ -9,7 +9,8 @@ from shoonya_platform.domain.days import trading_day
 from shoonya_platform.domain.orders import BEFORE_BROKER, IN_FLIGHT, OPEN
 from shoonya_platform.domain.positions import ZERO
 from shoonya_platform.domain.trading import TradingState
-from shoonya_platform.execution.reports import differs, find
+from shoonya_platform.execution.claims import match, numbers_of
+from shoonya_platform.execution.reports import differs
 from shoonya_platform.risk.limits import RiskBook
 from shoonya_platform.store.base import OrderStore
 
@@ -52,8 +53,10 @@ class Settled:
             return f"order {under_way[0].order_id}, which is {under_way[0].status}"
         if orders.cancel_requests(limit=1):
             return "command_service: a cancel"
-        for claim in self._broker.order_book():
-            order = find(self._store, claim)
+        claims = self._broker.order_book()
+        numbers = numbers_of(claims)
+        for claim in claims:
+            order = match(self._store, claim, numbers).order
             if order is not None and differs(order, claim):
                 return f"order_watcher: order {order.order_id}"
         if alerts.finished(limit=1):

@@ -5,11 +5,18 @@ from __future__ import annotations
 import sys
 
 from shoonya_platform.execution.command_service import CommandService
+from shoonya_platform.services.parts import send_preconditions
 from shoonya_platform.services.runtime import Parts, run_worker
 
 
 def build(parts: Parts) -> CommandService:
-    return CommandService(parts.store, parts.broker(), parts.clock, parts.ring)
+    return CommandService(
+        parts.store,
+        parts.broker(),
+        parts.clock,
+        parts.ring,
+        send_preconditions(parts.settings, parts.store, parts.clock),
+    )
 
 
 def main() -> int:

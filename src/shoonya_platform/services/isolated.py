@@ -127,6 +127,10 @@ class IsolatedService:
             self._blackbox.note(status)
         return True
 
+    def progress(self) -> None:
+        """Say that the work loop is alive, in the middle of a step."""
+        self.beat(self._status)
+
     def main(self) -> int:
         """Be the process; return its exit code."""
         supervisor = os.environ.pop("SHOONYA_SUPERVISED", "")

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Callable
+from datetime import time
 from decimal import Decimal
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from shoonya_platform.brokers.base import Broker, Quote
+from shoonya_platform.brokers.base import Broker, BrokerPosition, Quote
 from shoonya_platform.brokers.paper import PaperBroker, PaperSettings
 from shoonya_platform.brokers.shoonya_account import ShoonyaAccount
 from shoonya_platform.brokers.shoonya_limits import RateLimiter
@@ -21,7 +22,11 @@ from shoonya_platform.domain.catalogue import Catalogue
 from shoonya_platform.domain.data import catalogue_defaults, market_calendar
 from shoonya_platform.domain.instruments import Exchange, PriceBand
 from shoonya_platform.errors import ConfigError
+from shoonya_platform.execution.exchange_rules import ExchangeRules, GuardRules
+from shoonya_platform.execution.preconditions import SendPreconditions
 from shoonya_platform.risk.limits import RiskLimits
+from shoonya_platform.services.attended import AttendedBroker
+from shoonya_platform.store.base import OrderStore
 
 if TYPE_CHECKING:
     from shoonya_platform.brokers.shoonya import ShoonyaBroker
@@ -30,10 +35,12 @@ __all__ = [
     "Quotes",
     "calendar",
     "catalogue",
+    "guard_rules",
     "open_broker",
     "open_paper",
     "open_shoonya",
     "risk_limits",
+    "send_preconditions",
     "shoonya_account",
 ]
 
@@ -61,6 +68,37 @@ def calendar(settings: Settings) -> MarketCalendar:
 
 def catalogue(settings: Settings) -> Catalogue:
     return Catalogue(catalogue_defaults(), settings.instruments)
+
+
+def guard_rules(settings: Settings) -> GuardRules:
+    """Return what execution_guard and command_service go by."""
+    guard = settings.guard
+    keeps_hours = guard.market_hours == "exchange"
+    return GuardRules(
+        calendar=calendar(settings) if keeps_hours else None,
+        max_alert_age_seconds=guard.max_alert_age_seconds,
+        protects_market_orders=guard.market_orders == "protect",
+        max_price_deviation=guard.max_price_deviation,
+        mis_square_off=(
+            time.fromisoformat(guard.mis_square_off) if keeps_hours else None
+        ),
+        awaits_reconciliation=settings.recovery.entries_wait,
+        allows_conflicts=guard.allow_conflicts,
+        needs_band=guard.without_price_band == "deny",
+        splits=guard.freeze == "split",
+    )
+
+
+def send_preconditions(
+    settings: Settings, store: OrderStore, clock: Clock
+) -> SendPreconditions:
+    """Return what command_service asks at the moment of sending."""
+    rules = guard_rules(settings)
+    return SendPreconditions(
+        store,
+        ExchangeRules(store, catalogue(settings), rules, clock),
+        awaits_reconciliation=rules.awaits_reconciliation,
+    )
 
 
 def risk_limits(settings: Settings) -> RiskLimits:
@@ -204,8 +242,14 @@ class Quotes:
     def quote(self, exchange: Exchange, tradingsymbol: str) -> Quote | None:
         return self._broker.quote(exchange, tradingsymbol)
 
+    def positions(self) -> list[BrokerPosition]:
+        return self._broker.positions()
+
     def note_price(
         self, exchange: Exchange, tradingsymbol: str, price: Decimal
     ) -> None:
-        if isinstance(self._broker, PaperBroker):
-            self._broker.set_price(exchange, tradingsymbol, price)
+        broker = self._broker
+        if isinstance(broker, AttendedBroker):
+            broker = broker.plain
+        if isinstance(broker, PaperBroker):
+            broker.set_price(exchange, tradingsymbol, price)

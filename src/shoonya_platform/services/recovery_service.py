@@ -18,6 +18,7 @@ def build(parts: Parts) -> RecoveryService:
         interval_seconds=recovery.interval_seconds,
         absent_reads=recovery.absent_reads,
         absent_seconds=recovery.absent_seconds,
+        exit_absent_seconds=recovery.exit_absent_seconds,
         old_order_seconds=recovery.old_order_seconds,
     )
     return RecoveryService(

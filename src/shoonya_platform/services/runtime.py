@@ -28,6 +28,7 @@ from shoonya_platform.errors import (
     StoreBusy,
     StoreError,
 )
+from shoonya_platform.services.attended import AttendedBroker
 from shoonya_platform.services.isolated import IsolatedService
 from shoonya_platform.services.parts import open_broker
 from shoonya_platform.store.base import OrderStore
@@ -75,6 +76,8 @@ class Parts:
     run_id: str
     #: Logs a sentence about something that is tolerated.
     tell: Callable[[str], None]
+    #: Feeds the watchdog.
+    beat: Callable[[], None]
     opened: list[Broker] = field(default_factory=list)
 
     @property
@@ -84,7 +87,10 @@ class Parts:
     def broker(self) -> Broker:
         """Return the configured broker, the same one each time."""
         if not self.opened:
-            self.opened.append(open_broker(self.config, self.clock, self.tell))
+            plain = open_broker(self.config, self.clock, self.tell)
+            self.opened.append(
+                AttendedBroker(plain, self.clock, beat=self.beat, warn=self.tell)
+            )
         return self.opened[0]
 
 
@@ -117,6 +123,7 @@ class StoreService(IsolatedService):
             self.doorbell.ring,
             self.run_id,
             self._tell_tolerated,
+            self.progress,
         )
 
     def _while_migrating(self) -> bool:

@@ -21,6 +21,11 @@ from decimal import Decimal
 from typing import Protocol
 
 from shoonya_platform.domain.alerts import Alert, AlertStatus, StoredAlert
+from shoonya_platform.domain.discrepancies import (
+    Discrepancy,
+    DiscrepancyKind,
+    StoredDiscrepancy,
+)
 from shoonya_platform.domain.instruments import Exchange, PriceBand
 from shoonya_platform.domain.orders import (
     AlertId,
@@ -144,6 +149,10 @@ class OrderTable(Protocol):
         """Return what the guard let pass: exits first, then the oldest."""
         ...
 
+    def confirmed_numbers(self, *, since: datetime, limit: int) -> set[BrokerOrderId]:
+        """Return those confirmed of the newest orders that were created since then."""
+        ...
+
     def count_in(self, *statuses: OrderStatus) -> int:
         """Return how many orders have one of the statuses."""
         ...
@@ -181,13 +190,13 @@ class OrderTable(Protocol):
 
     def unreplaced(self, *, since: datetime) -> list[Order]:
         """
-        Return orders proven not placed that no later attempt replaces.
+        Return orders given up as not placed that no later attempt replaces.
 
         Only of alerts that are planned: what has ended stays as it ended.
         Not those whose cancel was ever requested: nobody wants them any more.
 
         Args:
-            since: Only of alerts that came after this.
+            since: Entries only of alerts that came after this; exits of any.
         """
         ...
 
@@ -222,14 +231,31 @@ class OrderTable(Protocol):
 
         Raises:
             IllegalTransition: The table has no such step.
-            NotAllowed: The order has moved since it was read.
+            NotAllowed: The order has moved since it was read, or another order has
+                that number.
         """
         ...
 
-    def note_broker_order_id(
-        self, order: Order, broker_order_id: BrokerOrderId
+    def adopt(
+        self,
+        order: NewOrder,
+        broker_order_id: BrokerOrderId,
+        *,
+        alerted_at: datetime,
+        text: str,
     ) -> Order:
-        """Add the broker's number to an order whose report came before the answer."""
+        """Store an order that the broker has and the store lacked, `accepted`."""
+        ...
+
+    def note_number(
+        self, order: Order, number: BrokerOrderId | None, *, is_confirmed: bool
+    ) -> Order:
+        """
+        Set the broker's number for an order; None removes one that was wrong.
+
+        Raises:
+            NotAllowed: Another order has that number.
+        """
         ...
 
     def reprice(
@@ -316,6 +342,10 @@ class OrderTable(Protocol):
         Behind all others those that have to wait: for an order of which nobody knows
         whether the broker has it.
         """
+        ...
+
+    def has_cancel_request(self, order_id: OrderId) -> bool:
+        """Return whether a request for an order's cancel has not been seen to yet."""
         ...
 
     def finish_cancel(self, order_id: OrderId, *, result: str) -> None:
@@ -418,6 +448,27 @@ class TradingTable(Protocol):
         """Set the state; return False if it was that already."""
         ...
 
+    def sending(self) -> AbstractContextManager[TradingStatus]:
+        """
+        Enter the section in which one order is sent, and return the state to obey.
+
+        No other process is in it.  To be used outside a transaction: the state is
+        the one committed last.
+        """
+        ...
+
+    def wait_for_sending(self, seconds: float) -> bool:
+        """
+        Wait until a process that was sending when this was called has finished.
+
+        After a state was set and committed, and this has returned True, nothing goes
+        out that the state forbids.
+
+        Returns:
+            False if that took longer than `seconds`.
+        """
+        ...
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RiskDay:
@@ -496,6 +547,10 @@ class RecoveryTable(Protocol):
         """Return the number of this start, 0 if there was none."""
         ...
 
+    def started_at(self) -> datetime | None:
+        """Return when this start began, None if there was none."""
+        ...
+
     def record(self, *, succeeded: bool, summary: str, report: str) -> bool:
         """Keep a reconciliation; return whether it is the start's first success."""
         ...
@@ -522,6 +577,43 @@ class RecoveryTable(Protocol):
         ...
 
 
+class DiscrepancyTable(Protocol):
+    """What differs between our records and the broker's; see `domain.discrepancies`."""
+
+    def note(self, found: Discrepancy) -> bool:
+        """
+        Record that a discrepancy is found now.
+
+        Returns:
+            Whether it is new, or its text has changed since it was seen last.
+        """
+        ...
+
+    def resolve(self, kind: DiscrepancyKind, subject: str) -> bool:
+        """Record that it is found no longer; return False if it was not there."""
+        ...
+
+    def open(self, *kinds: DiscrepancyKind) -> list[StoredDiscrepancy]:
+        """Return what the operator has to see, oldest first; no kinds mean all."""
+        ...
+
+    def unresolved(self, *kinds: DiscrepancyKind) -> list[StoredDiscrepancy]:
+        """Return those that last, oldest first; no kinds mean all."""
+        ...
+
+    def orders_with(
+        self, kind: DiscrepancyKind, order_ids: Collection[OrderId]
+    ) -> set[OrderId]:
+        """Return those of the orders that ever had a discrepancy of the kind."""
+        ...
+
+    def get(self, discrepancy_id: int) -> StoredDiscrepancy | None: ...
+
+    def acknowledge(self, discrepancy_id: int, *, by: str) -> bool:
+        """Record that a person has seen it; False if unknown or acknowledged."""
+        ...
+
+
 class OrderStore(Protocol):
     """
     The whole store, as one service sees it.
@@ -545,6 +637,8 @@ class OrderStore(Protocol):
     def risk(self) -> RiskTable: ...
     @property
     def recovery(self) -> RecoveryTable: ...
+    @property
+    def discrepancies(self) -> DiscrepancyTable: ...
 
     def transaction(self, *, durable: bool) -> AbstractContextManager[None]:
         """
@@ -554,6 +648,14 @@ class OrderStore(Protocol):
             durable: Commit only when the disk has it.  Without, a power cut (never
                 a crash of the process) may undo the transaction and those after
                 it, together; what it did is then simply done again.
+        """
+        ...
+
+    def savepoint(self) -> AbstractContextManager[None]:
+        """
+        Mark off a part of a transaction: an exception undoes that part alone.
+
+        It comes through; the transaction goes on if it is caught.
         """
         ...
 

@@ -18,6 +18,7 @@ from shoonya_platform.clock import Clock
 from shoonya_platform.errors import StoreBusy, StoreDamaged
 from shoonya_platform.store._session import Session, translate
 from shoonya_platform.store.sqlite_alerts import SqliteAlerts
+from shoonya_platform.store.sqlite_discrepancies import SqliteDiscrepancies
 from shoonya_platform.store.sqlite_modifies import SqliteModifies
 from shoonya_platform.store.sqlite_orders import SqliteOrders
 from shoonya_platform.store.sqlite_positions import SqlitePositions
@@ -118,6 +119,7 @@ class SqliteOrderStore:
         self.trading = SqliteTrading(session)
         self.risk = SqliteRisk(session)
         self.recovery = SqliteRecovery(session)
+        self.discrepancies = SqliteDiscrepancies(session)
 
     @contextmanager
     def transaction(self, *, durable: bool) -> Iterator[None]:
@@ -135,6 +137,20 @@ class SqliteOrderStore:
             self._wal.sync()
 
     @contextmanager
+    def savepoint(self) -> Iterator[None]:
+        with self._translated():
+            self._connection.execute("SAVEPOINT part")
+            try:
+                yield
+            except BaseException:
+                # After some errors (disk full) all is rolled back already.
+                if self._connection.in_transaction:
+                    self._connection.execute("ROLLBACK TO part")
+                    self._connection.execute("RELEASE part")
+                raise
+            self._connection.execute("RELEASE part")
+
+    @contextmanager
     def view(self) -> Iterator[None]:
         with self._translated():
             self._connection.execute("BEGIN")
@@ -147,6 +163,7 @@ class SqliteOrderStore:
     def close(self) -> None:
         self._connection.close()
         self._wal.close()
+        self.trading.close()
 
     @contextmanager
     def _translated(self) -> Iterator[None]:

@@ -55,8 +55,26 @@ class SqliteOrders:
     def add(self, order: NewOrder, *, alerted_at: datetime) -> Order:
         return self._insert(order, OrderStatus.INITIALIZED, alerted_at, "")
 
+    def adopt(
+        self,
+        order: NewOrder,
+        broker_order_id: BrokerOrderId,
+        *,
+        alerted_at: datetime,
+        text: str,
+    ) -> Order:
+        made = self._insert(
+            order, OrderStatus.ACCEPTED, alerted_at, text, OrderTrigger.ADOPTED
+        )
+        return self.note_number(made, broker_order_id, is_confirmed=True)
+
     def _insert(
-        self, order: NewOrder, status: OrderStatus, alerted_at: datetime, text: str
+        self,
+        order: NewOrder,
+        status: OrderStatus,
+        alerted_at: datetime,
+        text: str,
+        trigger: OrderTrigger = OrderTrigger.CREATED,
     ) -> Order:
         now = self._session.now()
         values = {name: _stored(getattr(order, name)) for name in _NEW_COLUMNS} | {
@@ -72,7 +90,7 @@ class SqliteOrders:
             tuple(values.values()),
         )
         stored = _order(rows[0])
-        self._event(stored, OrderTrigger.CREATED, text or stored.summary, now)
+        self._event(stored, trigger, text or stored.summary, now)
         return stored
 
     def get(self, order_id: OrderId) -> Order | None:
@@ -118,6 +136,15 @@ class SqliteOrders:
         others = self.in_status(OrderStatus.GUARD_PASSED, limit=limit)
         rest = [order for order in others if order.intent is not Intent.EXIT]
         return exits + rest[: limit - len(exits)]
+
+    def confirmed_numbers(self, *, since: datetime, limit: int) -> set[BrokerOrderId]:
+        rows = self._session.query(
+            "SELECT broker_order_id FROM (SELECT * FROM orders"
+            " ORDER BY order_id DESC LIMIT ?)"
+            " WHERE created_at >= ? AND is_number_confirmed",
+            (limit, text_of(since)),
+        )
+        return {BrokerOrderId(row["broker_order_id"]) for row in rows}
 
     def count_in(self, *statuses: OrderStatus) -> int:
         marks = ", ".join("?" * len(statuses))
@@ -180,7 +207,8 @@ class SqliteOrders:
 
     def unreplaced(self, *, since: datetime) -> list[Order]:
         return self._select(
-            "WHERE status = 'not_placed' AND alerted_at > ? AND NOT EXISTS ("
+            "WHERE status = 'not_placed' AND (alerted_at > ? OR intent = 'exit')"
+            " AND NOT EXISTS ("
             " SELECT 1 FROM orders AS later WHERE later.alert_id = orders.alert_id"
             " AND later.leg = orders.leg AND later.part = orders.part"
             " AND later.attempt > orders.attempt)"
@@ -212,6 +240,7 @@ class SqliteOrders:
         reason: str | None = None,
         broker_order_id: BrokerOrderId | None = None,
     ) -> Order:
+        self._check_free(order, broker_order_id)
         moved = replace(
             order,
             status=next_status(
@@ -222,14 +251,26 @@ class SqliteOrders:
         )
         return self._move(order, moved, trigger, text or moved.reason)
 
-    def note_broker_order_id(
-        self, order: Order, broker_order_id: BrokerOrderId
+    def note_number(
+        self, order: Order, number: BrokerOrderId | None, *, is_confirmed: bool
     ) -> Order:
+        self._check_free(order, number)
         self._session.execute(
-            "UPDATE orders SET broker_order_id = ? WHERE order_id = ?",
-            (broker_order_id, order.order_id),
+            "UPDATE orders SET broker_order_id = ?, is_number_confirmed = ?"
+            " WHERE order_id = ?",
+            (number, is_confirmed, order.order_id),
         )
-        return replace(order, broker_order_id=broker_order_id)
+        return replace(order, broker_order_id=number, is_number_confirmed=is_confirmed)
+
+    def _check_free(self, order: Order, number: BrokerOrderId | None) -> None:
+        if number is None or number == order.broker_order_id:
+            return
+        holder = self.by_broker_order_id(number)
+        if holder is not None and holder.order_id != order.order_id:
+            raise NotAllowed(
+                f"order {holder.order_id} has the broker's number {number} already",
+                hint="compare both with the broker's order book",
+            )
 
     def reprice(
         self, order: Order, order_type: OrderType, price: Decimal, *, text: str
@@ -426,6 +467,14 @@ class SqliteOrders:
             for row in rows
         ]
 
+    def has_cancel_request(self, order_id: OrderId) -> bool:
+        return bool(
+            self._session.query(
+                "SELECT 1 FROM cancel_requests WHERE order_id = ? AND result IS NULL",
+                (order_id,),
+            )
+        )
+
     def finish_cancel(self, order_id: OrderId, *, result: str) -> None:
         self._session.execute(
             "UPDATE cancel_requests SET result = ? WHERE order_id = ?",
@@ -525,6 +574,7 @@ def _order(row: sqlite3.Row) -> Order:
         reference_price=decimal_of(row["reference_price"]),
         status=OrderStatus(row["status"]),
         broker_order_id=broker_order_id and BrokerOrderId(broker_order_id),
+        is_number_confirmed=bool(row["is_number_confirmed"]),
         filled_quantity=row["filled_quantity"],
         overfilled_quantity=row["overfilled_quantity"],
         average_price=decimal_of(row["average_price"]),

@@ -41,6 +41,12 @@ class SqliteRecovery:
         found = self._session.query("SELECT max(start_id) AS number FROM starts")
         return int(found[0]["number"] or 0)
 
+    def started_at(self) -> datetime | None:
+        found = self._session.query(
+            "SELECT started_at FROM starts ORDER BY start_id DESC LIMIT 1"
+        )
+        return datetime.fromisoformat(found[0]["started_at"]) if found else None
+
     def record(self, *, succeeded: bool, summary: str, report: str) -> bool:
         session = self._session
         was_awaited = self.is_awaited()

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 
 from shoonya_platform.domain.trading import TradingState, TradingStatus
 from shoonya_platform.store._session import Session, text_of
 from shoonya_platform.store.base import ServiceBeat
+from shoonya_platform.store.sendlock import SendLock
 
 
 class SqliteServices:
@@ -66,6 +69,18 @@ class SqliteTrading:
 
     def __init__(self, session: Session) -> None:
         self._session = session
+        self._lock = SendLock(session.path)
+
+    @contextmanager
+    def sending(self) -> Iterator[TradingStatus]:
+        with self._lock.held():
+            yield self.status()
+
+    def wait_for_sending(self, seconds: float) -> bool:
+        return self._lock.wait(seconds)
+
+    def close(self) -> None:
+        self._lock.close()
 
     def status(self) -> TradingStatus:
         rows = self._session.query(

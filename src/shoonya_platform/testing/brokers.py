@@ -16,6 +16,7 @@ from shoonya_platform.brokers.base import (
     ModifyOrder,
     PlaceOrder,
     Quote,
+    UnreadableRow,
 )
 from shoonya_platform.clock import Clock
 from shoonya_platform.domain.instruments import Exchange, Instrument, PriceBand
@@ -54,6 +55,8 @@ class RecordingBroker:
         self.book: dict[BrokerOrderId, BrokerOrder] = {}
         self.trades: list[BrokerTrade] = []
         self.held: list[BrokerPosition] = []
+        #: What `unreadable` returns; its `reports` are returned once.
+        self.passed_over: list[UnreadableRow] = []
         self.prices: dict[tuple[Exchange, str], Decimal] = {}
         self.bands: dict[tuple[Exchange, str], PriceBand] = {}
         #: While true, nobody answers: every call raises `BrokerUnavailable`.
@@ -259,6 +262,11 @@ class RecordingBroker:
     def positions(self) -> list[BrokerPosition]:
         self._read("positions")
         return list(self.held)
+
+    def unreadable(self) -> list[UnreadableRow]:
+        found = self.passed_over
+        self.passed_over = [row for row in found if row.book != "reports"]
+        return list(found)
 
     def limits(self) -> Limits:
         self._read("limits")

@@ -146,10 +146,10 @@ def store_order(
                 continue
             if trigger in _PENDING and filled_quantity:
                 order = _filled(store, order, status, filled_quantity)
-            number = None
+            order = store.orders.record(order, trigger)
             if trigger is OrderTrigger.ACCEPTED:
                 number = BrokerOrderId(f"B{order.order_id}")
-            order = store.orders.record(order, trigger, broker_order_id=number)
+                order = store.orders.note_number(order, number, is_confirmed=True)
         if own_alert_id is not None:
             ended = AlertStatus.COMPLETED if order.is_closed else AlertStatus.PLANNED
             store.alerts.record(own_alert_id, ended, outcome="", text="")
@@ -186,6 +186,8 @@ def _paths() -> dict[OrderStatus, tuple[OrderTrigger, ...]]:
     while waiting:
         begin = waiting.popleft()
         for (status, trigger), after in TRANSITIONS.items():
+            if trigger is OrderTrigger.FOUND:
+                continue
             if status is begin and after not in found:
                 found[after] = (*found[begin], trigger)
                 waiting.append(after)

@@ -2,7 +2,9 @@
 
 from collections import Counter
 
-from shoonya_platform.brokers.base import ExecutionReport
+import pytest
+
+from shoonya_platform.brokers.base import ExecutionReport, UnreadableRow
 from shoonya_platform.brokers.shoonya_words import place_fields
 from shoonya_platform.domain.instruments import Exchange
 from shoonya_platform.domain.orders import OrderStatus, Side
@@ -191,3 +193,101 @@ def test_partial_fills_and_the_cancel_after_them_are_told(simulator, broker):
     assert gather(broker, 1) == ["canceled"]
     (order,) = broker.order_book()
     assert (order.status, order.filled_quantity) == (OrderStatus.CANCELED, 2 * LOT)
+
+
+@pytest.mark.parametrize(
+    "frame",
+    [
+        pytest.param("[" * 100_000, id="too-deep"),
+        pytest.param("{", id="cut"),
+        pytest.param("", id="empty"),
+        pytest.param("7", id="a-scalar"),
+        pytest.param('{"t": ["om"]}', id="no-kind"),
+        pytest.param('{"t": "om"}', id="no-order"),
+        pytest.param('{"t": "om", "norenordno": "7", "qty": {}}', id="wrong-types"),
+        pytest.param('{"t": "om", "norenordno": "\\ud800"}', id="surrogate"),
+    ],
+)
+def test_frame_that_cannot_be_used_is_listed_and_the_feed_goes_on(
+    simulator, broker, frame
+):
+    listen(broker)
+    port = broker.feed.local_port
+    asked = simulator.app.asked["OrderBook"]
+    # Nothing but an end is queued as empty text.
+    simulator.hub.connections()[0]._put(frame or " ")
+    found: list[UnreadableRow] = []
+
+    def is_listed():
+        broker.reports()
+        found.extend(broker.unreadable())
+        return found
+
+    eventually(is_listed)
+    broker.reports()
+    broker.place(an_order())
+    assert gather(broker, 2) == ["accepted", "filled"]
+    assert broker.feed.local_port == port
+    assert [row.book for row in found] == ["reports"]
+    found[0].why.encode()
+    # It may have been an order message: the books have it.
+    assert simulator.app.asked["OrderBook"] == asked + 1
+    assert broker.unreadable() == []
+
+
+def test_odd_price_is_listed_and_none_is_better_than_the_one_before(simulator, broker):
+    listen(broker)
+    broker.last_price(Exchange.NFO, SYMBOL)
+    eventually(lambda: simulator.hub.connections()[0].scrips)
+    (key,) = simulator.hub.connections()[0].scrips
+    exchange, _, token = key.partition("|")
+    frame = {"t": "tf", "e": exchange, "tk": token}
+    eventually(lambda: broker.feed.last_price(key) == 100)
+
+    simulator.hub.tell_price(key, {**frame, "lp": "1e400"})
+
+    eventually(lambda: broker.feed.last_price(key) is None)
+    assert [row.why for row in broker.unreadable()] == ["'lp' is '1e400'"]
+    simulator.hub.tell_price(key, {**frame, "lp": "99.5"})
+    eventually(lambda: broker.feed.last_price(key) == 99.5)
+
+
+@pytest.mark.parametrize(
+    "error", [RuntimeError("a secret"), MemoryError(), SystemExit()]
+)
+def test_thread_that_dies_is_reported_and_started_again(
+    simulator, broker, told, monkeypatch, error
+):
+    listen(broker)
+
+    def fail(content):
+        raise error
+
+    monkeypatch.setattr(broker.feed, "_take", fail)
+    simulator.place_elsewhere(asked_of(simulator))
+    eventually(lambda: not broker.feed._thread.is_alive())
+    monkeypatch.undo()
+
+    assert Counter(gather(broker, 2)) == {"accepted": 1, "filled": 1}
+    eventually(lambda: broker.feed.is_up, 15)
+    (sentence,) = told
+    assert type(error).__name__ in sentence
+    assert "a secret" not in sentence
+
+
+def test_thread_that_dies_over_and_over_is_started_again_with_pauses(
+    broker, told, monkeypatch
+):
+    def fail():
+        raise RuntimeError
+
+    monkeypatch.setattr(broker.feed, "_run", fail)
+    for _ in range(20):
+        broker.feed.begin(0)
+        broker.feed._thread.join()
+
+    # At once, and then not within the first second.
+    assert len(told) == 1
+    broker.feed._started_at -= 1
+    broker.feed.begin(0)
+    assert len(told) == 2

@@ -6,6 +6,7 @@ from decimal import Decimal
 
 import pytest
 
+from shoonya_platform.brokers.base import UnreadableRow
 from shoonya_platform.domain.instruments import Exchange, PriceBand, Product
 from shoonya_platform.domain.orders import OrderStatus
 from shoonya_platform.errors import (
@@ -354,14 +355,90 @@ def test_rows_of_segments_we_do_not_trade_are_left_out(simulator, broker):
     assert len(broker.order_book()) == 1
 
 
-def test_row_of_ours_that_cannot_be_read_is_no_empty_book(simulator, broker):
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        pytest.param({"prd": "F"}, "'prd' is 'F'", id="product-mtf"),
+        pytest.param({"status": "HALTED"}, "'status' is 'HALTED'", id="status"),
+        pytest.param({"exch": "NCX"}, "'exch' is 'NCX'", id="exchange"),
+        pytest.param({"trantype": None}, "'trantype' is missing", id="missing"),
+        pytest.param({"qty": "65 lots"}, "'qty' is '65 lots'", id="number"),
+        pytest.param({"qty": {"a": []}}, "'qty' is a dict", id="not-text"),
+    ],
+)
+def test_bad_row_of_the_order_book_affects_only_itself(simulator, broker, change, why):
+    placed = broker.place(an_order())
+    (row,) = simulator.orders()
+    bad = {**row, "norenordno": "7", **change}
+    simulator.app._reading["OrderBook"] = lambda _: [bad, row]
+
+    assert [order.broker_order_id for order in broker.order_book()] == [placed]
+    expected = UnreadableRow(book="order_book", subject="7", why=why)
+    assert broker.unreadable() == [expected]
+    assert broker.unreadable() == [expected]
+    assert {report.order.broker_order_id for report in broker.reports()} == {placed}
+
+    simulator.app._reading["OrderBook"] = lambda _: [{**row, "norenordno": "7"}, row]
+    assert len(broker.order_book()) == 2
+    assert broker.unreadable() == []
+
+
+@pytest.mark.parametrize("row", ["noise", "7", None, [], {}])
+def test_row_that_is_not_an_order_at_all_has_a_digest_for_a_name(
+    simulator, broker, row
+):
     broker.place(an_order())
     rows = simulator.orders()
-    del rows[0]["trantype"]
-    simulator.app._reading["OrderBook"] = lambda _: rows
+    simulator.app._reading["OrderBook"] = lambda _: [row, *rows]
 
-    with pytest.raises(BrokerUnavailable, match="cannot be read"):
-        broker.order_book()
+    assert len(broker.order_book()) == 1
+    (found,) = broker.unreadable()
+    assert len(found.subject) == 12
+    broker.order_book()
+    assert broker.unreadable() == [found]
+
+
+def test_bad_rows_of_each_book_are_listed_until_that_book_is_read_again(
+    simulator, broker
+):
+    broker.place(an_order())
+    trades = simulator.account.trade_book()
+    held = simulator.account.positions()
+    simulator.app._reading["TradeBook"] = lambda _: [{**trades[0], "flprc": "x"}]
+    simulator.app._reading["PositionBook"] = lambda _: [
+        *held,
+        {**held[0], "prd": "F", "tsym": "SBIN-EQ"},
+    ]
+
+    assert broker.trade_book() == []
+    assert len(broker.positions()) == 1
+
+    found = {(row.book, row.subject, row.why) for row in broker.unreadable()}
+    number = trades[0]["norenordno"]
+    assert found == {
+        ("trade_book", number, "'flprc' is 'x'"),
+        ("positions", "SBIN-EQ", "'prd' is 'F'"),
+    }
+    simulator.app._reading["PositionBook"] = lambda _: held
+    broker.positions()
+    assert {row.book for row in broker.unreadable()} == {"trade_book"}
+
+
+def test_quote_of_another_instrument_is_asked_for_again(simulator, broker):
+    wrong = {"exch": "NSE", "token": "26000", "tsym": "Nifty 50", "lp": "24391.00"}
+    real, answers = simulator.app._quote, []
+
+    def quote(asked):
+        answers.append(asked)
+        return {"stat": "Ok", **wrong} if len(answers) < 3 else real(asked)
+
+    simulator.app._reading["GetQuotes"] = quote
+
+    assert broker.last_price(Exchange.NFO, "NIFTY27JAN26C25700") == 100
+    assert len(answers) == 3
+    simulator.app._reading["GetQuotes"] = lambda _: {"stat": "Ok", **wrong}
+    with pytest.raises(BrokerUnavailable, match=r"NSE\|26000"):
+        broker.quote(Exchange.NFO, "NIFTY27JAN26C25700")
 
 
 def test_doubled_trade_is_one(simulator, broker):

@@ -71,7 +71,6 @@ def test_live_fill_is_read():
         ("NEW", "", OrderStatus.ACCEPTED),
         ("REPLACED", "", OrderStatus.ACCEPTED),
         ("INVALID_STATUS_TYPE", "", OrderStatus.ACCEPTED),
-        ("never seen before", "", OrderStatus.ACCEPTED),
         ("COMPLETE", "30", OrderStatus.FILLED),
         ("Complete", "30", OrderStatus.FILLED),
         ("CANCELED", "", OrderStatus.CANCELED),
@@ -112,12 +111,72 @@ def test_order_of_another_program_has_no_client_order_id():
     assert words.order_of({**row, "remarks": " "}, now=NOW).client_order_id is None
 
 
-@pytest.mark.parametrize("field", ["norenordno", "exch", "tsym", "trantype", "pcode"])
+@pytest.mark.parametrize(
+    "field", ["norenordno", "exch", "tsym", "trantype", "pcode", "qty", "status"]
+)
 def test_row_that_lacks_what_it_must_have_is_unreadable(field):
     row = {key: value for key, value in LIVE_FILL.items() if key != field}
 
     with pytest.raises(words.Unreadable):
         words.order_of(row, now=NOW)
+
+
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        ({"pcode": "F"}, "'pcode' is 'F'"),
+        ({"status": "never seen before"}, "'status' is 'never seen before'"),
+        ({"exch": "NCX"}, "'exch' is 'NCX'"),
+        ({"trantype": "BUY"}, "'trantype' is 'BUY'"),
+        ({"qty": "65.5"}, "'qty' is 65.5"),
+        ({"qty": "1e999999999"}, "'qty' is '1e999999999'"),
+        ({"qty": "9" * 5000}, "'qty' is '99999"),
+        ({"qty": "0"}, "'qty' is 0"),
+        ({"qty": "-65"}, "'qty' is -65"),
+        ({"qty": ["65"]}, "'qty' is a list"),
+        ({"qty": True}, "'qty' is a bool"),
+        ({"fillshares": "-1"}, "'fillshares' is -1"),
+        ({"avgprc": "2,85,x"}, "'avgprc' is '285x'"),
+        ({"flprc": ""}, "'flprc' is missing"),
+        ({"flqty": "\u0663"}, "'flqty' is '\u0663'"),
+        ({"norenordno": "24 1"}, "'norenordno' is '24 1'"),
+    ],
+)
+def test_row_with_what_it_cannot_have_is_unreadable_and_says_why(change, why):
+    with pytest.raises(words.Unreadable) as error:
+        words.report_of({**LIVE_FILL, **change}, now=NOW)
+
+    assert str(error.value).startswith(why)
+    assert len(str(error.value)) < 80
+
+
+@pytest.mark.parametrize(
+    ("text", "quantity"), [("65", 65), ("65.00", 65), ("1,00,000", 100_000)]
+)
+def test_each_form_of_a_quantity(text, quantity):
+    assert words.order_of({**LIVE_FILL, "qty": text}, now=NOW).quantity == quantity
+
+
+@pytest.mark.parametrize("text", ["", " ", "nan", "-nan", "inf", "None", "-", "0.00"])
+def test_price_that_is_none_is_not_a_fault(text):
+    row = {**LIVE_FILL, "avgprc": text, "trgprc": text}
+
+    order = words.order_of(row, now=NOW)
+
+    assert order.trigger_price is None
+    assert order.average_price in (None, Decimal(0))
+
+
+def test_time_that_is_yet_to_come_is_none():
+    row = {**LIVE_FILL, "exch_tm": "16-10-2099 11:15:20", "fltm": "", "norentm": ""}
+
+    assert words.order_of(row, now=NOW).updated_at == NOW
+
+
+def test_money_that_is_not_there_is_not_zero():
+    for row in ({}, {"stat": "Ok", "norenordno": "1"}, {"cash": "much"}):
+        with pytest.raises(words.Unreadable):
+            words.limits_of(row)
 
 
 def test_misspelt_order_number_is_read_too():

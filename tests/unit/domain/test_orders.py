@@ -38,8 +38,12 @@ WAYS_OUT_OF_AN_END = {
     (S.CANCELED, T.PARTIALLY_FILLED),
     (S.EXPIRED, T.FILLED),
     (S.EXPIRED, T.PARTIALLY_FILLED),
+    (S.REJECTED, T.FILLED),
+    (S.REJECTED, T.PARTIALLY_FILLED),
     # Which stays where it is.
     (S.FILLED, T.OVERFILLED),
+    # The order book is right about what exists.
+    *((status, T.FOUND) for status in CLOSED - {S.FILLED}),
     *((S.NOT_PLACED, trigger) for trigger in BROKERS_WORD),
 }
 
@@ -85,8 +89,19 @@ def test_end_is_left_by_the_documented_exceptions_alone():
     assert ways_out == WAYS_OUT_OF_AN_END
 
 
-def test_created_is_no_step_of_an_order_that_exists():
-    assert not any(trigger is T.CREATED for _, trigger in TRANSITIONS)
+def test_creating_and_adopting_are_not_steps_of_an_existing_order():
+    assert not {T.CREATED, T.ADOPTED} & {trigger for _, trigger in TRANSITIONS}
+
+
+@pytest.mark.parametrize("status", sorted(BEFORE_BROKER | CLOSED - {S.FILLED}))
+def test_order_found_at_the_broker_works_again_with_what_was_filled(status):
+    assert next_status(status, T.FOUND) is S.ACCEPTED
+    assert next_status(status, T.FOUND, filled_quantity=1) is S.PARTIALLY_FILLED
+
+
+@pytest.mark.parametrize("status", [S.ACCEPTED, S.PENDING_CANCEL, S.PENDING_REPLACE])
+def test_order_whose_number_was_wrong_has_an_unknown_outcome_again(status):
+    assert next_status(status, T.OUTCOME_UNKNOWN) is S.OUTCOME_UNKNOWN
 
 
 @pytest.mark.parametrize("status", sorted(WORKING | {S.NOT_PLACED}))

@@ -17,9 +17,12 @@ from shoonya_platform.execution.recovery import RecoveryService
 from shoonya_platform.execution.webhook import Intake
 from shoonya_platform.store.sqlite import SqliteOrderStore
 from shoonya_platform.testing.orders import an_alert, store_order
+from tests.preconditions import at_any_moment
 
 S = OrderStatus
-RULES = RecoveryRules(interval_seconds=1.0, absent_reads=2, absent_seconds=1.0)
+RULES = RecoveryRules(
+    interval_seconds=1.0, absent_reads=2, absent_seconds=1.0, exit_absent_seconds=1.0
+)
 
 
 class Killed(BaseException):
@@ -95,7 +98,7 @@ def test_command_service_tells_of_an_outcome_that_its_last_run_left_unknown(
     order = store_order(store, S.SUBMITTED)
 
     with pytest.raises(Killed):
-        CommandService(dying, broker, clock, rings).begin()
+        CommandService(dying, broker, clock, rings, at_any_moment(dying)).begin()
 
     assert store.orders.get(order.order_id).status is S.OUTCOME_UNKNOWN
     assert_told(caplog, "outcome_unknown", order)
@@ -113,7 +116,7 @@ def test_command_service_tells_of_an_answer(
     dying.survives = 1
 
     with pytest.raises(Killed):
-        CommandService(dying, broker, clock, rings).step()
+        CommandService(dying, broker, clock, rings, at_any_moment(dying)).step()
 
     assert_told(caplog, event, order)
 
@@ -126,7 +129,7 @@ def test_command_service_tells_of_a_cancel_before_the_order_was_sent(
         store.orders.request_cancel(order.order_id, by="somebody")
 
     with pytest.raises(Killed):
-        CommandService(dying, broker, clock, rings).step()
+        CommandService(dying, broker, clock, rings, at_any_moment(dying)).step()
 
     assert store.orders.get(order.order_id).status is S.CANCELED
     assert_told(caplog, "cancel_done", order)

@@ -5,11 +5,12 @@ import pytest
 from shoonya_platform.brokers.base import PlaceOrder
 from shoonya_platform.execution.command_service import CommandService
 from shoonya_platform.store.sqlite import SqliteOrderStore
+from tests.preconditions import at_any_moment
 
 
 @pytest.fixture
 def command(store, broker, clock, rings):
-    service = CommandService(store, broker, clock, rings)
+    service = CommandService(store, broker, clock, rings, at_any_moment(store))
     service.begin()
     return service
 

@@ -14,6 +14,7 @@ from shoonya_platform.errors import (
 from shoonya_platform.execution.command_service import GATHER_SECONDS, CommandService
 from shoonya_platform.store.sqlite import SqliteOrderStore
 from shoonya_platform.testing.orders import store_order
+from tests.preconditions import at_any_moment
 from tests.unit.execution.command_service.conftest import placed_at
 from tests.unit.execution.rows import S, status_of
 
@@ -28,7 +29,7 @@ def hasty(tmp_path, clock, broker, rings):
         clock=clock,
         busy_timeout_seconds=0.01,
     )
-    yield CommandService(opened, broker, clock, rings)
+    yield CommandService(opened, broker, clock, rings, at_any_moment(opened))
     opened.close()
 
 
@@ -112,7 +113,7 @@ def test_what_an_earlier_run_had_submitted_is_unknown_and_not_sent(
         for status in S
         if status not in (S.SUBMITTED, S.GUARD_PASSED, S.PENDING_CANCEL)
     ]
-    service = CommandService(store, broker, clock, rings)
+    service = CommandService(store, broker, clock, rings, at_any_moment(store))
 
     service.begin()
     service.step()
@@ -131,7 +132,7 @@ def test_cancel_that_an_earlier_run_was_sending_is_asked_for_again(
     with store.transaction(durable=False):
         store.orders.request_cancel(order.order_id, by="somebody")
         store.orders.finish_cancel(order.order_id, result="sent")
-    service = CommandService(store, broker, clock, rings)
+    service = CommandService(store, broker, clock, rings, at_any_moment(store))
 
     service.begin()
     service.step()

@@ -22,6 +22,7 @@ from shoonya_platform.execution.command_service import (
 )
 from shoonya_platform.execution.reports import bring_up_to
 from shoonya_platform.testing.orders import store_order
+from tests.preconditions import at_any_moment
 from tests.unit.execution.command_service.conftest import placed_at, request_cancel
 from tests.unit.execution.rows import S, T, status_of, triggers
 
@@ -72,7 +73,9 @@ def test_intention_is_in_the_store_before_the_broker_hears_of_it(
 def test_intention_and_answer_are_on_the_disk(
     store, broker, clock, rings, watched_store
 ):
-    service = CommandService(watched_store, broker, clock, rings)
+    service = CommandService(
+        watched_store, broker, clock, rings, at_any_moment(watched_store)
+    )
     store_order(store, S.GUARD_PASSED)
     at_the_broker = []
     broker.on_place = lambda _: at_the_broker.extend(watched_store.waited_for_disk)
@@ -151,7 +154,7 @@ def test_order_that_was_taken_for_unsent_and_is_there_is_not_sent_again(
 ):
     order = store_order(store, S.GUARD_PASSED)
     with store.transaction(durable=True):
-        store.orders.note_broker_order_id(order, "B1")
+        store.orders.note_number(order, "B1", is_confirmed=False)
 
     command.step()
 
@@ -219,7 +222,9 @@ def test_batch_grows_to_a_limit_while_the_broker_takes_them_at_once(
 def test_answers_go_into_one_commit_with_the_next_intentions(
     store, watched_store, broker, clock, rings
 ):
-    command = CommandService(watched_store, broker, clock, rings)
+    command = CommandService(
+        watched_store, broker, clock, rings, at_any_moment(watched_store)
+    )
     orders = [store_order(store, S.GUARD_PASSED) for _ in range(3 * BATCH + 1)]
 
     command.step()

@@ -18,6 +18,7 @@ from shoonya_platform.execution.replacements import ReplacementSearch
 from shoonya_platform.risk.limits import RiskLimits
 from shoonya_platform.risk.supreme_risk import SupremeRiskManager
 from shoonya_platform.testing.orders import store_order
+from tests.preconditions import at_any_moment
 from tests.unit.execution.rows import S, T
 
 SYMBOL = "NIFTY27JAN26C25700"
@@ -42,7 +43,7 @@ def guard(store, clock, rings):
 
 @pytest.fixture
 def command(store, broker, clock, rings):
-    service = CommandService(store, broker, clock, rings)
+    service = CommandService(store, broker, clock, rings, at_any_moment(store))
     service.begin()
     return service
 

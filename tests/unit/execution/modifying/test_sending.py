@@ -15,6 +15,7 @@ from shoonya_platform.errors import (
 )
 from shoonya_platform.execution.command_service import CommandService
 from shoonya_platform.testing.orders import store_order
+from tests.preconditions import at_any_moment
 from tests.unit.execution.modifying.conftest import request, stage, working
 from tests.unit.execution.rows import HALTED, S, current, set_trading, triggers
 
@@ -24,7 +25,9 @@ def test_intention_is_durable_before_the_broker_hears_of_it(
 ):
     order = working(watched_store, broker)
     request(watched_store, order, stage=ModifyStage.GUARD_PASSED)
-    command = CommandService(watched_store, broker, clock, rings)
+    command = CommandService(
+        watched_store, broker, clock, rings, at_any_moment(watched_store)
+    )
     seen = []
 
     def look(_):
@@ -93,11 +96,11 @@ def test_what_an_earlier_run_was_sending_is_unknown(store, broker, clock, rings)
         raise KeyboardInterrupt
 
     broker.on_modify = die
-    first = CommandService(store, broker, clock, rings)
+    first = CommandService(store, broker, clock, rings, at_any_moment(store))
     with pytest.raises(KeyboardInterrupt):
         first.step()
     broker.on_modify = None
-    again = CommandService(store, broker, clock, rings)
+    again = CommandService(store, broker, clock, rings, at_any_moment(store))
     again.begin()
     again.step()
 

@@ -129,7 +129,7 @@ def test_order_of_another_program_is_left_alone(watcher, store, broker, clock):
 
 
 @pytest.mark.parametrize(
-    "status", [S.INITIALIZED, S.RISK_PASSED, S.GUARD_PASSED, S.DENIED, S.REJECTED]
+    "status", [S.INITIALIZED, S.RISK_PASSED, S.GUARD_PASSED, S.DENIED]
 )
 def test_fill_that_cannot_be_stops_neither_the_watcher_nor_other_orders(
     watcher, store, broker, clock, status

@@ -9,7 +9,9 @@ from shoonya_platform.brokers.base import BrokerPosition, PlaceOrder
 from shoonya_platform.execution.outcomes import RecoveryRules
 from shoonya_platform.execution.recovery import RecoveryService
 
-RULES = RecoveryRules(interval_seconds=30.0, absent_reads=3, absent_seconds=8.0)
+RULES = RecoveryRules(
+    interval_seconds=30.0, absent_reads=3, absent_seconds=8.0, exit_absent_seconds=8.0
+)
 
 
 @pytest.fixture

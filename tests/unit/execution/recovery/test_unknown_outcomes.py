@@ -11,6 +11,7 @@ from shoonya_platform.errors import BrokerUnavailable
 from shoonya_platform.execution.command_service import CommandService
 from shoonya_platform.execution.recovery import RecoveryService
 from shoonya_platform.testing.orders import store_alert, store_order
+from tests.preconditions import at_any_moment
 from tests.unit.execution.recovery.conftest import RULES, at_broker
 from tests.unit.execution.rows import S, T, state
 
@@ -322,7 +323,7 @@ def test_timed_out_order_ends_as_it_really_did_and_is_placed_at_most_once(
     )
     paper.add_fault(fault)
     order = store_order(store, S.GUARD_PASSED)
-    CommandService(store, paper, clock, rings).step()
+    CommandService(store, paper, clock, rings, at_any_moment(store)).step()
     assert state(store, order) == (S.OUTCOME_UNKNOWN, 0)
 
     search(RecoveryService(store, paper, RULES, clock, rings), clock, 4, 4)

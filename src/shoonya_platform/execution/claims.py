@@ -1,0 +1,128 @@
+"""
+Which of our orders a row of the broker's is about, if any.
+
+A row is believed of an order only if our id, the instrument, the side and the product
+agree.  The number in the answer to a request is a claim like any other until such a row
+confirms it: answers get mixed up on the way.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+from enum import Enum
+
+from shoonya_platform.brokers.base import BrokerOrder
+from shoonya_platform.domain.alerts import named_order, sent_name
+from shoonya_platform.domain.orders import (
+    BEFORE_BROKER,
+    BrokerOrderId,
+    ClientOrderId,
+    Order,
+)
+from shoonya_platform.store.base import OrderStore
+
+
+class Verdict(Enum):
+    OURS = "ours"
+    #: Ours; the number that its answer carried belongs to another order.
+    OTHER_NUMBER = "other number"
+    #: A second order of the broker's under one of our ids.
+    DUPLICATE = "duplicate"
+    #: A report that only the whole order book can explain.
+    NEEDS_BOOK = "needs book"
+    #: Our id, and another order's terms.
+    FOREIGN = "foreign"
+    #: An id of our making that the store does not know.
+    UNKNOWN_ID = "unknown id"
+    #: An order of another program.
+    EXTERNAL = "external"
+
+
+@dataclass(frozen=True, slots=True)
+class Matched:
+    """A row, and the order it is about."""
+
+    claim: BrokerOrder
+    verdict: Verdict
+    order: Order | None = None
+    why: str = ""  #: one sentence for FOREIGN
+    #: Holds the row's number through an answer that was not its own.
+    wrong_holder: Order | None = None
+
+
+Numbers = Mapping[ClientOrderId, Collection[BrokerOrderId]]
+
+
+def numbers_of(
+    claims: Iterable[BrokerOrder],
+) -> dict[ClientOrderId, set[BrokerOrderId]]:
+    """Return the numbers that a whole order book has under each id."""
+    found: dict[ClientOrderId, set[BrokerOrderId]] = {}
+    for claim in claims:
+        if claim.client_order_id is not None:
+            found.setdefault(claim.client_order_id, set()).add(claim.broker_order_id)
+    return found
+
+
+def match(store: OrderStore, claim: BrokerOrder, numbers: Numbers | None) -> Matched:
+    """
+    Find the order that a row is about.
+
+    Args:
+        numbers: Of the whole order book the row was read from; None for a report.
+    """
+    name = claim.client_order_id
+    holder = store.orders.by_broker_order_id(claim.broker_order_id)
+    if holder is not None and name in (None, sent_name(holder.client_order_id)):
+        why = _difference(holder, claim)
+        if why:
+            return Matched(claim, Verdict.FOREIGN, holder, why)
+        if name is None and not holder.is_number_confirmed:
+            return Matched(claim, Verdict.EXTERNAL)
+        return Matched(claim, Verdict.OURS, holder)
+    if name is None:
+        return Matched(claim, Verdict.EXTERNAL)
+    order = store.orders.by_client_order_id(name)
+    if order is None:
+        is_made_here = named_order(name) is not None
+        return Matched(claim, Verdict.UNKNOWN_ID if is_made_here else Verdict.EXTERNAL)
+    return _match_name(order, claim, holder, numbers)
+
+
+def _match_name(
+    order: Order, claim: BrokerOrder, holder: Order | None, numbers: Numbers | None
+) -> Matched:
+    """Match a row that has an order's id, but not the number known for it."""
+    why = _difference(order, claim)
+    if not why and holder is not None and holder.is_number_confirmed:
+        why = f"order {holder.order_id} has its number, confirmed"
+    if not why and order.broker_order_id is None and not _quantity_fits(order, claim):
+        why = f"its quantity is {claim.quantity}, ours {order.quantity}"
+    if why:
+        return Matched(claim, Verdict.FOREIGN, order, why)
+    if order.broker_order_id is None:
+        return Matched(claim, Verdict.OURS, order, wrong_holder=holder)
+    if numbers is None:
+        return Matched(claim, Verdict.NEEDS_BOOK, order)
+    if not order.is_number_confirmed and order.broker_order_id not in numbers.get(
+        order.client_order_id, ()
+    ):
+        return Matched(claim, Verdict.OTHER_NUMBER, order, wrong_holder=holder)
+    return Matched(claim, Verdict.DUPLICATE, order, wrong_holder=holder)
+
+
+def _difference(order: Order, claim: BrokerOrder) -> str:
+    """Return what shows that a row is not about the order; empty if nothing does."""
+    for name in ("exchange", "tradingsymbol", "side", "product"):
+        ours, theirs = getattr(order, name), getattr(claim, name)
+        if ours != theirs:
+            return f"its {name} is {theirs}, ours {ours}"
+    return ""
+
+
+def _quantity_fits(order: Order, claim: BrokerOrder) -> bool:
+    # A store restored from before the guard cut the order into parts has it whole.
+    return claim.quantity == order.quantity or (
+        order.status in BEFORE_BROKER and claim.quantity < order.quantity
+    )

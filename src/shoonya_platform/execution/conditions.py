@@ -1,0 +1,155 @@
+"""
+What a comparison with the broker's books leaves for the operator to see.
+
+Each comparison notes what differs now and resolves what does not any more, so what
+`shoonyactl discrepancy list` shows is never older than the last comparison.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import timedelta
+
+from shoonya_platform.brokers.base import Broker
+from shoonya_platform.clock import Clock
+from shoonya_platform.domain.discrepancies import DiscrepancyKind
+from shoonya_platform.domain.orders import WORKING
+from shoonya_platform.execution.discrepancies import Discrepancies
+from shoonya_platform.execution.reconciling import STALE_SECONDS, Found, Holding
+from shoonya_platform.logging import ServiceLogger
+from shoonya_platform.store.base import OrderStore
+
+K = DiscrepancyKind
+
+#: Orders looked at for a fill that the position book may not have yet.
+RECENT = 500
+
+
+class PositionDifferences:
+    """Tells a difference that lasts from a fill that one book has and one has not."""
+
+    def __init__(self, store: OrderStore, clock: Clock) -> None:
+        self._store = store
+        self._clock = clock
+        #: Our quantity and the broker's.
+        self.confirmed: dict[Holding, tuple[int, int]] = {}
+        self._since: dict[Holding, tuple[tuple[int, int], float]] = {}
+
+    def look(self, differences: Mapping[Holding, tuple[int, int]]) -> None:
+        """Take in what the newest comparison found."""
+        now = self._clock.monotonic()
+        moved = self._moved_lately()
+        before, self._since = self._since, {}
+        self.confirmed = {}
+        for key, both in differences.items():
+            known, since = before.get(key, (both, now))
+            if known != both:
+                since = now
+            self._since[key] = (both, since)
+            if key not in moved or now - since >= STALE_SECONDS:
+                self.confirmed[key] = both
+
+    def _moved_lately(self) -> set[Holding]:
+        since = self._clock.now() - timedelta(seconds=STALE_SECONDS)
+        orders = self._store.orders
+        return {
+            (order.exchange, order.tradingsymbol, order.product)
+            for order in (
+                *orders.recent(limit=RECENT),
+                *orders.in_status(*sorted(WORKING)),
+            )
+            if order.updated_at > since
+        }
+
+
+class Conditions:
+    """Notes and resolves the conditions that comparisons find."""
+
+    def __init__(
+        self, store: OrderStore, broker: Broker, logger: ServiceLogger
+    ) -> None:
+        self._store = store
+        self._broker = broker
+        self._discrepancies = Discrepancies(store, logger)
+
+    def note(
+        self, found: Found, differences: Mapping[Holding, tuple[int, int]]
+    ) -> None:
+        """Bring the store's list to what this comparison found."""
+        with self._store.transaction(durable=True):
+            self._note_contradicted(found)
+            self._note_missing(found)
+            self._note_positions(differences)
+            self._note_unreadable()
+            self._discrepancies.keep_only(
+                K.FOREIGN_CLAIM,
+                {row.claim.broker_order_id for row in found.foreign},
+            )
+            self._resolve_closed(K.CANCEL_IGNORED)
+
+    def _note_contradicted(self, found: Found) -> None:
+        for order, claim, why in found.contradicted:
+            self._discrepancies.note(
+                K.ORDER_CONTRADICTED,
+                claim.broker_order_id,
+                f"order {order.order_id} is {order.status} here, and the broker claims "
+                f"{claim.broker_order_id} {claim.status}: {why}",
+                f"compare 'shoonyactl trace {order.order_id}' with the broker's books",
+                order,
+            )
+        self._discrepancies.keep_only(
+            K.ORDER_CONTRADICTED,
+            {claim.broker_order_id for _, claim, _ in found.contradicted},
+        )
+
+    def _note_missing(self, found: Found) -> None:
+        for order in found.missing:
+            self._discrepancies.note(
+                K.ORDER_MISSING,
+                order.client_order_id,
+                f"order {order.order_id} works here, and the broker's order book lacks "
+                "it",
+                f"look for it in the broker's terminal, then "
+                f"'shoonyactl order cancel {order.order_id}'",
+                order,
+            )
+        self._discrepancies.keep_only(
+            K.ORDER_MISSING, {order.client_order_id for order in found.missing}
+        )
+
+    def _note_positions(self, differences: Mapping[Holding, tuple[int, int]]) -> None:
+        subjects = set()
+        for (exchange, tradingsymbol, product), (own, theirs) in differences.items():
+            subject = f"{exchange}:{tradingsymbol} {product}"
+            subjects.add(subject)
+            self._discrepancies.note(
+                K.POSITION_DIFFERS,
+                subject,
+                f"{subject}: we hold {own}, the broker says {theirs}",
+                "find out which is right; 'shoonyactl recovery' shows the comparison",
+            )
+        self._discrepancies.keep_only(K.POSITION_DIFFERS, subjects)
+
+    def _note_unreadable(self) -> None:
+        subjects = set()
+        for row in self._broker.unreadable():
+            subject = f"{row.book} {row.subject}"
+            subjects.add(subject)
+            self._discrepancies.note(
+                K.ROW_UNREADABLE,
+                subject,
+                f"a row of the broker's {row.book} ({row.subject}) cannot be read: "
+                f"{row.why}",
+                "look at that order or position in the broker's terminal",
+            )
+        self._discrepancies.keep_only(K.ROW_UNREADABLE, subjects)
+
+    def _resolve_closed(self, kind: DiscrepancyKind) -> None:
+        for known in self._store.discrepancies.unresolved(kind):
+            order = (
+                None
+                if known.order_id is None
+                else self._store.orders.get(known.order_id)
+            )
+            if order is None or order.is_closed:
+                self._discrepancies.resolve(kind, known.subject)

@@ -1,0 +1,120 @@
+"""A broker that feeds the watchdog: each call may take as long as its time-out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from decimal import Decimal
+from typing import TypeVar
+
+from shoonya_platform.brokers.base import (
+    Broker,
+    BrokerOrder,
+    BrokerPosition,
+    BrokerTrade,
+    ExecutionReport,
+    Limits,
+    ModifyOrder,
+    PlaceOrder,
+    Quote,
+    UnreadableRow,
+)
+from shoonya_platform.clock import Clock
+from shoonya_platform.domain.instruments import Exchange, Instrument
+from shoonya_platform.domain.orders import BrokerOrderId
+
+T = TypeVar("T")
+
+#: An answer that takes longer is reported, at most so often.
+SLOW_SECONDS = 2.0
+WARN_SECONDS = 60.0
+
+
+class AttendedBroker:
+    """
+    A `Broker` that reports progress before and after each call.
+
+    A step of many calls to a slow broker is progress, and only a call that never
+    returns is a hang; it is still the working loop that feeds the watchdog.
+
+    Args:
+        beat: Feeds the watchdog.
+
+        warn: Gets a sentence when a call was slow, at most once in WARN_SECONDS.
+    """
+
+    def __init__(
+        self,
+        broker: Broker,
+        clock: Clock,
+        *,
+        beat: Callable[[], None],
+        warn: Callable[[str], None],
+    ) -> None:
+        self._broker = broker
+        self._clock = clock
+        self._beat = beat
+        self._warn = warn
+        self._warned_at = float("-inf")
+
+    @property
+    def plain(self) -> Broker:
+        """The broker itself."""
+        return self._broker
+
+    @property
+    def name(self) -> str:
+        return self._broker.name
+
+    def place(self, order: PlaceOrder) -> BrokerOrderId:
+        return self._attended(lambda: self._broker.place(order))
+
+    def modify(self, change: ModifyOrder) -> None:
+        self._attended(lambda: self._broker.modify(change))
+
+    def cancel(self, broker_order_id: BrokerOrderId) -> None:
+        self._attended(lambda: self._broker.cancel(broker_order_id))
+
+    def reports(self) -> list[ExecutionReport]:
+        return self._attended(self._broker.reports)
+
+    def order_book(self) -> list[BrokerOrder]:
+        return self._attended(self._broker.order_book)
+
+    def trade_book(self) -> list[BrokerTrade]:
+        return self._attended(self._broker.trade_book)
+
+    def positions(self) -> list[BrokerPosition]:
+        return self._attended(self._broker.positions)
+
+    def unreadable(self) -> list[UnreadableRow]:
+        return self._broker.unreadable()
+
+    def limits(self) -> Limits:
+        return self._attended(self._broker.limits)
+
+    def last_price(self, exchange: Exchange, tradingsymbol: str) -> Decimal | None:
+        return self._attended(lambda: self._broker.last_price(exchange, tradingsymbol))
+
+    def quote(self, exchange: Exchange, tradingsymbol: str) -> Quote | None:
+        return self._attended(lambda: self._broker.quote(exchange, tradingsymbol))
+
+    def instrument(self, exchange: Exchange, tradingsymbol: str) -> Instrument | None:
+        return self._attended(lambda: self._broker.instrument(exchange, tradingsymbol))
+
+    def close(self) -> None:
+        self._broker.close()
+
+    def _attended(self, call: Callable[[], T]) -> T:
+        self._beat()
+        began = self._clock.monotonic()
+        try:
+            return call()
+        finally:
+            self._beat()
+            now = self._clock.monotonic()
+            if now - began >= SLOW_SECONDS and now - self._warned_at >= WARN_SECONDS:
+                self._warned_at = now
+                self._warn(
+                    f"the broker is slow: its last answer took {now - began:.1f} s, "
+                    "orders go out one by one"
+                )

@@ -1,0 +1,277 @@
+"""
+Whatever the broker answers, only the port's three errors come out.
+
+The answers are real ones of the simulator, with a value, a row or some bytes changed,
+and plain noise.
+"""
+
+import json
+from collections.abc import Iterator
+from dataclasses import fields, is_dataclass
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from shoonya_platform.brokers.shoonya import ShoonyaBroker
+from shoonya_platform.clock import SystemClock
+from shoonya_platform.domain.instruments import Exchange
+from shoonya_platform.domain.orders import BrokerOrderId
+from shoonya_platform.errors import BrokerRejected, BrokerUnavailable, OutcomeUnknown
+from shoonya_platform.testing.noren.server import NorenSimulator
+from tests.contract.broker_worlds import SYMBOL, a_change, a_limit_order, an_order
+from tests.contract.noren_world import account_of
+
+READINGS = {
+    "order_book": lambda broker: broker.order_book(),
+    "trade_book": lambda broker: broker.trade_book(),
+    "positions": lambda broker: broker.positions(),
+    "limits": lambda broker: broker.limits(),
+    "reports": lambda broker: broker.reports(),
+    "last_price": lambda broker: broker.last_price(Exchange.NFO, SYMBOL),
+    "quote": lambda broker: broker.quote(Exchange.NFO, SYMBOL),
+    "instrument": lambda broker: broker.instrument(Exchange.NFO, SYMBOL),
+    "search": lambda broker: broker.quote(Exchange.NFO, "NOSUCHTHING"),
+}
+CHANGES = {
+    "place": lambda broker: broker.place(a_limit_order("O-9", price="50")),
+    "modify": lambda broker: broker.modify(a_change(broker.resting)),
+    "cancel": lambda broker: broker.cancel(broker.resting),
+}
+
+
+class AnsweredBroker(ShoonyaBroker):
+    """Asks its queue instead of the network; what it really got is recorded."""
+
+    resting: BrokerOrderId
+
+    def begin_recording(self) -> None:
+        self.recorded: dict[str, tuple[int, bytes]] = {}
+        self.canned: dict[str, tuple[int, bytes]] | None = None
+        real = self._transport._exchange
+
+        def exchange(method, url, name, body, headers):
+            if self.canned is not None:
+                return self.canned.get(name, (200, b""))
+            self.recorded[name] = real(method, url, name, body, headers)
+            return self.recorded[name]
+
+        for owner, name, stand_in in (
+            (self._transport, "_exchange", exchange),
+            (self._limiter, "take", lambda *arguments: None),
+            (self.feed, "begin", lambda wait_seconds: None),
+        ):
+            setattr(owner, name, stand_in)
+
+    def forget(self) -> None:
+        self._tokens.clear()
+        self._quotes.clear()
+        self._freezes.clear()
+        self._scrips._days.clear()
+        self._scrips._failed_at.clear()
+        self._polled_at = float("-inf")
+
+
+@pytest.fixture(scope="module")
+def broker(tmp_path_factory) -> Iterator[AnsweredBroker]:
+    with NorenSimulator("oauth") as simulator:
+        simulator.set_price(Exchange.NFO, SYMBOL, "100")
+        account = account_of(simulator, tmp_path_factory.mktemp("account"))
+        made = AnsweredBroker(account, SystemClock(), tell=lambda text: None)
+        made.begin_recording()
+        made.place(an_order("O-1"))
+        made.resting = made.place(a_limit_order("O-2", price="50"))
+        made.modify(a_change(made.resting, price="51"))
+        for call in READINGS.values():
+            call(made)
+        user_id = account.user_id
+        made._transport.post(
+            "SearchScrip",
+            {"uid": user_id, "exch": "NFO", "stext": SYMBOL},
+            token=made.session.token(),
+        )
+        canceled = made.place(a_limit_order("O-3", price="50"))
+        made.cancel(canceled)
+        yield made
+        made.close()
+
+
+VALUES = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(),
+    st.floats(),
+    st.text(max_size=20),
+    st.sampled_from(["\ud800", "F", "1e999999999", "9" * 500, "NaN", "-5", "1_0"]),
+    st.sampled_from(["00:00:00 01-01-0001", "\u0661\u0662", " ", "\x00", "Infinity"]),
+    # Made from text each time: a change may go on within them.
+    st.sampled_from(["[]", "{}", "[[]]", '[{"stat":"Ok"}]']).map(json.loads),
+)
+
+
+@st.composite
+def changed(draw, content: bytes) -> bytes:
+    """Change a real answer: a field, a row, or its bytes."""
+    try:
+        value = json.loads(content)
+    except ValueError:
+        value = None
+    if value is None or draw(st.integers(0, 3)) == 0:
+        at = draw(st.integers(0, len(content)))
+        until = draw(st.integers(at, len(content)))
+        noise: bytes = draw(st.binary(max_size=8))
+        return content[:at] + noise + content[until:]
+    for _ in range(draw(st.integers(1, 4))):
+        row = value
+        if isinstance(value, list):
+            deed = draw(st.sampled_from(["row", "add", "swap", "drop"]))
+            index = draw(st.integers(0, max(len(value) - 1, 0)))
+            if deed == "add" or not value:
+                value.append(draw(VALUES))
+                continue
+            if deed == "drop":
+                del value[index]
+                continue
+            if deed == "swap":
+                value[index] = draw(VALUES)
+                continue
+            row = value[index]
+        if not isinstance(row, dict) or not row:
+            return json.dumps(draw(VALUES)).encode()
+        name = draw(st.sampled_from(sorted(row)))
+        if draw(st.booleans()):
+            row[name] = draw(VALUES)
+        else:
+            del row[name]
+    return json.dumps(value).encode()
+
+
+STATUSES = st.sampled_from([200, 200, 200, 200, 400, 401, 500, 502])
+
+
+def answers(draw, broker: AnsweredBroker) -> dict[str, tuple[int, bytes]]:
+    """Draw an answer for each route: changed, another's, noise, or as it was."""
+    found = {}
+    for route, (status, content) in sorted(broker.recorded.items()):
+        kind = draw(st.sampled_from(["changed", "changed", "other", "noise", "real"]))
+        if kind == "other":
+            content = broker.recorded[draw(st.sampled_from(sorted(broker.recorded)))][1]
+        elif kind == "noise":
+            content = draw(st.binary(max_size=40))
+        elif kind == "changed":
+            content = draw(changed(content))
+            status = draw(STATUSES)
+        found[route] = (status, content)
+    return found
+
+
+def texts(value: object) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, list):
+        for each in value:
+            yield from texts(each)
+    elif is_dataclass(value):
+        for field in fields(value):
+            yield from texts(getattr(value, field.name))
+
+
+@settings(max_examples=60)
+@pytest.mark.parametrize("name", READINGS)
+@given(data=st.data())
+def test_any_answer_to_a_reading_is_read_or_unavailable(broker, name, data):
+    broker.forget()
+    broker.canned = answers(data.draw, broker)
+
+    try:
+        found = READINGS[name](broker)
+    except BrokerUnavailable as e:
+        found = [e.message, e.hint or ""]
+    found = [found, broker.unreadable()]
+
+    # What cannot be encoded can be neither logged nor stored.
+    for text in texts(found):
+        text.encode()
+
+
+@settings(max_examples=60)
+@pytest.mark.parametrize("name", CHANGES)
+@given(data=st.data())
+def test_any_answer_to_a_change_is_one_of_the_ports_outcomes(broker, name, data):
+    broker.canned = answers(data.draw, broker)
+
+    try:
+        CHANGES[name](broker)
+    except (BrokerRejected, BrokerUnavailable, OutcomeUnknown) as e:
+        for text in texts([e.message, e.hint or ""]):
+            text.encode()
+
+
+@settings(max_examples=60)
+@given(data=st.data())
+def test_any_answer_to_a_log_in_is_a_token_or_unavailable(broker, data):
+    real = b'{"stat":"Ok","access_token":"t","expires_in":"86400","uname":"A"}'
+    content = data.draw(st.one_of(changed(real), st.binary(max_size=40)))
+    broker.canned = {"GenAcsTok": (data.draw(STATUSES), content)}
+    session, token = broker.session, broker.session.token()
+
+    try:
+        found, ends_at = session.exchange("code", "secret")
+        assert found.isascii()
+        assert found.isprintable()
+        assert ends_at is None or ends_at.tzinfo is not None
+    except (BrokerUnavailable, BrokerRejected) as e:
+        e.message.encode()
+    finally:
+        session._token = token
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        pytest.param(b'{"stat":"Ok"}', id="none"),
+        pytest.param(b'{"stat":"Ok","norenordno":""}', id="blank"),
+        pytest.param(b'{"stat":"Ok","norenordno":["1"]}', id="a-list"),
+        pytest.param(b'{"stat":"Ok","norenordno":"1\\n2"}', id="two-lines"),
+        pytest.param(b'{"stat":"Ok","norenordno":"\\ud800"}', id="a-surrogate"),
+        pytest.param(b'{"stat":"Ok","result":"26113000000001"}', id="of-a-cancel"),
+        pytest.param(b'[{"stat":"Ok","norenordno":"1"}]', id="of-a-book"),
+    ],
+)
+def test_place_without_a_usable_number_is_an_unknown_outcome(broker, content):
+    broker.canned = {"PlaceOrder": (200, content)}
+
+    with pytest.raises(OutcomeUnknown):
+        CHANGES["place"](broker)
+
+
+@pytest.mark.parametrize("name", ["modify", "cancel"])
+@pytest.mark.parametrize(
+    "content",
+    [
+        pytest.param(b'{"stat":"Ok","result":"1"}', id="another-order"),
+        pytest.param(b'{"stat":"Ok","cash":"1.00"}', id="another-request"),
+        pytest.param(b'{"stat":"Ok","result":{}}', id="an-object"),
+    ],
+)
+def test_change_that_is_answered_for_another_is_an_unknown_outcome(
+    broker, name, content
+):
+    broker.canned = {"ModifyOrder": (200, content), "CancelOrder": (200, content)}
+
+    with pytest.raises(OutcomeUnknown):
+        CHANGES[name](broker)
+
+
+@pytest.mark.parametrize("name", ["order_book", "trade_book", "positions"])
+@pytest.mark.parametrize("other", ["OrderBook", "TradeBook", "PositionBook", "Limits"])
+def test_answer_to_another_reading_is_no_book(broker, name, other):
+    routes = {"order_book": "OrderBook", "trade_book": "TradeBook"}
+    route = routes.get(name, "PositionBook")
+    broker.canned = {**broker.recorded, route: broker.recorded[other]}
+
+    if other == route:
+        assert READINGS[name](broker)
+    else:
+        with pytest.raises(BrokerUnavailable, match="something else"):
+            READINGS[name](broker)
