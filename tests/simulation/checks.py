@@ -219,9 +219,7 @@ class Checks:
     def _visible(self) -> str:
         """Return all that is in front of the operator, as one text."""
         parts = [text for _, text in self._ledger.errors]
-        open_ones = getattr(self._store, "discrepancies", None)
-        if open_ones is not None:
-            parts += [str(each) for each in open_ones.all()]
+        parts += [str(each) for each in self._store.discrepancies.open()]
         last = self._store.recovery.last()
         if last is not None and last.succeeded:
             report = decode(last.report)

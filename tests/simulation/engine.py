@@ -112,6 +112,7 @@ class SqliteEngine:
     def drop(self, store: OrderStore) -> None:
         assert isinstance(store, SimulatedStore)
         store._connection.close()
+        store.trading.close()
         self._opened = [each for each in self._opened if each is not store]
 
     def note_sync(self) -> None:

@@ -74,12 +74,25 @@ class Network:
         self.before_send: Callable[[Request], None] = lambda request: None
         self.in_flight = 0
 
-    def pool(self, *_: Any, **__: Any) -> Pool:
+    def pool(self, *_: Any, network_backend: Any = None, **__: Any) -> Pool:
         """Return what `httpcore.ConnectionPool` would; for the current process."""
         task = self._world.current
-        return Pool(self, "nobody" if task is None else task.name)
+        attempt = network_backend._attempt
 
-    def exchange(self, client: str, url: str, body: bytes, timeout: float) -> Response:
+        def written() -> None:
+            attempt.has_written = True
+
+        return Pool(self, "nobody" if task is None else task.name, written)
+
+    def exchange(
+        self,
+        client: str,
+        url: str,
+        body: bytes,
+        timeout: float,
+        written: Callable[[], None],
+    ) -> Response:
+        """Carry a request to the broker, and its answer back."""
         route = url.rpartition("/")[2]
         fields, token = _parsed(body)
         request = Request(client, route, fields, token)
@@ -94,6 +107,7 @@ class Network:
             self._tell(request, "is refused by the network")
             world.sleep(0.01)
             raise httpcore.ConnectError("refused")
+        written()
         sent = None
         if route == "PlaceOrder":
             sent = Sent(name=fields.get("remarks", ""), at=world.time)
@@ -210,9 +224,12 @@ class Network:
 class Pool:
     """Takes the place of `httpcore.ConnectionPool`."""
 
-    def __init__(self, network: Network, client: str) -> None:
+    def __init__(
+        self, network: Network, client: str, written: Callable[[], None]
+    ) -> None:
         self._network = network
         self._client = client
+        self._written = written
 
     @contextmanager
     def stream(
@@ -226,7 +243,7 @@ class Pool:
     ) -> Iterator[Response]:
         timeouts = (extensions or {}).get("timeout", {})
         timeout = float(timeouts.get("read") or 5.0)
-        yield self._network.exchange(self._client, url, content, timeout)
+        yield self._network.exchange(self._client, url, content, timeout, self._written)
 
     def close(self) -> None:
         """No connection is held."""

@@ -254,7 +254,8 @@ class Socket:
         self._frames.append(text)
         self._wake()
 
-    def recv(self, timeout: float | None = None) -> str:
+    def recv(self, timeout: float | None = None, *, decode: bool = True) -> bytes:
+        assert not decode
         if not self._frames and not self._is_closed:
             self._reader = self._world.current
             self._world.sleep(1.0 if timeout is None else timeout)
@@ -263,7 +264,7 @@ class Socket:
             raise ConnectionClosedError(None, None)
         if not self._frames:
             raise TimeoutError
-        return self._frames.popleft()
+        return self._frames.popleft().encode()
 
     def drop(self) -> None:
         """Let the connection break."""

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from shoonya_platform.domain.trading import TradingState
 from shoonya_platform.errors import StoreError
 from shoonya_platform.store.base import OrderStore
+from shoonya_platform.store.trading_state import set_trading_state
 from tests.simulation.engine import SqliteEngine
 from tests.simulation.exchange import FOREIGN_SYMBOL
 from tests.simulation.faults import Fault, Faults
@@ -53,11 +54,15 @@ class Operator:
         """Run `shoonyactl risk halt` or `resume`, as a process of its own."""
 
         def act(store: OrderStore) -> None:
-            with store.transaction(durable=True):
-                store.trading.set(state, reason="simulated", by="operator")
-            halted = state is not TradingState.ACTIVE
-            self._ledger.halted_at = self._world.time if halted else None
-            self._world.note("operator", f"trading is {state}")
+            if state is TradingState.ACTIVE:
+                self._ledger.halted_at = None
+            _, is_obeyed = set_trading_state(
+                store, state, reason="simulated", by="operator"
+            )
+            if state is not TradingState.ACTIVE and is_obeyed:
+                self._ledger.halted_at = self._world.time
+            obeyed = "" if is_obeyed else ", and not obeyed yet"
+            self._world.note("operator", f"trading is {state}{obeyed}")
 
         self.command(act)
 

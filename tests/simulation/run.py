@@ -43,6 +43,7 @@ from shoonya_platform.domain.trading import TradingState
 from shoonya_platform.logging.components import logger_name
 from shoonya_platform.logging.context import CONTEXT_ATTRIBUTE
 from shoonya_platform.services import runtime
+from shoonya_platform.store import sendlock
 from shoonya_platform.store import sqlite as sqlite_store
 from shoonya_platform.testing.clock import FakeClock
 from tests.simulation.checks import Checks, Failure
@@ -324,6 +325,7 @@ def _in_place(simulation: Simulation) -> Iterator[None]:
             (runtime, "_lock", lambda *_: _Nothing()),
             (sqlite_store, "time", simulated_time),
             (sqlite_store, "migrations", _migrations),
+            (sendlock, "time", simulated_time),
             (shoonya_session, "time", simulated_time),
             (shoonya_feed, "time", simulated_time),
             (shoonya_feed, "random", chance),
