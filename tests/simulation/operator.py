@@ -96,13 +96,14 @@ class Operator:
         world.monotonic_offset = -900.0 - world.time
         world.after(world.random.uniform(20, 60), self._start)
 
-    def restore(self) -> None:
+    def restore(self, copy: object = None) -> None:
         """Stop the services, put an old copy in the store's place, start them."""
-        if not self._copies:
-            return
         world = self._world
-        at, copy = world.random.choice(self._copies)
-        world.note("FAULT", f"the store as of {at:.1f} is put back")
+        if copy is None:
+            if not self._copies:
+                return
+            at, copy = world.random.choice(self._copies)
+            world.note("FAULT", f"the store as of {at:.1f} is put back")
         self._is_busy = True
         for process in self._platform.processes.values():
             process.stop()

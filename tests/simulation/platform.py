@@ -253,6 +253,9 @@ class Process:
             raise Death(self.name)
         if point == "before place":
             self._platform.before_place()
+        act = self._platform.at_calls.pop((self.name, point), None)
+        if act is not None:
+            act()
         if point == "begin" and world.random.random() < 0.1:
             world.sleep(world.random.uniform(0.0001, 0.01))
 
@@ -307,7 +310,8 @@ class Process:
         injected = isinstance(error, Death) and self._is_injected
         if not isinstance(error, Death):
             world.note(self.name, f"CRASHED: {type(error).__name__}: {error}"[:300])
-        self._platform.note_crash(self.name, error)
+        if not injected:
+            self._platform.note_crash(self.name, error)
         self._crashes.append((world.time, injected))
         if not self._wants_to_run:
             return
@@ -356,6 +360,8 @@ class Platform:
         self.mail: deque[tuple[bytes, Callable[[str, Alert], None]]] = deque()
         self.processes = {name: Process(self, name) for name in (*BUILDERS, INTAKE)}
         self.before_place: Callable[[], None] = lambda: None
+        #: What a scripted case does once at a service's call or commit.
+        self.at_calls: dict[tuple[str, str], Callable[[], None]] = {}
         #: What waiting at the doorbell is stretched by, while nothing goes on.
         self.patience = 1.0
         self.crashes: list[tuple[str, str]] = []

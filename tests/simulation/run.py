@@ -48,7 +48,7 @@ from shoonya_platform.store import sqlite as sqlite_store
 from shoonya_platform.testing.clock import FakeClock
 from tests.simulation.checks import Checks, Failure
 from tests.simulation.engine import SqliteEngine, make_template
-from tests.simulation.exchange import INSTRUMENTS, TICK, Placed
+from tests.simulation.exchange import INSTRUMENTS, TICK, Holding, Placed
 from tests.simulation.faults import Fault, Faults, Scripted
 from tests.simulation.ledger import Ledger
 from tests.simulation.network import Network, Request
@@ -94,6 +94,8 @@ class Result:
     seconds: float  #: of simulated time
     orders: int
     crashes: list[tuple[str, str]] = field(default_factory=list)
+    #: What the exchange holds at the end.
+    held: Counter[Holding] = field(default_factory=Counter)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -170,6 +172,10 @@ class Simulation:
     @property
     def orders(self) -> int:
         return len(self.market.orders)
+
+    def at_call(self, service: str, point: str, act: Callable[[], None]) -> None:
+        """Do something the first time a service comes to a call or a commit."""
+        self.platform.at_calls[service, point] = act
 
     def _resume(self) -> None:
         if self.ledger.halted_at is not None:
@@ -388,6 +394,7 @@ def run(seed: int, options: Options | None = None) -> Result:
         simulation.world.time,
         simulation.orders,
         simulation.platform.crashes,
+        simulation.market.positions,
     )
 
 
