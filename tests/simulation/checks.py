@@ -1,0 +1,236 @@
+"""
+What must hold once the faults have stopped and everything has settled.
+
+Each is judged from the exchange's side, by what it did; none goes by how the platform
+is meant to achieve it.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from dataclasses import dataclass
+
+from shoonya_platform.domain.orders import (
+    BEFORE_BROKER,
+    CLOSED,
+    IN_FLIGHT,
+    Intent,
+    Order,
+    OrderStatus,
+)
+from shoonya_platform.execution.recovery_report import decode
+from shoonya_platform.store.base import OrderStore
+from tests.simulation.exchange import FOREIGN_SYMBOL, Holding, Market, Placed
+from tests.simulation.ledger import Ledger
+
+_MORE = 100_000
+
+
+@dataclass(slots=True)
+class Failure:
+    """Something that does not hold."""
+
+    reason: str  #: the same for all of its kind
+    text: str
+
+    def __str__(self) -> str:
+        return f"{self.reason}: {self.text}"
+
+
+class Checks:
+    """Compares what the store says with what the exchange did."""
+
+    def __init__(self, store: OrderStore, market: Market, ledger: Ledger) -> None:
+        self._store = store
+        self._market = market
+        self._ledger = ledger
+        self._orders = store.orders.recent(limit=_MORE)
+        self._by_number = {o.broker_order_id: o for o in self._orders}
+        self._ours = [
+            placed
+            for placed in market.orders.values()
+            if placed.name and not placed.is_foreign
+        ]
+        self._seen = self._visible()
+        self.failures: list[Failure] = []
+
+    def judge(self) -> list[Failure]:
+        self._kept_running()
+        self._rules_of_sending()
+        self._sent_once()
+        self._alerts()
+        self._legs()
+        self._positions()
+        self._at_an_end()
+        self._fills()
+        self._oddities()
+        return self.failures
+
+    def _fail(self, reason: str, text: str) -> None:
+        self.failures.append(Failure(reason, text))
+
+    def _kept_running(self) -> None:
+        for name, why in self._ledger.given_up.items():
+            self._fail(f"service given up: {name}", why[:200])
+
+    def _rules_of_sending(self) -> None:
+        for reason, text in self._ledger.violations:
+            self._fail(reason, text)
+
+    def _sent_once(self) -> None:
+        counts = Counter(sent.name for sent in self._ledger.sent if sent.is_ambiguous)
+        for name, count in counts.items():
+            if count > 1:
+                self._fail("an id was sent twice", f"{name}, {count} times")
+
+    def _alerts(self) -> None:
+        for alert_id in self._ledger.accepted:
+            if alert_id in self._ledger.lost_by_restore:
+                continue
+            if self._store.alerts.get(alert_id) is None:  # type: ignore[arg-type]
+                self._fail("an accepted alert is lost", alert_id)
+
+    def _legs(self) -> None:
+        filled: Counter[tuple[str, int]] = Counter()
+        names: dict[tuple[str, int], set[str]] = defaultdict(set)
+        for placed in self._ours:
+            leg = self._ledger.leg_of(placed.name)
+            if leg is not None:
+                filled[leg] += placed.claim.filled_quantity
+                names[leg] |= {placed.name, placed.number}
+        for leg, quantity in filled.items():
+            allowed = self._allowed(leg)
+            if allowed is None or quantity <= allowed:
+                continue
+            text = f"leg {leg[1]} of {leg[0]}: {quantity} filled of {allowed}"
+            if not self._is_seen(names[leg]):
+                self._fail("a leg filled beyond its quantity, not reported", text)
+            if not self._is_closed(leg):
+                self._fail("a leg filled beyond its quantity, not closed", text)
+
+    def _allowed(self, leg: tuple[str, int]) -> int | None:
+        """Return how much a leg may fill, None if that is not known."""
+        alert = self._ledger.alerts.get(leg[0])
+        if alert is None:
+            return None
+        if alert.intent is Intent.EXIT:
+            # An exit's quantity is the position's at its time.
+            first = [
+                int(placed.asked["qty"])
+                for placed in self._ours
+                if self._ledger.leg_of(placed.name) == leg
+                and "r" not in placed.name.rpartition("-")[2]
+            ]
+            return max(first, default=None) if len(set(first)) == 1 else None
+        return alert.legs[leg[1] - 1].quantity + self._ledger.asked_quantities.get(
+            leg, 0
+        )
+
+    def _is_closed(self, leg: tuple[str, int]) -> bool:
+        """Return whether a strategy's position is within what its entries may hold."""
+        alert = self._ledger.alerts[leg[0]]
+        symbol = alert.legs[leg[1] - 1].tradingsymbol
+        held, wanted = 0, 0
+        seen: set[tuple[str, int]] = set()
+        for placed in self._ours:
+            key = self._ledger.leg_of(placed.name)
+            other = self._ledger.alerts.get(key[0]) if key else None
+            if (
+                key is None
+                or other is None
+                or other.strategy != alert.strategy
+                or placed.claim.tradingsymbol != symbol
+            ):
+                continue
+            sign = placed.claim.side.sign
+            held += sign * placed.claim.filled_quantity
+            if other.intent is not Intent.EXIT and key not in seen:
+                seen.add(key)
+                wanted += sign * (self._allowed(key) or 0)
+        return abs(held) <= abs(wanted) and held * wanted >= 0
+
+    def _positions(self) -> None:
+        ours: Counter[Holding] = Counter()
+        for held in self._store.positions.open():
+            ours[held.tradingsymbol, held.product] += held.quantity
+        theirs = self._market.positions
+        for key in sorted({*ours, *theirs}):
+            if ours[key] == theirs[key]:
+                continue
+            text = f"{key[0]} {key[1]}: {ours[key]} here, {theirs[key]} there"
+            is_seen = self._is_seen((key[0],))
+            if key[0] != FOREIGN_SYMBOL:
+                self._fail("positions differ", text)
+            if not is_seen:
+                self._fail("a position differs, and nobody hears of it", text)
+
+    def _at_an_end(self) -> None:
+        for order in self._orders:
+            if order.status in CLOSED:
+                continue
+            there = self._market.orders.get(order.broker_order_id or "")
+            text = f"{order.client_order_id} is {order.status}"
+            if order.status in BEFORE_BROKER | IN_FLIGHT:
+                self._fail(f"an order stays {order.status}", text)
+            elif there is None or not there.is_open:
+                ended = "not there" if there is None else there.claim.status
+                self._fail("an order is open here alone", f"{text}, {ended}")
+        for placed in self._ours:
+            if not placed.is_open:
+                continue
+            ours = self._order_of(placed)
+            if ours is None or ours.status in CLOSED:
+                here = "unknown" if ours is None else ours.status
+                self._fail(
+                    "an order is open at the broker alone",
+                    f"{placed.name} as {placed.number}, {here} here",
+                )
+
+    def _fills(self) -> None:
+        for placed in self._ours:
+            filled = placed.claim.filled_quantity
+            order = self._order_of(placed)
+            booked = 0 if order is None else order.traded_quantity
+            if booked != filled:
+                here = "unknown" if order is None else order.status
+                self._fail(
+                    "a fill is not booked",
+                    f"{placed.name} as {placed.number}: {filled} there, {booked} here "
+                    f"({here})",
+                )
+        known = {placed.number for placed in self._ours}
+        for order in self._orders:
+            if order.traded_quantity and order.broker_order_id not in known:
+                self._fail(
+                    "a fill is booked that never was",
+                    f"{order.client_order_id} as {order.broker_order_id}",
+                )
+
+    def _oddities(self) -> None:
+        for odd in self._ledger.oddities:
+            if not self._is_seen(odd.words):
+                self._fail(f"not reported: {odd.kind}", odd.text)
+
+    def _order_of(self, placed: Placed) -> Order | None:
+        return self._by_number.get(placed.number)
+
+    # -- what the operator sees ----------------------------------------------------
+
+    def _visible(self) -> str:
+        """Return all that is in front of the operator, as one text."""
+        parts = [text for _, text in self._ledger.errors]
+        parts += [str(each) for each in self._store.discrepancies.open()]
+        last = self._store.recovery.last()
+        if last is not None and last.succeeded:
+            report = decode(last.report)
+            notes = [*report.contradicted, *report.missing]
+            notes += [*report.unknown, *report.stuck]
+            parts += [str(note) for note in notes]
+            parts += [str(note) for note in report.differences]
+        unknown = self._store.orders.in_status(OrderStatus.OUTCOME_UNKNOWN)
+        parts += [str(order.client_order_id) for order in unknown]
+        return "\n".join(parts)
+
+    def _is_seen(self, words: object) -> bool:
+        assert isinstance(words, tuple | set | list)
+        return any(str(word) in self._seen for word in words)

@@ -1,0 +1,87 @@
+"""
+What really happened, as no service knows it: alerts, requests, what became of them.
+
+The checks compare the store with this and with the exchange.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from shoonya_platform.domain.alerts import Alert
+from shoonya_platform.domain.orders import Intent
+
+_NAME = re.compile(r"O(\d{6}-[0-9A-Z]{8})-(\d+)(?:p\d+)?(?:r\d+)?")
+
+
+@dataclass(slots=True, kw_only=True)
+class Sent:
+    """One PlaceOrder as it left a client."""
+
+    name: str
+    at: float
+    #: The broker may have executed it, as far as any client can know.
+    is_ambiguous: bool = True
+
+
+@dataclass(slots=True, kw_only=True)
+class Oddity:
+    """Something that an operator has to hear of until it is resolved."""
+
+    kind: str
+    #: Any of these words in what the operator sees will do.
+    words: tuple[str, ...]
+    text: str
+
+
+@dataclass(slots=True)
+class Ledger:
+    """Everything that the checks need and no service knows."""
+
+    #: By id, all alerts that were ever in the store, lost ones too.
+    alerts: dict[str, Alert] = field(default_factory=dict)
+    #: When an alert was made, as its age is counted.
+    alerted_at: dict[str, datetime] = field(default_factory=dict)
+    #: The senders' own: accepted with a 202.
+    accepted: dict[str, Alert] = field(default_factory=dict)
+    lost_by_restore: set[str] = field(default_factory=set)
+    sent: list[Sent] = field(default_factory=list)
+    #: Quantities that an operator asked for, by leg.
+    asked_quantities: dict[tuple[str, int], int] = field(default_factory=dict)
+    oddities: list[Oddity] = field(default_factory=list)
+    violations: list[tuple[str, str]] = field(default_factory=list)
+    given_up: dict[str, str] = field(default_factory=dict)
+    #: Records of ERROR and above, as (time, sentence with its fields).
+    errors: list[tuple[float, str]] = field(default_factory=list)
+    #: Since when trading is halted, as the operator knows it; None is not halted.
+    halted_at: float | None = None
+    #: Since when this start of the platform runs, and what it has read since.
+    started_at: float = 0.0
+    read_at: dict[str, float] = field(default_factory=lambda: defaultdict(lambda: -1.0))
+
+    def note_alert(self, alert_id: str, alert: Alert, received_at: datetime) -> None:
+        self.alerts[alert_id] = alert
+        sent = alert.sent_at
+        self.alerted_at[alert_id] = (
+            received_at if sent is None else min(sent, received_at)
+        )
+
+    def leg_of(self, name: str) -> tuple[str, int] | None:
+        """Return alert and leg of an order by its name."""
+        match = _NAME.fullmatch(name)
+        return None if match is None else (f"A{match[1]}", int(match[2]))
+
+    def alert_of(self, name: str) -> Alert | None:
+        leg = self.leg_of(name)
+        return None if leg is None else self.alerts.get(leg[0])
+
+    def is_entry(self, name: str) -> bool:
+        alert = self.alert_of(name)
+        return alert is not None and alert.intent is not Intent.EXIT
+
+    def violate(self, reason: str, text: str) -> None:
+        if (reason, text) not in self.violations:
+            self.violations.append((reason, text))

@@ -1,0 +1,217 @@
+"""The operator, and what befalls the machine: power, clocks, copies put back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from shoonya_platform.domain.trading import TradingState
+from shoonya_platform.errors import StoreError
+from shoonya_platform.store.base import OrderStore
+from shoonya_platform.store.trading_state import set_trading_state
+from tests.simulation.engine import SqliteEngine
+from tests.simulation.exchange import FOREIGN_SYMBOL
+from tests.simulation.faults import Fault, Faults
+from tests.simulation.ledger import Ledger, Oddity
+from tests.simulation.noren import Noren
+from tests.simulation.platform import Platform
+from tests.simulation.traffic import ask_cancel, ask_terms
+from tests.simulation.world import World
+
+#: Between two copies that the operator keeps.
+_COPY_SECONDS = 45.0
+
+
+class Operator:
+    """Acts on the platform from outside."""
+
+    def __init__(
+        self,
+        world: World,
+        platform: Platform,
+        engine: SqliteEngine,
+        noren: Noren,
+        faults: Faults,
+        ledger: Ledger,
+    ) -> None:
+        self._world = world
+        self._platform = platform
+        self._engine = engine
+        self._noren = noren
+        self._faults = faults
+        self._ledger = ledger
+        self._copies: list[tuple[float, object]] = []
+        self._is_busy = False
+        platform.before_place = self._before_place
+
+    def begin(self) -> None:
+        world = self._world
+        world.after(1.0, self._tick)
+        world.after(20.0, self._copy)
+
+    # -- commands --------------------------------------------------------------
+
+    def set_trading(self, state: TradingState) -> None:
+        """Run `shoonyactl risk halt` or `resume`, as a process of its own."""
+
+        def act(store: OrderStore) -> None:
+            if state is TradingState.ACTIVE:
+                self._ledger.halted_at = None
+            _, is_obeyed = set_trading_state(
+                store, state, reason="simulated", by="operator"
+            )
+            if state is not TradingState.ACTIVE and is_obeyed:
+                self._ledger.halted_at = self._world.time
+            obeyed = "" if is_obeyed else ", and not obeyed yet"
+            self._world.note("operator", f"trading is {state}{obeyed}")
+
+        self.command(act)
+
+    def command(self, act: Callable[[OrderStore], None]) -> None:
+        """Open the store, do something, close it."""
+
+        def run() -> None:
+            for _ in range(20):
+                try:
+                    store = self._platform.open_store(None, "shoonyactl", "ctl")
+                    try:
+                        act(store)
+                    finally:
+                        self._engine.drop(store)
+                    return
+                except StoreError as e:
+                    self._world.note("operator", f"tries again: {e.message}"[:120])
+                    self._world.sleep(2.0)
+
+        self._world.spawn("shoonyactl", run)
+
+    def cut_power(self) -> None:
+        """End everything at once; what the disk has no word for may be lost."""
+        world = self._world
+        world.note("FAULT", "power cut")
+        self._is_busy = True
+        left = self._engine.note_power()
+        self._platform.kill_all()
+        self._engine.restore(left)
+        self._platform.mail.clear()
+        world.monotonic_offset = -900.0 - world.time
+        world.after(world.random.uniform(20, 60), self._start)
+
+    def restore(self, copy: object = None) -> None:
+        """Stop the services, put an old copy in the store's place, start them."""
+        world = self._world
+        if copy is None:
+            if not self._copies:
+                return
+            at, copy = world.random.choice(self._copies)
+            world.note("FAULT", f"the store as of {at:.1f} is put back")
+        self._is_busy = True
+        for process in self._platform.processes.values():
+            process.stop()
+
+        def put() -> None:
+            if not self._platform.is_down:
+                self._platform.kill_all()
+            self._engine.restore(copy)
+            for alert_id in list(self._ledger.accepted):
+                self._ledger.lost_by_restore.add(alert_id)
+            self._ledger.halted_at = None
+            self._start()
+
+        world.after(40.0, put)
+
+    def _start(self) -> None:
+        self._platform.start()
+        self._is_busy = False
+
+    # -- what comes by itself ----------------------------------------------------
+
+    def _copy(self) -> None:
+        if not self._is_busy:
+            self._copies.append((self._world.time, self._engine.copy()))
+            self._copies = self._copies[-5:]
+        if not self._faults.is_over and Fault.RESTORE in self._faults.rates:
+            self._world.after(_COPY_SECONDS, self._copy)
+
+    def _tick(self) -> None:
+        """Once a second: the faults whose rates are per minute."""
+        world, faults, random = self._world, self._faults, self._world.random
+        if faults.is_over:
+            return
+        world.after(1.0, self._tick)
+        if self._is_busy:
+            return
+
+        def hit(kind: Fault) -> bool:
+            return faults.happens(kind, share=1 / 60)
+
+        processes = list(self._platform.processes.values())
+        if hit(Fault.DEATH_ANYWHERE):
+            process = random.choice(processes)
+            world.note("FAULT", f"{process.name} is killed")
+            process.kill(injected=True)
+        if hit(Fault.PAUSE):
+            random.choice(processes).pause_seconds = random.uniform(20, 240)
+        if hit(Fault.WALL_JUMP):
+            seconds = random.choice((-300, -60, -5, 5, 60, 300)) * random.random()
+            world.wall_offset += seconds
+            world.note("FAULT", f"the wall clock jumps by {seconds:.1f} s")
+        if hit(Fault.MONOTONIC_JUMP):
+            seconds = random.uniform(1, 120)
+            world.monotonic_offset += seconds
+            world.note("FAULT", f"the monotonic clock jumps by {seconds:.1f} s")
+        if hit(Fault.TOKEN_EXPIRES):
+            world.note("FAULT", "the session at the broker ends")
+            self._noren.end_session()
+        for kind in (Fault.FEED_BROKEN, Fault.FEED_GARBAGE):
+            if hit(kind):
+                world.note("FAULT", f"the feed: {kind}")
+                self._noren.spoil_feed(kind)
+        if hit(Fault.FOREIGN_REMARKS):
+            self.forge()
+        if hit(Fault.POWER_CUT):
+            self.cut_power()
+        elif hit(Fault.RESTORE):
+            self.restore()
+        if random.random() < 1 / 60:
+            self.command(lambda store: ask_cancel(world, store))
+        if random.random() < 1 / 60:
+            self.command(lambda store: ask_terms(world, store, self._ledger))
+
+    def forge(self) -> None:
+        """Have another program place an order under a name of ours."""
+        names = [sent.name for sent in self._ledger.sent[-6:]]
+        if not names:
+            return
+        name = self._world.random.choice(names)
+        self._world.note("FAULT", f"another program orders under '{name}'")
+        number = self._noren.market.place(
+            {
+                "uid": "U1",
+                "actid": "U1",
+                "exch": "NFO",
+                "tsym": FOREIGN_SYMBOL,
+                "qty": "130",
+                "prc": "5.00",
+                "prd": "M",
+                "trantype": "S",
+                "prctyp": "LMT",
+                "ret": "DAY",
+                "remarks": name,
+            },
+            is_foreign=True,
+        )
+        self._ledger.oddities.append(
+            Oddity(
+                kind="foreign order with a name of ours",
+                words=(number, name),
+                text=f"broker order {number} named '{name}'",
+            )
+        )
+
+    def _before_place(self) -> None:
+        world = self._world
+        if self._ledger.halted_at is None and self._faults.happens(Fault.HALT, "place"):
+            world.note("FAULT", "risk halt in the middle of a batch")
+            self.set_trading(TradingState.HALTED)
+            seconds = world.random.uniform(20, 90)
+            world.after(seconds, lambda: self.set_trading(TradingState.ACTIVE))

@@ -1,0 +1,234 @@
+"""
+Histories that once ended badly, each as a fixed schedule and not as a chance.
+
+The number is that of the failure in the list of issue 11.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from shoonya_platform.domain.orders import OrderStatus
+from shoonya_platform.domain.trading import TradingState
+from tests.simulation.faults import Fault, Scripted
+from tests.simulation.run import Options, Result, Simulation, run
+
+SYMBOL = "NIFTY28DEC27F"
+OTHER = "NIFTY28DEC27C25000"
+
+
+def live(
+    scenario: Callable[[Simulation], None], *script: Scripted, seconds: float = 120.0
+) -> Result:
+    """Run a scripted history."""
+    return run(
+        1, Options(script=script or [_NOTHING], scenario=scenario, seconds=seconds)
+    )
+
+
+#: A script that never matches: a history without chance.
+_NOTHING = Scripted(Fault.LATE, "no such request")
+
+
+def enter(
+    simulation: Simulation, at: float, strategy: str = "s", lots: int = 1
+) -> None:
+    traffic = simulation.traffic
+    simulation.world.after(
+        at,
+        lambda: traffic.send(strategy, "entry", [traffic.leg(SYMBOL, "BUY", lots)]),
+    )
+
+
+def leave(
+    simulation: Simulation, at: float, strategy: str = "s", lots: int = 1
+) -> None:
+    traffic = simulation.traffic
+    simulation.world.after(
+        at,
+        lambda: traffic.send(strategy, "exit", [traffic.leg(SYMBOL, "SELL", lots)]),
+    )
+
+
+def statuses(simulation: Simulation) -> list[OrderStatus]:
+    """Return the statuses of all orders as they are now."""
+    store = simulation.platform.open_store(None, "simulation", "look")
+    try:
+        return [order.status for order in store.orders.recent(limit=100)]
+    finally:
+        simulation.engine.drop(store)
+
+
+def reasons(result: Result) -> list[str]:
+    return [str(failure) for failure in result.failures]
+
+
+def test_without_faults_all_is_well():
+    def scenario(simulation: Simulation) -> None:
+        enter(simulation, 5)
+        leave(simulation, 40)
+
+    result = live(scenario)
+
+    assert reasons(result) == []
+    assert result.orders == 2
+
+
+@pytest.mark.parametrize("seconds", [17, 25, 40, 300, 600])
+def test_1_entry_that_arrives_late_is_filled_once(seconds):
+    result = live(
+        lambda simulation: enter(simulation, 5),
+        Scripted(Fault.LATE, "PlaceOrder", figure=seconds),
+    )
+
+    assert reasons(result) == []
+    assert result.faults[Fault.LATE] == 1
+
+
+@pytest.mark.parametrize("seconds", [17, 25, 40, 300, 600])
+def test_1_exit_that_arrives_late_leaves_no_excess(seconds):
+    def scenario(simulation: Simulation) -> None:
+        enter(simulation, 5)
+        leave(simulation, 30)
+
+    result = live(scenario, Scripted(Fault.LATE, " S", figure=seconds))
+
+    assert reasons(result) == []
+    assert result.faults[Fault.LATE] == 1
+    assert not any(result.held.values())
+
+
+def test_2_wrong_number_in_a_reply_stops_no_service():
+    def scenario(simulation: Simulation) -> None:
+        for number in range(4):
+            enter(simulation, 5 + 5 * number, f"s{number}")
+
+    result = live(scenario, Scripted(Fault.WRONG_NUMBER, "PlaceOrder", skip=1, times=2))
+
+    assert reasons(result) == []
+    assert result.faults[Fault.WRONG_NUMBER] == 2
+
+
+def test_3_slow_broker_ends_no_service():
+    def scenario(simulation: Simulation) -> None:
+        for number in range(24):
+            enter(simulation, 10, f"s{number}")
+
+    result = live(scenario, Scripted(Fault.SLOW, "", skip=12, figure=180), seconds=240)
+
+    assert reasons(result) == []
+    assert result.faults[Fault.SLOW] == 1
+
+
+def test_4_left_over_is_not_sent_past_its_age():
+    def scenario(simulation: Simulation) -> None:
+        enter(simulation, 20)
+        simulation.world.after(20.2, simulation.operator.cut_power)
+
+    refused = Scripted(Fault.REFUSED, "PlaceOrder", times=400)
+    result = live(scenario, refused, seconds=200)
+
+    assert reasons(result) == []
+    assert result.orders == 0
+
+
+def test_5_store_put_back_sends_nothing_again():
+    def scenario(simulation: Simulation) -> None:
+        copies: list[object] = []
+        world, operator = simulation.world, simulation.operator
+
+        def keep() -> None:
+            if statuses(simulation) == [OrderStatus.GUARD_PASSED]:
+                copies.append(simulation.engine.copy())
+            else:
+                simulation.at_call("command_service", "begin", keep)
+
+        def put_back() -> None:
+            operator.restore(copies[0])
+
+        enter(simulation, 5)
+        # While its order has passed the guard, and before it is sent.
+        simulation.at_call("command_service", "begin", keep)
+        world.after(30, put_back)
+
+    result = live(scenario)
+
+    assert reasons(result) == []
+    assert result.orders == 1
+
+
+def test_6_two_orders_with_one_name_leave_no_excess():
+    result = live(
+        lambda simulation: enter(simulation, 5),
+        Scripted(Fault.DUPLICATED, "PlaceOrder", figure=3),
+    )
+
+    assert reasons(result) == []
+    assert result.faults[Fault.DUPLICATED] == 1
+
+
+def test_6_foreign_order_under_our_name_is_reported():
+    def scenario(simulation: Simulation) -> None:
+        enter(simulation, 5)
+        simulation.world.after(20, simulation.operator.forge)
+
+    result = live(scenario)
+
+    assert reasons(result) == []
+
+
+def test_6_cancel_that_is_ignored_is_asked_again():
+    def scenario(simulation: Simulation) -> None:
+        traffic = simulation.traffic
+        resting = traffic.leg(SYMBOL, "BUY", 1, order_type="LMT", price="110.00")
+        simulation.world.after(5, lambda: traffic.send("s", "entry", [resting]))
+        leave(simulation, 20)
+
+    result = live(scenario, Scripted(Fault.CANCEL_IGNORED, ""))
+
+    assert reasons(result) == []
+    assert result.faults[Fault.CANCEL_IGNORED] == 1
+
+
+def test_7_halt_stops_a_batch():
+    def scenario(simulation: Simulation) -> None:
+        for number in range(8):
+            enter(simulation, 10, f"s{number}")
+        simulation.at_call(
+            "command_service",
+            "before place",
+            lambda: simulation.operator.set_trading(TradingState.HALTED),
+        )
+
+    result = live(scenario)
+
+    assert reasons(result) == []
+    assert result.orders < 8
+
+
+@pytest.mark.parametrize("fault", [Fault.DEEP, Fault.SURROGATE])
+def test_8_undecodable_reply_ends_no_service(fault):
+    result = live(
+        lambda simulation: enter(simulation, 10),
+        Scripted(fault, "PlaceOrder"),
+        Scripted(fault, "OrderBook", skip=4),
+    )
+
+    assert reasons(result) == []
+    assert result.crashes == []
+    assert result.faults[fault] == 2
+
+
+def test_8_undecodable_frame_does_not_end_the_feed():
+    def scenario(simulation: Simulation) -> None:
+        world = simulation.world
+        world.after(5, lambda: simulation.noren.spoil_feed(Fault.FEED_GARBAGE))
+        world.after(50, lambda: connected.append(len(simulation.noren.sockets)))
+
+    connected: list[int] = []
+    result = live(scenario)
+
+    assert reasons(result) == []
+    assert connected == [1]

@@ -1,0 +1,180 @@
+"""What comes in: alerts of many strategies, and an operator's cancels and new terms."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from shoonya_platform.domain.alerts import Alert
+from shoonya_platform.domain.orders import OrderStatus
+from shoonya_platform.domain.terms import Terms
+from shoonya_platform.store.base import OrderStore
+from tests.simulation.exchange import INSTRUMENTS, TICK, Market
+from tests.simulation.ledger import Ledger
+from tests.simulation.platform import Platform
+from tests.simulation.world import World
+
+LOT = 65
+_PRODUCTS = ("M", "I")
+
+
+class Traffic:
+    """
+    Sends alerts over the active part of a history.
+
+    Args:
+        seconds: How long that part is.
+    """
+
+    def __init__(
+        self, world: World, platform: Platform, market: Market, ledger: Ledger
+    ) -> None:
+        self._world = world
+        self._platform = platform
+        self._market = market
+        self._ledger = ledger
+        self._sent = 0
+
+    def plan(self, seconds: float) -> None:
+        random = self._world.random
+        for number in range(random.randint(2, 7)):
+            at = random.uniform(2.0, seconds * 0.8)
+            self._plan_strategy(f"s{number}", at, seconds)
+
+    def send(
+        self,
+        strategy: str,
+        kind: str,
+        legs: list[dict[str, object]],
+    ) -> None:
+        """Send one alert."""
+        self._sent += 1
+        body: dict[str, object] = {
+            "execution_type": kind,
+            "strategy_name": strategy,
+            "exchange": "NFO",
+            "id": f"alert-{self._sent}",
+            "legs": legs,
+        }
+        words = ", ".join(
+            f"{leg['direction']} {leg['qty']} {leg['tradingsymbol']}" for leg in legs
+        )
+        self._world.note("sender", f"{kind} of {strategy}: {words}")
+
+        def answered(alert_id: str, alert: Alert) -> None:
+            self._world.note("sender", f"{kind} of {strategy} is taken, {alert_id}")
+            self._ledger.accepted[alert_id] = alert
+
+        self._platform.post(body, answered)
+
+    def leg(
+        self, symbol: str, side: str, lots: int, **fields: object
+    ) -> dict[str, object]:
+        return {
+            "tradingsymbol": symbol,
+            "direction": side,
+            "qty": lots * LOT,
+            "order_type": "MKT",
+            "product_type": "M",
+            **fields,
+        }
+
+    def _plan_strategy(self, strategy: str, at: float, seconds: float) -> None:
+        random, world = self._world.random, self._world
+        legs = []
+        for symbol in random.sample(sorted(INSTRUMENTS), random.choice((1, 1, 2, 3))):
+            lots = random.choice((1, 1, 2, 4, 30))
+            legs.append(
+                (symbol, random.choice(("BUY", "SELL")), lots, random.choice(_PRODUCTS))
+            )
+        type_ = random.choice(("MKT", "MKT", "LMT", "SL"))
+
+        def enter() -> None:
+            self.send(
+                strategy,
+                "entry",
+                [self._entry(*leg, type_) for leg in legs],
+            )
+
+        world.after(at, enter)
+        if random.random() < 0.7:
+            later = at + random.choice((1.0, 5.0, 30.0, 120.0)) * random.uniform(0.5, 2)
+            world.after(
+                min(later, seconds),
+                lambda: self.send(
+                    strategy,
+                    "exit",
+                    [
+                        self.leg(symbol, _other(side), lots, product_type=product)
+                        for symbol, side, lots, product in legs
+                    ],
+                ),
+            )
+        if random.random() < 0.2:
+            symbol, side, _, product = legs[0]
+            world.after(
+                at + random.uniform(1, 60),
+                lambda: self.send(
+                    strategy,
+                    "adjust",
+                    [self.leg(symbol, side, 1, product_type=product)],
+                ),
+            )
+
+    def _entry(
+        self, symbol: str, side: str, lots: int, product: str, type_: str
+    ) -> dict[str, object]:
+        price = self._market.prices[symbol]
+        sign = 1 if side == "BUY" else -1
+        fields: dict[str, object] = {"order_type": type_, "product_type": product}
+        if type_ == "LMT":
+            steps = self._world.random.choice((-40, -10, 4))
+            fields["price"] = str(price + sign * steps * TICK)
+        elif type_ == "SL":
+            fields["trigger_price"] = str(price + sign * 8 * TICK)
+            fields["price"] = str(price + sign * 14 * TICK)
+        return self.leg(symbol, side, lots, **fields)
+
+
+def ask_cancel(world: World, store: OrderStore) -> None:
+    """Have an operator cancel an order that works."""
+    with store.transaction(durable=True):
+        working = store.orders.in_status(
+            OrderStatus.ACCEPTED, OrderStatus.PARTIALLY_FILLED
+        )
+        if working:
+            order = world.random.choice(working)
+            store.orders.request_cancel(order.order_id, by="operator")
+            world.note("operator", f"cancels order {order.order_id}")
+
+
+def ask_terms(world: World, store: OrderStore, ledger: Ledger) -> None:
+    """Have an operator ask other terms of an order that works."""
+    with store.transaction(durable=True):
+        working = [
+            order
+            for order in store.orders.in_status(
+                OrderStatus.ACCEPTED, OrderStatus.PARTIALLY_FILLED
+            )
+            if order.price is not None
+        ]
+        if not working:
+            return
+        order = world.random.choice(working)
+        assert order.price is not None
+        quantity = order.quantity + world.random.choice((0, 0, LOT))
+        terms = Terms(
+            quantity=quantity,
+            price=order.price + TICK * world.random.choice((-4, 2, 10)),
+            trigger_price=order.trigger_price,
+        )
+        if terms.price is None or terms.price <= Decimal(0):
+            return
+        store.modifies.request(order.order_id, terms, by="operator")
+        key = (str(order.alert_id), order.leg)
+        more = quantity - order.quantity
+        ledger.asked_quantities[key] = ledger.asked_quantities.get(key, 0) + more
+        world.note("operator", f"asks order {order.order_id} for {terms.text}")
+
+
+def _other(side: str) -> str:
+    return "SELL" if side == "BUY" else "BUY"
