@@ -27,11 +27,23 @@ die() { say "error: $*"; exit 1; }
 # cloud-init gives no home, which git and pip look for.
 export HOME=${HOME:-/root} DEBIAN_FRONTEND=noninteractive
 
+# At its first boot a server installs its own updates, with the locks held for minutes.
+when_unlocked() {
+    local said deadline=$((SECONDS + 1800))
+    until said=$(LC_ALL=C "$@" 2>&1); do
+        [[ $said =~ Could\ not\ get\ lock|Unable\ to\ (acquire|lock)|(is|was)\ locked\ by &&
+            $SECONDS -lt $deadline ]] || die "$* failed: $said"
+        say "waiting, as another process is installing packages"
+        sleep 10
+    done
+}
+
 packages() {
     if command -v apt-get >/dev/null; then
-        apt-get update -qq && apt-get install -yqq --no-install-recommends "$@"
+        when_unlocked apt-get update -qq
+        when_unlocked apt-get install -yqq --no-install-recommends "$@"
     elif command -v dnf >/dev/null; then
-        dnf install -yq "$@"
+        dnf install -yq "$@" # waits by itself
     else
         die "neither apt-get nor dnf is here"
     fi

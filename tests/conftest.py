@@ -1,8 +1,10 @@
 """What holds for every test: no setting of the developer's shell reaches it."""
 
 import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
+from shutil import which
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -22,6 +24,14 @@ for name in list(os.environ):
     ):
         del os.environ[name]
 
+# A background job of a script has these ignored, and so would all that it starts.
+# Tests of that case set it themselves.
+signal.signal(signal.SIGQUIT, signal.SIG_DFL)
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# Programs that scripts/test fetches for this clone alone.
+os.environ["PATH"] += f":{Path(__file__).parents[1] / '.venv' / 'tools'}"
 
 # How long an example took, or took to make, says something of the machine only.
 settings.register_profile(
@@ -44,6 +54,18 @@ def pytest_configure(config: pytest.Config) -> None:
     if worker is not None:
         # A socket's path holds at most 107 characters: no room for "popen-gw0".
         config.option.basetemp = Path(config.option.basetemp).with_name(worker)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """One sentence, not a failure each, where a chosen test's program is missing."""
+    marks = [mark for item in items for mark in item.iter_markers("needs")]
+    missing = sorted({name for m in marks for name in m.args if which(name) is None})
+    if missing:
+        raise pytest.UsageError(
+            f"these tests call programs that are missing here, {', '.join(missing)}: "
+            "run 'scripts/test unit', which installs them"
+        )
 
 
 @pytest.hookimpl(wrapper=True)

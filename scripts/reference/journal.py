@@ -22,6 +22,7 @@ FIELDS = {
     "COMPONENT": "which of the eight logged it",
     "EVENT": "what happened, in one word; below",
     "INCIDENT": "of an incident: systemd's id of the run that died",
+    "KIND": "of a discrepancy: which; see the runbook",
     "LOGGED_AT_USEC": "only if the journal got it late: when it was logged",
     "LOST": "how many records a copy of the log lacks",
     "NEXT": "of an incident: what happens next",

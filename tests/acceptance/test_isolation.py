@@ -21,7 +21,8 @@ C = "NIFTY28DEC27C26000"
 def is_alive(pid: int) -> bool:
     try:
         state = Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2][0]
-    except FileNotFoundError:
+    except (FileNotFoundError, ProcessLookupError):
+        # The second, if it is gone between the opening and the reading.
         return False
     return state != "Z"
 

@@ -10,7 +10,7 @@ from pathlib import Path
 #: A span of code that begins with one of these is something to type.
 PROGRAMS = {
     *("sudo", "shoonyactl", ".venv/bin/shoonyactl", "systemctl", "journalctl"),
-    *("curl", "df", "du", "free", "grep", "last", "ls", "tail", "timedatectl"),
+    *("curl", "df", "du", "free", "grep", "ls", "tail", "timedatectl"),
     *("uptime", "zstdcat", "zstdgrep"),
 }
 

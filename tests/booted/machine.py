@@ -136,6 +136,10 @@ class Machine:
             )
         return done
 
+    def systemd_version(self) -> int:
+        """Return the number that units count by: 252 on Debian 12, 257 on 13."""
+        return int(self.run("systemctl", "--version").stdout.split()[1])
+
     def reboot(self) -> None:
         """Shut down in good order and boot the same disk again."""
         self.run("systemctl", "reboot", check=False)

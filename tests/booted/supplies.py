@@ -57,6 +57,19 @@ def offer(machine: Machine, wheels: str) -> None:
     machine.run(*INSTALL, *THERE, env={"DEBIAN_FRONTEND": "noninteractive"})
 
 
+def lay_checkout(machine: Machine, folder: str) -> None:
+    """Copy this checkout, as it is, into a new folder of the machine."""
+    pack = (
+        "git ls-files -z --cached --others --exclude-standard | "
+        "tar -c --null -T - | base64"
+    )
+    files = subprocess.run(
+        ["sh", "-c", pack], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout
+    machine.run("mkdir", folder)
+    machine.run("sh", "-c", f"base64 -d | tar -x -C {folder}", stdin=files)
+
+
 def _entry(deb: Path) -> str:
     control = subprocess.run(
         ["dpkg-deb", "--field", deb], capture_output=True, text=True, check=True

@@ -16,7 +16,7 @@ from shoonya_platform.testing.waiting import eventually
 from tests.booted.conftest import WHEELHOUSE, wheelhouse
 from tests.booted.guides import Step, steps
 from tests.booted.machine import Machine, alone, booted
-from tests.booted.supplies import DEBS, debs, offer
+from tests.booted.supplies import DEBS, debs, lay_checkout, offer
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
@@ -197,15 +197,7 @@ def machine():
 
 def _publish(machine: Machine) -> None:
     """Lay this checkout, as it is, into a repository in the machine."""
-    pack = (
-        "git ls-files -z --cached --others --exclude-standard | "
-        "tar -c --null -T - | base64"
-    )
-    files = subprocess.run(
-        ["sh", "-c", pack], cwd=ROOT, capture_output=True, text=True, check=True
-    ).stdout
-    machine.run("mkdir", ORIGIN)
-    machine.run("sh", "-c", f"base64 -d | tar -x -C {ORIGIN}", stdin=files)
+    lay_checkout(machine, ORIGIN)
     _commit(machine, "git init -q -b main")
     machine.run("runuser", "-l", USER, "-c", f"git clone -q {ORIGIN} shoonya")
 

@@ -1,7 +1,7 @@
 """The storms: small ones are tests, large ones `scripts/bench/log-kills`."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from shoonya_platform.logging import setup_application_logging, shutdown_logging
@@ -147,8 +147,16 @@ def run(trial: Trial) -> Figures:
     """Carry it out, start once more in good order, and judge."""
     directory = trial.plan.directory
     witness = Witness(directory, directory.with_name(f"{directory.name}.seen"))
+    plan = trial.plan
+    if (disturb := plan.disturb) is not None:
+
+        def look_first(disturb: Callable[[], None] = disturb) -> None:
+            witness.look()
+            disturb()
+
+        plan = replace(plan, disturb=look_first)
     try:
-        outcome = Storm(trial.plan).run()
+        outcome = Storm(plan).run()
     finally:
         sight = witness.stop()
     for component in sorted(set(trial.plan.components)):

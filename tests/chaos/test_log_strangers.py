@@ -96,12 +96,13 @@ def assert_rescued(figures):
     assert found.doubled <= 2 * found.files
 
 
-def test_file_that_changes_hands_is_written_on(logs):
+def test_file_that_its_writer_may_not_open_any_more_is_written_on(logs):
     path = logs / "order_watcher.log"
 
     def give_away():
         if path.exists():
-            os.chown(path, 65534, 65534)
+            if os.geteuid() == 0:  # an ordinary user can give no file away
+                os.chown(path, 65534, 65534)
             path.chmod(0o400)
 
     figures = run(disturbed(logs, 1, RECORDS, "chown and chmod", give_away))

@@ -48,7 +48,7 @@ from shoonya_platform.domain.orders import (
 from shoonya_platform.domain.terms import ModifyStage, Terms, terms_of
 from shoonya_platform.domain.trading import TradingState
 from shoonya_platform.errors import NotAllowed, StoreError
-from shoonya_platform.store.base import OrderStore, PnlSample
+from shoonya_platform.store.base import OrderStore, PnlSample, RiskDay
 from shoonya_platform.testing.clock import BEGIN
 from shoonya_platform.testing.orders import (
     SYMBOL,
@@ -813,6 +813,36 @@ def test_s44_order_is_cut_into_parts_that_add_up_each_with_a_name_of_its_own(
         assert replayed(events) is S.RISK_PASSED
 
 
+def test_s83_story_of_a_cut_order_says_what_became_of_its_quantity(store):
+    order = store_order(store, S.RISK_PASSED, quantity=130)
+    before = len(store.orders.events(alert_id=order.alert_id))
+
+    with store.transaction(durable=True):
+        first, second = store.orders.split(order, [65, 65])
+
+    events = store.orders.events(alert_id=order.alert_id)[before:]
+    assert [(event.order_id, event.trigger) for event in events] == [
+        (first.order_id, "split"),
+        (second.order_id, "created"),
+    ]
+    assert "130" in events[0].text
+    assert f"order {order.order_id}" in events[1].text
+
+
+def test_s85_market_order_gets_its_limit_in_row_and_story(store, other):
+    order = store_order(store, S.RISK_PASSED)
+
+    with store.transaction(durable=True):
+        after = store.orders.reprice(
+            order, OrderType.LIMIT, Decimal("101.50"), text="protected"
+        )
+
+    assert other.orders.get(order.order_id) == after
+    assert (after.order_type, after.price) == (OrderType.LIMIT, Decimal("101.50"))
+    event = store.orders.events(order_id=order.order_id)[-1]
+    assert (event.trigger, event.text) == ("repriced", "protected")
+
+
 def test_s45_order_is_cut_once_and_into_all_of_it(store):
     order = store_order(store, S.RISK_PASSED, quantity=130)
 
@@ -1185,6 +1215,24 @@ def test_s68_profit_and_loss_of_a_minute_is_noted_once(world):
         Decimal("0.95"),
         Decimal("1.95"),
     ]
+
+
+def test_s84_day_of_risk_is_saved_again_and_again_and_the_last_holds(store, other):
+    day = RiskDay(
+        day=date(2026, 11, 25),
+        best_pnl=Decimal("10.50"),
+        last_pnl=Decimal("-3.25"),
+        warned=True,
+        breached=False,
+    )
+    for saved in (replace(day, warned=False), day, replace(day, breached=True), day):
+        with store.transaction(durable=False):
+            store.risk.save(saved)
+        assert other.risk.day(day.day) == saved
+
+    assert other.risk.day(date(2026, 11, 26)) is None
+    assert other.risk.days_before(date(2026, 11, 26), limit=9) == [day]
+    assert other.risk.days_before(day.day, limit=9) == []
 
 
 def test_s73_readings_that_lack_an_order_count_on_over_runs_and_not_over_a_boot(world):

@@ -11,7 +11,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from shoonya_platform.brokers.base import Quote
+from shoonya_platform.brokers.base import BrokerPosition, Quote
 from shoonya_platform.domain.catalogue import Catalogue
 from shoonya_platform.domain.data import catalogue_defaults
 from shoonya_platform.domain.instruments import Exchange, PriceBand
@@ -37,6 +37,9 @@ class _Quotes:
 
     def quote(self, exchange: Exchange, tradingsymbol: str) -> Quote | None:
         return Quote(last_price=Decimal(100), band=PriceBand())
+
+    def positions(self) -> list[BrokerPosition]:
+        return []
 
     def note_price(
         self, exchange: Exchange, tradingsymbol: str, price: Decimal

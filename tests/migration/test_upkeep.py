@@ -54,11 +54,34 @@ def test_store_that_is_not_there_yet_has_version_0(path):
     assert sqlite_upkeep.schema_version(path) == 0
 
 
-def test_program_migrates_an_older_file(path):
+def test_copy_that_an_earlier_one_left_half_written_is_no_obstacle(
+    store, path, tmp_path
+):
+    copied = tmp_path / "copy.db"
+    (tmp_path / ".copy.db.new").write_bytes(b"half")
+
+    sqlite_upkeep.copy(path, copied)
+
+    assert dump(copied) == dump(path)
+
+
+def make_first_version(path):
     with closing(sqlite3.connect(path, isolation_level=None)) as connection:
         connection.executescript(migrations()[0])
         connection.execute("PRAGMA application_id = 0x53484F4F")
         connection.execute("PRAGMA user_version = 1")
+
+
+def test_older_file_is_migrated(path):
+    make_first_version(path)
+
+    sqlite_upkeep.migrate(path)
+
+    assert sqlite_upkeep.schema_version(path) == len(migrations())
+
+
+def test_program_migrates_an_older_file(path):
+    make_first_version(path)
 
     subprocess.run(
         [sys.executable, "-m", "shoonya_platform.store.sqlite_upkeep", path], check=True
@@ -95,6 +118,7 @@ NEWER = {
     ),
     "gone-index": ("DROP INDEX orders_not_placed",),
     "gone-table": ("DROP TABLE risk_days",),
+    "gone-table-with-an-index": ("DROP TABLE fills",),
     "trigger": (
         "CREATE TRIGGER later AFTER INSERT ON orders BEGIN SELECT 1; END",
         "CREATE VIEW seen AS SELECT * FROM orders",

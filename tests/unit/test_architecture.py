@@ -88,6 +88,7 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "replay": (
         "domain",
         "risk.limits",
+        "execution.claims",
         "execution.reports",
         "store.base",
         "brokers.base",

@@ -15,6 +15,7 @@ from types import FrameType
 
 from rich.live import Live
 
+from shoonya_platform.ctl._interrupts import interruptible
 from shoonya_platform.ctl._looking import Looker
 from shoonya_platform.ctl._screen import Screen
 from shoonya_platform.ctl.context import Ctl
@@ -30,7 +31,7 @@ def watch(ctl: Ctl, seconds: float) -> None:
     """Show how things are, anew each so many seconds, until `q` or Ctrl-C."""
     looker = Looker(ctl)
     try:
-        with _terminal() as events, _live() as live:
+        with interruptible(), _terminal() as events, _live() as live:
             while True:
                 live.update(Screen(looker.look()), refresh=True)
                 deadline = time.monotonic() + seconds

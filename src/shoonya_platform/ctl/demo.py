@@ -16,6 +16,7 @@ from importlib import resources
 
 import click
 
+from shoonya_platform.ctl._interrupts import interruptible
 from shoonya_platform.ctl.alert import post, wait_for, with_secret
 from shoonya_platform.ctl.context import Ctl
 from shoonya_platform.ctl.trace import print_trace
@@ -58,7 +59,8 @@ def main() -> int:
     once = parser.parse_args().once
     supervisor = os.getppid()
     try:
-        tell()
+        with interruptible():
+            tell()
     except ShoonyaError as e:
         sys.stderr.write(f"shoonya: {e}\n")
         return e.exit_code

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import click
 
+from shoonya_platform.ctl._interrupts import interruptible
 from shoonya_platform.ctl._logs import log_directory, moment, since_option
 from shoonya_platform.ctl.context import Ctl, check_services
 from shoonya_platform.ctl.logs_output import document, people
@@ -127,16 +128,17 @@ def _follow(
     show: Callable[[Item], str],
 ) -> None:
     try:
-        while True:
-            sys.stdout.flush()
-            time.sleep(FOLLOW_SECONDS)
-            added = [
-                item
-                for follower in followers
-                for item in follower.new_items()
-                if isinstance(item, Gap) or wanted(item)
-            ]
-            _print(sorted(added, key=lambda item: item.at), show)
+        with interruptible():
+            while True:
+                sys.stdout.flush()
+                time.sleep(FOLLOW_SECONDS)
+                added = [
+                    item
+                    for follower in followers
+                    for item in follower.new_items()
+                    if isinstance(item, Gap) or wanted(item)
+                ]
+                _print(sorted(added, key=lambda item: item.at), show)
     except KeyboardInterrupt:
         return
     finally:

@@ -341,7 +341,7 @@ def _price(value: Decimal | None, where: str) -> Decimal | None:
     # The original form sends 0.0 for "at the market".
     if value is None or value.is_zero():
         return None
-    if not value.is_finite() or not 0 < value <= 100_000_000:
+    if not value.is_finite() or value.is_signed() or value > 100_000_000:
         raise AlertRefused(
             "FIELD_INVALID", f"{where}: expected a price in rupees, was {value}"
         )

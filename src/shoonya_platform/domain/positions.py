@@ -54,7 +54,7 @@ class Position:
         """
         signed = side.sign * quantity
         total = self.quantity + signed
-        if self.quantity == 0 or (self.quantity > 0) == (signed > 0):
+        if self.quantity * signed >= 0:
             cost = self.average_price * abs(self.quantity) + price * quantity
             return replace(
                 self,
@@ -63,14 +63,11 @@ class Position:
                 last_price=price,
             )
         closing = min(abs(self.quantity), quantity)
-        direction = 1 if self.quantity > 0 else -1
-        realised = (price - self.average_price) * closing * direction
-        if total == 0:
-            average = ZERO
-        elif (total > 0) == (self.quantity > 0):
+        realised = (self.average_price - price) * closing * side.sign
+        if total * self.quantity > 0:
             average = self.average_price
         else:
-            average = price
+            average = price if total else ZERO
         return replace(
             self,
             quantity=total,
@@ -103,8 +100,6 @@ def closes_only(
     """
     key = _holding(order)
     held = sum(p.quantity for p in positions if _holding(p) == key)
-    if held * order.side.sign >= 0:
-        return False
     closing = sum(
         other.leaves_quantity
         for other in working
@@ -112,7 +107,8 @@ def closes_only(
         and other.side is order.side
         and other.order_id != order.order_id
     )
-    return order.leaves_quantity <= abs(held) - closing
+    # What is held on the order's own side counts as less than nothing.
+    return order.leaves_quantity <= -held * order.side.sign - closing
 
 
 def _holding(part: Order | Position) -> tuple[str, ...]:

@@ -196,7 +196,6 @@ class RecoveryService:
             finished_at=now,
             run_id=self._run_id,
             orders_at_broker=found.orders_at_broker,
-            positions_compared=True,
             caught_up=[
                 *(
                     _order_note(after, _change(before, after))

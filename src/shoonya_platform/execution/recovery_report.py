@@ -50,7 +50,6 @@ class RecoveryReport:
     run_id: str
     failure: str = ""
     orders_at_broker: int = 0
-    positions_compared: bool = False
     caught_up: list[OrderNote] = field(default_factory=list)
     contradicted: list[OrderNote] = field(default_factory=list)
     #: Rows with one of our ids that are about another order.
@@ -88,9 +87,7 @@ class RecoveryReport:
             return f"the broker's books could not be read: {self.failure}"
         parts = [f"{self.orders_at_broker} orders at the broker"]
         parts += [f"{len(notes)} {heading}" for heading, notes in self.findings.items()]
-        if not self.positions_compared:
-            parts.append("positions not compared, answers are outstanding")
-        elif self.differences:
+        if self.differences:
             count = len(self.differences)
             parts.append(f"{count} position{' differs' if count == 1 else 's differ'}")
         else:

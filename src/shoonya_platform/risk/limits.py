@@ -86,7 +86,6 @@ class RiskBook:
     def add(self, order: Order) -> None:
         """Take in an order that passed."""
         self.orders_today += 1
-        self.working.append(order)
         self._book.add(order)
         self._count_entry(order)
 

@@ -35,6 +35,9 @@ from tests.integration.brokers.conftest import only_oauth, only_quickauth
         ("bad_gateway", False),
         ("bad_gateway_after", True),
         ("server_timeout", True),
+        ("other_reply", True),
+        ("deep_json", True),
+        ("truncated_json", True),
     ],
 )
 def test_place_without_a_readable_answer_is_an_unknown_outcome_and_sent_once(
@@ -74,6 +77,38 @@ def test_refused_place_is_rejected_with_the_brokers_words(simulator, broker):
     assert broker.order_book() == []
 
 
+def test_refusal_with_a_lone_surrogate_can_be_logged(simulator, broker):
+    simulator.add_fault("lone_surrogate")
+
+    with pytest.raises(BrokerRejected) as refused:
+        broker.place(an_order())
+
+    assert refused.value.message.encode().decode() == "Rejected : \ufffd on demand"
+
+
+def test_late_arrival_is_an_unknown_outcome_and_an_absence_that_ends(simulator, broker):
+    simulator.add_fault("late_arrival", seconds=3600)
+
+    with pytest.raises(OutcomeUnknown):
+        broker.place(an_order("O-1"))
+
+    assert named(broker, "O-1") == []
+    simulator.let_arrive()
+    assert len(named(broker, "O-1")) == 1
+
+
+def test_foreign_row_takes_no_book_away(simulator, broker):
+    placed = broker.place(an_order())
+    simulator.add_fault("foreign_row", count=2)
+
+    assert [order.broker_order_id for order in broker.order_book()] == [placed]
+    assert len(broker.positions()) == 1
+    assert [(row.book, row.subject) for row in broker.unreadable()] == [
+        ("order_book", "99000000000001"),
+        ("positions", "SBIN-EQ"),
+    ]
+
+
 def test_nobody_there_is_proven_unsent(simulator, broker):
     broker.order_book()
     simulator.go_down()
@@ -87,7 +122,11 @@ def test_nobody_there_is_proven_unsent(simulator, broker):
 
 
 @pytest.mark.parametrize(
-    "fault", ["accept_then_timeout", "broken_reply", "bad_gateway", "server_timeout"]
+    "fault",
+    [
+        *("accept_then_timeout", "broken_reply", "bad_gateway", "server_timeout"),
+        *("deep_json", "truncated_json", "lone_surrogate"),
+    ],
 )
 def test_failed_reading_is_unavailable_and_never_looks_empty(simulator, broker, fault):
     broker.place(an_order())
@@ -340,7 +379,7 @@ def test_damaged_token_is_told_before_anything_is_sent(simulator, open_broker, t
 def test_answer_that_is_no_json_or_something_else_is_unknown(simulator, broker):
     answers: list[object] = [[], {}, {"stat": "Ok"}]
     for answer in answers:
-        simulator.app._changing["PlaceOrder"] = lambda _, answer=answer: answer
+        simulator.app.routes.changing["PlaceOrder"] = lambda _, answer=answer: answer
 
         with pytest.raises(OutcomeUnknown):
             broker.place(an_order())
@@ -350,7 +389,7 @@ def test_rows_of_segments_we_do_not_trade_are_left_out(simulator, broker):
     broker.place(an_order())
     rows = simulator.orders()
     foreign = {**rows[0], "norenordno": "1", "exch": "BCD"}
-    simulator.app._reading["OrderBook"] = lambda _: [foreign, *rows]
+    simulator.app.routes.reading["OrderBook"] = lambda _: [foreign, *rows]
 
     assert len(broker.order_book()) == 1
 
@@ -370,7 +409,7 @@ def test_bad_row_of_the_order_book_affects_only_itself(simulator, broker, change
     placed = broker.place(an_order())
     (row,) = simulator.orders()
     bad = {**row, "norenordno": "7", **change}
-    simulator.app._reading["OrderBook"] = lambda _: [bad, row]
+    simulator.app.routes.reading["OrderBook"] = lambda _: [bad, row]
 
     assert [order.broker_order_id for order in broker.order_book()] == [placed]
     expected = UnreadableRow(book="order_book", subject="7", why=why)
@@ -378,7 +417,10 @@ def test_bad_row_of_the_order_book_affects_only_itself(simulator, broker, change
     assert broker.unreadable() == [expected]
     assert {report.order.broker_order_id for report in broker.reports()} == {placed}
 
-    simulator.app._reading["OrderBook"] = lambda _: [{**row, "norenordno": "7"}, row]
+    simulator.app.routes.reading["OrderBook"] = lambda _: [
+        {**row, "norenordno": "7"},
+        row,
+    ]
     assert len(broker.order_book()) == 2
     assert broker.unreadable() == []
 
@@ -389,7 +431,7 @@ def test_row_that_is_not_an_order_at_all_has_a_digest_for_a_name(
 ):
     broker.place(an_order())
     rows = simulator.orders()
-    simulator.app._reading["OrderBook"] = lambda _: [row, *rows]
+    simulator.app.routes.reading["OrderBook"] = lambda _: [row, *rows]
 
     assert len(broker.order_book()) == 1
     (found,) = broker.unreadable()
@@ -404,8 +446,8 @@ def test_bad_rows_of_each_book_are_listed_until_that_book_is_read_again(
     broker.place(an_order())
     trades = simulator.account.trade_book()
     held = simulator.account.positions()
-    simulator.app._reading["TradeBook"] = lambda _: [{**trades[0], "flprc": "x"}]
-    simulator.app._reading["PositionBook"] = lambda _: [
+    simulator.app.routes.reading["TradeBook"] = lambda _: [{**trades[0], "flprc": "x"}]
+    simulator.app.routes.reading["PositionBook"] = lambda _: [
         *held,
         {**held[0], "prd": "F", "tsym": "SBIN-EQ"},
     ]
@@ -419,24 +461,24 @@ def test_bad_rows_of_each_book_are_listed_until_that_book_is_read_again(
         ("trade_book", number, "'flprc' is 'x'"),
         ("positions", "SBIN-EQ", "'prd' is 'F'"),
     }
-    simulator.app._reading["PositionBook"] = lambda _: held
+    simulator.app.routes.reading["PositionBook"] = lambda _: held
     broker.positions()
     assert {row.book for row in broker.unreadable()} == {"trade_book"}
 
 
 def test_quote_of_another_instrument_is_asked_for_again(simulator, broker):
     wrong = {"exch": "NSE", "token": "26000", "tsym": "Nifty 50", "lp": "24391.00"}
-    real, answers = simulator.app._quote, []
+    real, answers = simulator.app.routes._quote, []
 
     def quote(asked):
         answers.append(asked)
         return {"stat": "Ok", **wrong} if len(answers) < 3 else real(asked)
 
-    simulator.app._reading["GetQuotes"] = quote
+    simulator.app.routes.reading["GetQuotes"] = quote
 
     assert broker.last_price(Exchange.NFO, "NIFTY27JAN26C25700") == 100
     assert len(answers) == 3
-    simulator.app._reading["GetQuotes"] = lambda _: {"stat": "Ok", **wrong}
+    simulator.app.routes.reading["GetQuotes"] = lambda _: {"stat": "Ok", **wrong}
     with pytest.raises(BrokerUnavailable, match=r"NSE\|26000"):
         broker.quote(Exchange.NFO, "NIFTY27JAN26C25700")
 
@@ -444,7 +486,7 @@ def test_quote_of_another_instrument_is_asked_for_again(simulator, broker):
 def test_doubled_trade_is_one(simulator, broker):
     broker.place(an_order())
     trades = simulator.account.trade_book()
-    simulator.app._reading["TradeBook"] = lambda _: [*trades, *trades]
+    simulator.app.routes.reading["TradeBook"] = lambda _: [*trades, *trades]
 
     assert len(broker.trade_book()) == 1
 

@@ -64,6 +64,7 @@ def test_backups_from_the_second_on_are_compressed(tmp_path, chain):
     assert not list(tmp_path.glob(".*.tmp"))
 
 
+@pytest.mark.needs("zstdcat")
 def test_field_tools_read_an_archive(tmp_path, chain):
     archive_all(str(tmp_path), M, 10, COMPONENTS)
 

@@ -74,6 +74,7 @@ def joined(content):
     return zstandard.compress(TEXT[:half]) + zstandard.compress(TEXT[half:])
 
 
+@pytest.mark.needs("zstdcat")
 @pytest.mark.parametrize(
     "change",
     [damaged_table, no_table, half_a_table, wrong_length, plain_zstd, joined],

@@ -39,8 +39,13 @@ def changed(kept: Path, name: str, content: bytes) -> Path:
     """Return another archive, in which one file is another one."""
     unpacked = kept.parent / "unpacked"
     other = kept.with_name("changed.tar.gz")
+    unpacked.mkdir()
     with tarfile.open(kept) as archive:
-        archive.extractall(unpacked, filter="data")
+        # Not extractall(filter=): Debian 12's Python 3.11.2 does not have it.
+        for member in archive.getmembers():
+            packed = archive.extractfile(member)
+            assert packed is not None
+            (unpacked / member.name).write_bytes(packed.read())
     (unpacked / name).write_bytes(content)
     with tarfile.open(other, "w:gz") as archive:
         for path in sorted(unpacked.iterdir()):

@@ -208,8 +208,8 @@ def test_following_shows_the_past_then_what_comes_across_a_rotation(home, logs):
         stdout=subprocess.PIPE,
         text=True,
         bufsize=1,
-        # Tests that run in the background have Ctrl-C ignored, and so would it.
-        preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),
+        # As in a script's background job: Ctrl-C must end it all the same.
+        preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_IGN),
     ) as following:
         assert following.stdout is not None
         assert following.stdout.readline().endswith("past\n")
@@ -329,7 +329,6 @@ def test_followed_json_is_an_object_a_line(home, logs):
         [*command, "--json"],
         stdout=subprocess.PIPE,
         text=True,
-        preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),
     ) as following:
         assert following.stdout is not None
         assert json.loads(following.stdout.readline())["text"] == "past"

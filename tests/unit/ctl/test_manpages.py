@@ -11,6 +11,8 @@ from shoonya_platform.ctl._pages import Option, Page, pages
 from shoonya_platform.ctl.logs_lines import cli as log_lines
 from shoonya_platform.ctl.main import VERBS, cli
 
+pytestmark = pytest.mark.needs("groff")
+
 PAGES = list(pages(cli))
 BY_NAME = {page.name: page for page in PAGES}
 

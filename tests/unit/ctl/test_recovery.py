@@ -35,7 +35,7 @@ def test_report_is_shown_in_words_and_as_json(ctl, store):
     )
     with store.transaction(durable=False):
         store.recovery.begin(silent_seconds=15)
-    note(store, positions_compared=True, differences=[held])
+    note(store, differences=[held])
 
     result = ctl("recovery")
     assert result.code == 0

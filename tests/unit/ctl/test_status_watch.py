@@ -14,6 +14,7 @@ import termios
 import time
 from collections.abc import Callable, Iterator
 from datetime import datetime
+from functools import partial
 
 import pytest
 from rich.cells import cell_len
@@ -46,6 +47,8 @@ class Terminal:
             stdout=self.theirs,
             stderr=self.theirs,
             env={**os.environ, "TERM": "xterm-256color"},
+            # As in a script's background job: Ctrl-C must end it all the same.
+            preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_IGN),
         )
 
     def resize(self, columns: int, rows: int) -> None:

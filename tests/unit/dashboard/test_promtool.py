@@ -2,7 +2,6 @@
 
 import json
 import re
-import shutil
 import subprocess
 from pathlib import Path
 
@@ -13,19 +12,17 @@ from tests.unit.dashboard.test_log import write
 
 ROOT = Path(__file__).parents[3]
 MONITORING = ROOT / "monitoring"
-#: Where scripts/test puts it.
-FETCHED = ROOT / ".venv" / "tools" / "promtool"
+
+pytestmark = pytest.mark.needs("promtool")
 
 
 @pytest.fixture
 def promtool():
     """Call promtool; return what it said, if it was content."""
-    program = shutil.which("promtool") or str(FETCHED)
-    assert Path(program).exists(), "promtool is missing: scripts/test fetches it"
 
     def call(*words: str, stdin: str = "") -> str:
         done = subprocess.run(
-            [program, *words], input=stdin, capture_output=True, text=True
+            ["promtool", *words], input=stdin, capture_output=True, text=True
         )
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout

@@ -209,7 +209,9 @@ def test_test_mode_that_says_no_is_no_test(value):
         ),
         pytest.param(b"[]", "BODY_NOT_AN_OBJECT", "list", id="list"),
         pytest.param(b'"x"', "BODY_NOT_AN_OBJECT", "str", id="string"),
-        pytest.param(b'{"qty": 1, "qty": 2}', "KEY_TWICE", "qty", id="twice"),
+        pytest.param(
+            b'{"side": "BUY", "qty": 1, "qty": 2}', "KEY_TWICE", "'qty'", id="twice"
+        ),
         pytest.param(b'{"qty": 1, "QTY": 2}', "KEY_TWICE", "qty", id="twice-in-case"),
         pytest.param(FLAT | {"quantity": 1}, "KEY_TWICE", "'qty'", id="twice-by-alias"),
         pytest.param(
@@ -278,6 +280,18 @@ def test_test_mode_that_says_no_is_no_test(value):
             id="time-before-all-zones",
         ),
         pytest.param(
+            alert_body(timenow="1999-12-31T23:59:59Z"),
+            "FIELD_INVALID",
+            "this century",
+            id="time-of-the-last-century",
+        ),
+        pytest.param(
+            alert_body(timenow="2100-01-01T00:00:00Z"),
+            "FIELD_INVALID",
+            "this century",
+            id="time-of-the-next-century",
+        ),
+        pytest.param(
             alert_body(a_leg(direction="LONG")),
             "FIELD_INVALID",
             "legs[0].direction: expected one of BUY, SELL, was 'LONG'",
@@ -340,6 +354,18 @@ def test_quantity_is_a_whole_number_of_units_from_1_to_10_million(quantity):
     error = refused(alert_body(a_leg(qty=quantity)))
 
     assert (error.code, error.message[:11]) == ("FIELD_INVALID", "legs[0].qty")
+
+
+def test_largest_quantity_price_and_number_of_legs_pass():
+    legs = [a_leg(qty=10_000_000, price=100_000_000)] * MAX_LEGS
+
+    alert = read(alert_body(*legs, timenow="2000-01-01T00:00:00Z"))
+
+    assert len(alert.legs) == MAX_LEGS
+    assert (alert.legs[0].quantity, alert.legs[0].price) == (
+        10_000_000,
+        Decimal(100_000_000),
+    )
 
 
 @pytest.mark.parametrize("quantity", [True, [], {}, "many"])
@@ -427,6 +453,11 @@ def test_unknown_keys_are_told_and_known_idle_ones_are_not():
     alert = read(alert_body(underlying="NIFTY", expiry="28DEC27", stoploss=5, Target=9))
 
     assert alert.ignored_keys == ("stoploss", "target")
+
+
+def test_key_of_a_leg_is_known_in_the_flat_form_and_idle_beside_legs():
+    assert read(FLAT | {"order_type": "MKT"}).ignored_keys == ()
+    assert read(alert_body(order_type="LMT")).ignored_keys == ("order_type",)
 
 
 @pytest.mark.parametrize(

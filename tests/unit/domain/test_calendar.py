@@ -170,18 +170,37 @@ def data(**changes: object) -> dict[str, object]:
             id="closes-before-it-opens",
         ),
         pytest.param(
-            {
-                "specials": [
-                    {
-                        "day": MUHURAT,
-                        "name": "x",
-                        "exchanges": ["NSE"],
-                        "opens": time(18),
-                    }
-                ]
-            },
-            id="half-of-the-hours",
+            {"hours": [{"exchanges": ["NSE"], "opens": time(9), "closes": time(9)}]},
+            id="never-open",
         ),
+        *(
+            pytest.param(
+                {
+                    "hours": [
+                        {"exchanges": ["NSE"], "opens": time(9), "closes": time(15)}
+                        | {end: time(12, tzinfo=UTC)}
+                    ]
+                },
+                id=f"{end}-in-another-zone",
+            )
+            for end in ("opens", "closes")
+        ),
+        *[
+            pytest.param(
+                {
+                    "specials": [
+                        {
+                            "day": MUHURAT,
+                            "name": "x",
+                            "exchanges": ["NSE"],
+                            end: time(18),
+                        }
+                    ]
+                },
+                id=f"{end}-alone",
+            )
+            for end in ("opens", "closes")
+        ],
         pytest.param(
             {
                 "holidays": [
@@ -327,3 +346,27 @@ def test_own_hours_must_be_hours():
 
     with pytest.raises(ConfigError, match="hours within one day"):
         CALENDAR.with_additions(parse_additions(own, "mine.toml"))
+
+
+def test_special_session_must_have_hours_within_one_day():
+    backwards = SpecialSession(
+        day=MUHURAT,
+        name="Muhurat trading",
+        exchanges=(Exchange.NSE,),
+        opens=time(19),
+        closes=time(18),
+    )
+
+    with pytest.raises(ConfigError, match="hours within one day"):
+        CALENDAR.with_special(backwards)
+
+
+def test_closed_day_is_a_day_off_of_its_own_year_and_exchanges_alone():
+    calendar = CALENDAR.with_additions(parse_additions(OWN, "mine.toml"))
+
+    def floods(exchange, year):
+        days = calendar.days_off(exchange, year)
+        return [each.day for each in days if each.name == "Flood"]
+
+    assert floods(Exchange.NSE, 2026) == [date(2026, 11, 25)]
+    assert floods(Exchange.NSE, 2027) == floods(Exchange.BSE, 2026) == []

@@ -189,6 +189,20 @@ def test_packaged_table_says_of_when_it_is_and_covers_every_exchange():
     assert set(defaults.ticks) == set(Exchange)
 
 
+def test_table_with_a_name_that_never_matches_is_refused():
+    with pytest.raises(ConfigError, match="NIFTY50"):
+        parse_catalogue(
+            {"as_of": date(2026, 1, 1), "ticks": {}, "underlyings": {"NIFTY50": {}}}
+        )
+
+
+def test_freeze_quantity_may_be_a_single_lot():
+    one_lot = Figures(lot_size=65, freeze_quantity=65)
+    catalogue = Catalogue(catalogue_defaults(), {"NFO:NIFTY": one_lot})
+
+    assert found(catalogue, "NFO", "NIFTY27JAN26F").largest_quantity == 65
+
+
 def test_table_with_an_unknown_key_is_refused():
     with pytest.raises(ConfigError, match="lotsize"):
         parse_catalogue(

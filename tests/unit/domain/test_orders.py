@@ -1,5 +1,6 @@
 """The order's life is one table: total, and what it promises holds."""
 
+from decimal import Decimal
 from itertools import product
 
 import pytest
@@ -14,12 +15,15 @@ from shoonya_platform.domain.orders import (
     OPEN,
     TRANSITIONS,
     WORKING,
+    BrokerOrderId,
     IllegalTransition,
     OrderStatus,
     OrderTrigger,
+    Side,
     next_status,
 )
 from shoonya_platform.testing.orders import path_to
+from tests.unit.domain.made import an_order
 
 S, T = OrderStatus, OrderTrigger
 
@@ -175,3 +179,31 @@ def test_cancel_does_not_wait_for_a_replace_nor_a_replace_for_a_cancel():
 @pytest.mark.parametrize("note", sorted(NOTES))
 def test_note_is_no_step(note):
     assert not any(trigger is note for _, trigger in TRANSITIONS)
+
+
+# -- what an order says of itself -------------------------------------------------
+
+
+def test_opposite_side_undoes_a_side():
+    assert (Side.BUY.opposite, Side.SELL.opposite) == (Side.SELL, Side.BUY)
+    assert Side.BUY.sign + Side.SELL.sign == 0
+
+
+def test_brokers_number_is_among_the_ids_of_a_log_line_once_it_is_known():
+    assert "broker_order_id" not in an_order().log_context
+    known = an_order(broker_order_id=BrokerOrderId("B1")).log_context
+    assert known["broker_order_id"] == "B1"
+
+
+@pytest.mark.parametrize(
+    ("price", "text"), [(None, "@ MARKET"), (Decimal("101.50"), "@ 101.50")]
+)
+def test_summary_shows_the_price_or_that_there_is_none(price, text):
+    assert an_order(price=price).summary.endswith(text)
+
+
+@pytest.mark.parametrize("status", OrderStatus)
+def test_only_an_order_that_is_open_has_anything_left_to_fill(status):
+    order = an_order(quantity=100, filled_quantity=30, status=status)
+
+    assert order.leaves_quantity == (70 if status in OPEN else 0)

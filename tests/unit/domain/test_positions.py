@@ -7,8 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shoonya_platform.domain.instruments import Exchange, Product
-from shoonya_platform.domain.orders import Side
-from shoonya_platform.domain.positions import ZERO, Position
+from shoonya_platform.domain.orders import Intent, OrderStatus, Side
+from shoonya_platform.domain.positions import ZERO, Position, closes_only, shrinks
+from tests.unit.domain.made import an_order, held
 
 BUY, SELL = Side.BUY, Side.SELL
 FLAT = Position(
@@ -113,3 +114,82 @@ def test_without_a_last_price_nothing_is_unrealised_and_the_average_counts():
 
     assert held.unrealised_pnl == 0
     assert held.exposure == 500
+
+
+# -- what only makes a position smaller -----------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("holding", "side", "quantity", "closes"),
+    [
+        pytest.param(100, Side.SELL, 99, True, id="part-of-a-long"),
+        pytest.param(100, Side.SELL, 100, True, id="all-of-a-long"),
+        pytest.param(100, Side.SELL, 101, False, id="beyond-a-long"),
+        pytest.param(100, Side.BUY, 1, False, id="adds-to-a-long"),
+        pytest.param(-100, Side.BUY, 100, True, id="all-of-a-short"),
+        pytest.param(-100, Side.BUY, 101, False, id="beyond-a-short"),
+        pytest.param(-100, Side.SELL, 1, False, id="adds-to-a-short"),
+        pytest.param(0, Side.SELL, 1, False, id="flat"),
+    ],
+)
+def test_order_closes_no_more_than_is_held(holding, side, quantity, closes):
+    order = an_order(side=side, quantity=quantity)
+
+    assert closes_only(order, [held(holding)], []) is closes
+
+
+OTHER_HOLDINGS = [
+    pytest.param({"strategy": "iron"}, id="strategy"),
+    pytest.param({"exchange": Exchange.BFO}, id="exchange"),
+    pytest.param({"tradingsymbol": "BANKNIFTY28DEC27F"}, id="symbol"),
+    pytest.param({"product": Product.MIS}, id="product"),
+]
+
+
+@pytest.mark.parametrize("other", OTHER_HOLDINGS)
+def test_what_another_holds_cannot_be_closed(other):
+    assert not closes_only(an_order(side=Side.SELL), [held(100, **other)], [])
+
+
+@pytest.mark.parametrize(
+    "other", [*OTHER_HOLDINGS, pytest.param({"side": Side.BUY}, id="side")]
+)
+def test_what_another_order_closes_elsewhere_is_still_to_be_closed_here(other):
+    working = an_order(2, **{"side": Side.SELL, **other})
+
+    assert closes_only(an_order(side=Side.SELL), [held(100)], [working])
+
+
+def test_what_another_order_will_close_cannot_be_closed_again():
+    working = an_order(
+        2, side=Side.SELL, quantity=60, status=OrderStatus.ACCEPTED, filled_quantity=20
+    )
+
+    assert closes_only(an_order(side=Side.SELL, quantity=60), [held(100)], [working])
+    assert not closes_only(
+        an_order(side=Side.SELL, quantity=61), [held(100)], [working]
+    )
+
+
+def test_order_is_not_in_its_own_way():
+    order = an_order(side=Side.SELL, quantity=100, status=OrderStatus.ACCEPTED)
+
+    assert closes_only(order, [held(100)], [order])
+
+
+def test_only_what_is_left_of_an_order_has_to_be_held():
+    order = an_order(
+        side=Side.SELL,
+        quantity=100,
+        status=OrderStatus.PARTIALLY_FILLED,
+        filled_quantity=70,
+    )
+
+    assert closes_only(order, [held(30)], [])
+
+
+@pytest.mark.parametrize("intent", [Intent.ENTRY, Intent.ADJUST])
+def test_exit_shrinks_whatever_is_held_and_another_order_only_what_is(intent):
+    assert shrinks(an_order(intent=Intent.EXIT), [], [])
+    assert shrinks(an_order(intent=intent, side=Side.SELL), [held(100)], [])
+    assert not shrinks(an_order(intent=intent, side=Side.SELL), [held(99)], [])

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
+
+from shoonya_platform.brokers.base import BrokerPosition
 from shoonya_platform.domain.orders import Order, OrderStatus, OrderTrigger
 from shoonya_platform.domain.trading import TradingState
 from shoonya_platform.store.base import OrderStore
@@ -36,3 +39,15 @@ REDUCING = "TRADING_REDUCING: by=tests, reason=a test"
 def set_trading(store: OrderStore, state: TradingState) -> None:
     with store.transaction(durable=True):
         store.trading.set(state, reason="a test", by="tests")
+
+
+def broker_holds(order, quantity):
+    return BrokerPosition(
+        exchange=order.exchange,
+        tradingsymbol=order.tradingsymbol,
+        product=order.product,
+        quantity=quantity,
+        average_price=Decimal(100),
+        last_price=None,
+        realised_pnl=Decimal(0),
+    )

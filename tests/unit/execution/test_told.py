@@ -158,8 +158,8 @@ def test_recovery_tells_of_an_order_that_was_never_placed(
         recovery.step()
 
     clock.advance(5)
-    # The reading that is counted, and then what follows from it.
-    dying.survives = 1
+    # What is shown, the reading that is counted, and then what follows from it.
+    dying.survives = 2
     with pytest.raises(Killed):
         recovery.step()
 

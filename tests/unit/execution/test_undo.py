@@ -74,7 +74,7 @@ def test_an_exit_is_never_undone(store):
 def test_a_leg_that_was_planned_anew_and_filled_did_not_fail(store):
     alert_id = store_alert(store)
     a_filled(store, alert_id)
-    store_order(store, S.NOT_PLACED, alert_id=alert_id, leg=2)
+    store_order(store, S.NOT_PLACED, alert_id=alert_id, leg=2, side=Side.SELL)
     a_filled(store, alert_id, leg=2, attempt=2)
 
     assert undoing(store.orders.of_alert(alert_id)) is None
@@ -105,7 +105,7 @@ def test_parts_of_a_leg_are_exited_together_when_one_of_them_failed(store):
     alert_id = store_alert(store)
     a_filled(store, alert_id)
     a_filled(store, alert_id, part=2)
-    store_order(store, S.REJECTED, alert_id=alert_id, part=3)
+    store_order(store, S.REJECTED, alert_id=alert_id, part=3, side=Side.SELL)
 
     undo = undoing(store.orders.of_alert(alert_id))
 

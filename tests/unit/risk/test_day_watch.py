@@ -176,6 +176,40 @@ def test_nothing_is_exited_again_once_somebody_opened_trading(store, clock, rung
     assert exits(store) == []
 
 
+def test_second_exit_rings_the_one_that_plans_it(store, clock, rung):
+    hold(store)
+    day_watch = watch(store, clock, rung)
+    look(day_watch, store, -1000)
+    close_alerts(store)
+    clock.advance(EXIT_AGAIN_SECONDS)
+    rung.clear()
+
+    look(day_watch, store, -1000)
+
+    assert rung == ["trading_bot"]
+
+
+def test_exits_left_to_the_operator_do_not_follow_later(store, clock, rung):
+    hold(store)
+    day_watch = watch(store, clock, rung, exit_all=False)
+    look(day_watch, store, -1000)
+    clock.advance(EXIT_AGAIN_SECONDS)
+
+    look(day_watch, store, -1000)
+
+    assert exits(store) == []
+
+
+def test_operator_who_reduces_without_a_breach_keeps_the_positions(store, clock, rung):
+    hold(store)
+    with store.transaction(durable=False):
+        store.trading.set(TradingState.REDUCING, reason="lunch", by="operator")
+
+    look(watch(store, clock, rung), store, -500)
+
+    assert exits(store) == []
+
+
 def test_exits_of_a_breach_wait_for_the_market_to_open(store, clock, rung):
     hold(store)
     clock.jump_to(datetime(2026, 11, 24, 18, 35, tzinfo=UTC))
@@ -235,6 +269,17 @@ def test_the_next_day_opens_what_risk_manager_itself_had_closed(
     assert store.trading.status().state is TradingState.ACTIVE
 
 
+def test_the_next_day_stays_closed_if_it_begins_with_a_breach(store, clock, rung):
+    day_watch = watch(store, clock, rung)
+    look(day_watch, store, -1000)
+    clock.advance(timedelta(days=1).total_seconds())
+
+    look(day_watch, store, -1000)
+    look(day_watch, store, -1000)
+
+    assert store.trading.status().state is TradingState.REDUCING
+
+
 def test_the_next_day_leaves_an_operators_halt_alone(store, clock, rung):
     with store.transaction(durable=False):
         store.trading.set(TradingState.HALTED, reason="holiday", by="operator")
@@ -258,6 +303,16 @@ def test_the_warning_comes_at_its_share_of_the_loss(store, clock, rung, pnl, war
     look(watch(store, clock, rung), store, pnl)
 
     assert store.risk.day(trading_day(clock.now())).warned is warned
+
+
+def test_warning_and_breach_are_logged_once_each(store, clock, rung, caplog):
+    day_watch = watch(store, clock, rung)
+
+    for pnl in (-799, -800, -900, -1000, -1100):
+        look(day_watch, store, pnl)
+
+    logged = [(record.event, record.levelname) for record in caplog.records]
+    assert logged == [("risk_warning", "WARNING"), ("risk_breach", "CRITICAL")]
 
 
 def test_losing_days_are_counted_in_a_row_from_the_newest():

@@ -1,7 +1,6 @@
 """Each risk rule at its border."""
 
 from dataclasses import replace
-from datetime import UTC, datetime
 from decimal import Decimal
 
 import pytest
@@ -13,14 +12,13 @@ from shoonya_platform.domain.instruments import Exchange, Product
 from shoonya_platform.domain.orders import (
     Intent,
     Order,
-    OrderId,
-    OrderStatus,
     OrderType,
     Side,
 )
-from shoonya_platform.domain.positions import Position, shrinks
+from shoonya_platform.domain.positions import shrinks
 from shoonya_platform.risk.limits import RiskBook, RiskLimits, judge, money
-from shoonya_platform.testing.orders import SYMBOL, a_new_order
+from shoonya_platform.testing.orders import SYMBOL
+from tests.unit.domain.made import an_order, held
 
 LIMITS = RiskLimits(
     max_daily_loss=Decimal(1000),
@@ -28,39 +26,6 @@ LIMITS = RiskLimits(
     max_open_positions=2,
     max_order_value=Decimal(20_000),
 )
-NOW = datetime(2026, 11, 25, tzinfo=UTC)
-
-
-def an_order(number=1, **changes) -> Order:
-    new = a_new_order(**{"quantity": 100, **changes})
-    fields = {name: getattr(new, name) for name in type(new).__dataclass_fields__}
-    return Order(
-        order_id=OrderId(number),
-        status=OrderStatus.INITIALIZED,
-        broker_order_id=None,
-        filled_quantity=0,
-        average_price=None,
-        reason="",
-        alerted_at=NOW,
-        created_at=NOW,
-        updated_at=NOW,
-        **fields,
-    )
-
-
-def held(quantity, tradingsymbol=SYMBOL, average=100, last=None, **changes) -> Position:
-    return Position(
-        **{
-            "strategy": "straddle",
-            "exchange": Exchange.NFO,
-            "tradingsymbol": tradingsymbol,
-            "product": Product.NRML,
-            "quantity": quantity,
-            "average_price": Decimal(average),
-            "last_price": None if last is None else Decimal(last),
-            **changes,
-        }
-    )
 
 
 def denied(order, book=None) -> DenialCode | None:

@@ -40,6 +40,7 @@ from shoonya_platform.domain.orders import (
 from shoonya_platform.errors import BrokerRejected
 from shoonya_platform.testing.noren import rows
 from shoonya_platform.testing.noren.faults import FaultKind, Faults
+from shoonya_platform.testing.noren.past import Past, positions_without
 from shoonya_platform.testing.noren.rows import Row
 from shoonya_platform.testing.noren.scrips import Scrips
 
@@ -115,7 +116,7 @@ class Account:
         )
         self._asked: dict[str, Mapping[str, str]] = {}
         self._placed_at: dict[str, datetime] = {}
-        self._history: dict[str, list[Row]] = {}
+        self._past = Past()
         self._refused: list[BrokerOrder] = []
         self._ordered_at: list[float] = []
         self._booked = Remembered[int, sqlite3.Row, Row](self._booked_row)
@@ -226,15 +227,26 @@ class Account:
     def history(self, number: str) -> list[Row]:
         """Return what happened to an order, newest first."""
         with self._lock:
-            return self._history.get(number, [])[::-1]
+            return self._past.history(number)
+
+    def book_before(self, route: str, seconds: float) -> list[Row]:
+        """Return OrderBook, TradeBook or PositionBook as it was so long ago."""
+        with self._lock:
+            at = self._clock.now() - timedelta(seconds=seconds)
+            if route == "OrderBook":
+                return self._past.orders(at)
+            later = [
+                (trade.fill, row)
+                for trade, row in self._trades()
+                if trade.fill.filled_at > at
+            ]
+            if route == "TradeBook":
+                return self.trade_book()[: -len(later) or None]
+            return positions_without(self.positions(), later)
 
     def trade_book(self) -> list[Row]:
         with self._lock:
-            orders = self._rows()
-            trades = {
-                trade.fill.trade_id: (trade, orders[trade.broker_order_id])
-                for trade in self._market.trade_book()
-            }
+            trades = {each[0].fill.trade_id: each for each in self._trades()}
             found = [self._traded.of(*each) for each in trades.items()]
             self._traded.keep(trades)
             return found
@@ -376,6 +388,13 @@ class Account:
         self._asked[number] = asked
         self._placed_at[number] = self._clock.now()
 
+    def _trades(self) -> list[tuple[BrokerTrade, Row]]:
+        orders = self._rows()
+        return [
+            (trade, orders[trade.broker_order_id])
+            for trade in self._market.trade_book()
+        ]
+
     def _rows(self) -> dict[str, Row]:
         booked = {row["number"]: row for row in self._market.rows()}
         found = {
@@ -413,7 +432,7 @@ class Account:
         waits = asked["prctyp"].startswith("SL") and not order.filled_quantity
         row = self._row(order, waits_for_trigger=waits)
         status = row["status"]
-        known = order.broker_order_id in self._history
+        known = self._past.has(order.broker_order_id)
         steps: list[tuple[str, str]] = []
         if not known:
             steps.append(("NewAck", "PENDING"))
@@ -427,10 +446,9 @@ class Account:
             steps += [("PendingReplace", status), ("Replaced", status)]
         else:
             steps += [("PendingNew", "PENDING"), ("New", status)]
-        history = self._history.setdefault(order.broker_order_id, [])
         for report_type, word in steps:
             fill = report.fill if report_type == "Fill" else None
-            history.append({**row, "status": word, "rpt": report_type})
+            self._past.note(self._clock.now(), {**row, "status": word}, report_type)
             frame = rows.order_message(row, report_type, word, fill)
             if word != "CANCELED":
                 frame.pop("cancelqty", None)

@@ -6,7 +6,9 @@
     POST   rules    {"market_orders", "is_open", "orders_per_second"}
     POST   fills    {"quantity"}: at most this much of an order in one step
     POST   expire   ends the session
-    GET    state    faults, log-ins, how often each route was asked, open feeds
+    POST   arrive   lets all that a late_arrival holds arrive now
+    GET    state    faults, log-ins, how often each route was asked, open feeds, and
+                    how many requests are yet to arrive
     GET    orders, trades, positions: the books, without a session
 """
 
@@ -57,8 +59,7 @@ def clear_faults(app: NorenApp) -> None:
 
 
 def expire_session(app: NorenApp) -> None:
-    app.access.expire()
-    app.hub.close_all()
+    app.expire_session()
 
 
 def set_price(
@@ -89,6 +90,8 @@ def _order(app: NorenApp, what: str, asked: dict[str, Any]) -> None:
         app.account.limit_fills(int(asked["quantity"]))
     elif what == "expire":
         expire_session(app)
+    elif what == "arrive":
+        app.late.arrive()
     else:
         raise NotAllowed(f"nothing is called '{what}'")
 
@@ -108,4 +111,5 @@ def _look(app: NorenApp, what: str) -> object:
         "logins": app.access.logins,
         "asked": app.asked,
         "feeds": len(app.hub.connections()),
+        "late": app.late.count,
     }

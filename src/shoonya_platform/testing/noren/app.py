@@ -7,11 +7,8 @@ at `&` and not decoded, so a raw `&` in a symbol breaks it, as it does over ther
 
 from __future__ import annotations
 
-import asyncio
 import json
 from collections.abc import Callable, Mapping
-from decimal import Decimal
-from typing import Any
 
 import msgspec
 from starlette.requests import ClientDisconnect, Request
@@ -26,14 +23,15 @@ from shoonya_platform.testing.noren.account import Account, Refusal
 from shoonya_platform.testing.noren.admin import administer
 from shoonya_platform.testing.noren.faults import (
     LOGGING_IN,
-    ORDERING,
-    Fault,
-    FaultKind,
+    REQUESTING,
     Faults,
 )
 from shoonya_platform.testing.noren.feed import serve_feed
 from shoonya_platform.testing.noren.hub import Hub
-from shoonya_platform.testing.noren.rows import Row, money, request_time
+from shoonya_platform.testing.noren.late import Late
+from shoonya_platform.testing.noren.routes import Deed, Routes
+from shoonya_platform.testing.noren.rows import Row, request_time
+from shoonya_platform.testing.noren.strikes import BAD_GATEWAY, respond
 
 HTTP_PATHS: dict[Generation, str] = {
     "quickauth": "NorenWClientTP",
@@ -44,13 +42,7 @@ WEBSOCKET_PATHS: dict[Generation, str] = {
     "oauth": "NorenWSAPI",
 }
 EXPIRED = "Session Expired :  Invalid Session Key"
-NO_DATA = 'Error Occurred : 5 "no data"'
-_BAD_GATEWAY = "<html><head><title>502 Bad Gateway</title></head></html>"
 _SUFFIX = "_symbols.txt.zip"
-
-Answer = Row | list[Row]
-#: An answer that never comes is given up after this many seconds.
-_HANG_SECONDS = 60.0
 
 
 class NorenApp:
@@ -74,25 +66,10 @@ class NorenApp:
         self.clock = clock
         #: How often each route was asked.
         self.asked: dict[str, int] = {}
-        self._changing: dict[str, Callable[[Row], Answer]] = {
-            "PlaceOrder": self._place,
-            "ModifyOrder": self._modify,
-            "CancelOrder": self._cancel,
-        }
-        self._reading: dict[str, Callable[[Row], Answer]] = {
-            "OrderBook": lambda _: self._list(account.order_book()),
-            "TradeBook": lambda _: self._list(account.trade_book()),
-            "PositionBook": lambda _: self._list(account.positions()),
-            "SingleOrdHist": lambda asked: self._list(
-                account.history(asked.get("norenordno", ""))
-            ),
-            "Limits": lambda _: account.limits(),
-            "GetQuotes": self._quote,
-            "GetSecurityInfo": self._security,
-            "SearchScrip": self._search,
-            "UserDetails": lambda _: self._ok({"uname": "SIMULATED"}),
-            "Logout": self._logout,
-        }
+        #: The last answer of each route, the newest last.
+        self.answered: dict[str, bytes] = {}
+        self.late = Late()
+        self.routes = Routes(account, clock, self.expire_session)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
@@ -117,81 +94,64 @@ class NorenApp:
         elif len(parts) == 2 and parts[0] == HTTP_PATHS[self.generation]:
             route = parts[1]
             self.asked[route] = self.asked.get(route, 0) + 1
-            fault = self.faults.take(ORDERING, route, changes=route in self._changing)
-            await self._answer(route, body, request, fault, send)
-            return
+            changes = route in self.routes.changing
+            fault = self.faults.take(REQUESTING, route, changes=changes)
+            if fault is not None:
+                await respond(self, fault, route, body, request, send)
+                return
+            response = self.respond(route, body, request)
         else:
             # The gateway's answer for what is not there, legacy paths too.
-            response = HTMLResponse(_BAD_GATEWAY, 502)
+            response = HTMLResponse(BAD_GATEWAY, 502)
         await response(scope, receive, send)
 
-    async def _answer(
-        self,
-        route: str,
-        body: str,
-        request: Request,
-        fault: Fault | None,
-        send: Send,
-    ) -> None:
-        kind = None if fault is None else fault.kind
-        if kind is FaultKind.EXPIRE_SESSION:
-            self.access.expire()
-            self.hub.close_all()
-        response: Response
-        if kind in (
-            FaultKind.LOSE_REQUEST,
-            FaultKind.DISCONNECT,
-            FaultKind.BAD_GATEWAY,
-        ):
-            response = HTMLResponse(_BAD_GATEWAY, 502)
-        else:
-            response = self._respond(route, body, request)
-        if kind in (FaultKind.LOSE_REQUEST, FaultKind.ACCEPT_THEN_TIMEOUT):
-            await _hang(request)
-            return
-        if kind in (FaultKind.DISCONNECT, FaultKind.BROKEN_REPLY):
-            await _break_off(send)
-            return
-        if kind is FaultKind.BAD_GATEWAY_AFTER:
-            response = HTMLResponse(_BAD_GATEWAY, 502)
-        elif kind is FaultKind.SERVER_TIMEOUT:
-            response = self._refused("Server Timeout :  ", 200)
-        elif kind is FaultKind.SLOW and fault is not None:
-            await asyncio.sleep(fault.seconds)
-        await response(request.scope, request.receive, send)
+    def expire_session(self) -> None:
+        """End the session; its websockets end with it."""
+        self.access.expire()
+        self.hub.close_all()
 
-    def _respond(self, route: str, body: str, request: Request) -> Response:
+    def respond(
+        self, route: str, body: str, request: Request, deed: Deed | None = None
+    ) -> Response:
+        """
+        Carry out a request and answer it.
+
+        Args:
+            deed: What is done in place of the route's own.
+        """
         fields = dict(part.partition("=")[::2] for part in body.split("&"))
         if "jData" not in fields:
-            return self._refused("Invalid Input :  jData is Missing.")
+            return self.refused("Invalid Input :  jData is Missing.")
         try:
             asked = json.loads(fields["jData"])
         except ValueError:
-            return self._refused("Invalid Input :  jData is not valid json object")
+            return self.refused("Invalid Input :  jData is not valid json object")
         if not isinstance(asked, dict) or not all(
             value is None or isinstance(value, str) for value in asked.values()
         ):
-            return self._refused('Error Occurred : 2 "invalid input"')
+            return self.refused('Error Occurred : 2 "invalid input"')
         asked = {name: value for name, value in asked.items() if value is not None}
         if route == "QuickAuth" and self.generation == "quickauth":
             return self._log_in(self.access.quick_auth, asked, "susertoken")
         if route == "GenAcsTok" and self.generation == "oauth":
             return self._log_in(self.access.exchange, asked, "access_token")
         if not self.access.is_valid(self._token(fields, request)):
-            return self._refused(EXPIRED, 401)
+            return self.refused(EXPIRED, 401)
         if asked.get("uid") != self.access.credentials.user_id:
-            return self._refused("Invalid Input : Missing uid or actid or prd.")
-        deed = self._changing.get(route) or self._reading.get(route)
+            return self.refused("Invalid Input : Missing uid or actid or prd.")
+        deed = deed or self.routes.find(route)
         if deed is None:
-            return HTMLResponse(_BAD_GATEWAY, 502)
+            return HTMLResponse(BAD_GATEWAY, 502)
         try:
             # Not starlette's: a day's book is megabytes, and others wait meanwhile.
             answer = msgspec.json.encode(deed(asked))
+            self.answered.pop(route, None)
+            self.answered[route] = answer
             return Response(answer, media_type="application/json")
         except Refusal as e:
             # Seen live: 400 for what is invalid, 200 for what is refused.
             invalid = str(e).startswith("Invalid Input")
-            return self._refused(str(e), 400 if invalid else 200)
+            return self.refused(str(e), 400 if invalid else 200)
 
     def _token(self, fields: Mapping[str, str], request: Request) -> str | None:
         if self.generation == "quickauth":
@@ -203,16 +163,16 @@ class NorenApp:
         self, deed: Callable[[Row], str], asked: Row, name: str
     ) -> JSONResponse:
         if self.faults.take(LOGGING_IN, changes=True) is not None:
-            return self._refused("Invalid Input : User Blocked on demand")
+            return self.refused("Invalid Input : User Blocked on demand")
         try:
             token = deed(asked)
         except ValueError as e:
-            return self._refused(str(e))
+            return self.refused(str(e))
         user_id = self.access.credentials.user_id
         answer = {"uid": user_id, "actid": user_id, "uname": "SIMULATED", name: token}
         if self.generation == "oauth":
             answer |= {"refresh_token": "simulated", "expires_in": "86400"}
-        return JSONResponse(self._ok(answer))
+        return JSONResponse(self.routes.ok(answer))
 
     def _login_page(self, request: Request) -> Response:
         """Log the user in at once, as if password and TOTP had been entered."""
@@ -232,80 +192,7 @@ class NorenApp:
             self.account.scrips.file(Exchange(exchange)), media_type="application/zip"
         )
 
-    def _place(self, asked: Row) -> Answer:
-        return self._ok({"norenordno": self.account.place(asked)})
-
-    def _modify(self, asked: Row) -> Answer:
-        self.account.modify(asked)
-        return self._ok({"result": asked.get("norenordno", "")})
-
-    def _cancel(self, asked: Row) -> Answer:
-        number = asked.get("norenordno", "")
-        self.account.cancel(number)
-        return self._ok({"result": number})
-
-    def _logout(self, asked: Row) -> Answer:
-        del asked
-        self.access.expire()
-        self.hub.close_all()
-        return self._ok({})
-
-    def _quote(self, asked: Row) -> Answer:
-        exchange, symbol = self._scrip(asked)
-        last = self.account.last_price(exchange, symbol) or Decimal(0)
-        band = self.account.band(exchange, symbol)
-        return self._ok(
-            {
-                "exch": asked["exch"],
-                "tsym": symbol,
-                "token": asked["token"],
-                "lp": money(last),
-                # Where none is invented it is as wide as an option's.
-                "uc": money(band.upper or last * 20),
-                "lc": money(band.lower or Decimal("0.05")),
-            }
-        )
-
-    def _security(self, asked: Row) -> Answer:
-        exchange, symbol = self._scrip(asked)
-        instrument = self.account.scrips.instrument(exchange, symbol)
-        answer = {"exch": asked["exch"], "tsym": symbol, "token": asked["token"]}
-        if instrument is not None:
-            answer |= {
-                "ls": str(instrument.lot_size),
-                "ti": str(instrument.tick_size),
-                "frzqty": str(instrument.freeze_quantity or 0),
-            }
-        return self._ok(answer)
-
-    def _search(self, asked: Row) -> Answer:
-        exchange = asked.get("exch", "")
-        text = asked.get("stext", "").replace("%26", "&")
-        found = self.account.scrips.search(exchange, text)
-        if not found:
-            raise Refusal("No Data :  ")
-        values: Any = [
-            {"exch": exchange, "token": token, "tsym": symbol}
-            for token, symbol in found
-        ]
-        return self._ok({"values": values})
-
-    def _scrip(self, asked: Row) -> tuple[Exchange, str]:
-        symbol = self.account.scrips.find(asked.get("exch", ""), asked.get("token", ""))
-        if symbol is None:
-            raise Refusal(NO_DATA)
-        return Exchange(asked["exch"]), symbol
-
-    def _list(self, found: list[Row]) -> Answer:
-        if not found:
-            raise Refusal(NO_DATA)
-        return found
-
-    def _ok(self, answer: Row) -> Row:
-        now = request_time(self.clock.now())
-        return {"request_time": now, "stat": "Ok", **answer}
-
-    def _refused(self, emsg: str, status: int = 400) -> JSONResponse:
+    def refused(self, emsg: str, status: int = 400) -> JSONResponse:
         now = request_time(self.clock.now())
         return JSONResponse(
             {"request_time": now, "stat": "Not_Ok", "emsg": emsg}, status
@@ -317,31 +204,3 @@ class NorenApp:
             await socket.close()
             return
         await serve_feed(self, socket)
-
-
-async def _hang(request: Request) -> None:
-    """Say nothing until the other side has given up."""
-
-    async def gone() -> None:
-        while (await request.receive())["type"] != "http.disconnect":
-            pass
-
-    try:
-        await asyncio.wait_for(gone(), _HANG_SECONDS)
-    except TimeoutError:
-        return
-
-
-async def _break_off(send: Send) -> None:
-    """Promise more than is sent: the server can only close the connection then."""
-    await send(
-        {
-            "type": "http.response.start",
-            "status": 200,
-            "headers": [
-                (b"content-type", b"application/json"),
-                (b"content-length", b"1000"),
-            ],
-        }
-    )
-    await send({"type": "http.response.body", "body": b'{"stat":', "more_body": False})

@@ -27,6 +27,30 @@ class FaultKind(StrEnum):
     SERVER_TIMEOUT = "server_timeout"
     #: The answer takes `seconds`.
     SLOW = "slow"
+    #: Nobody answers, and the request is carried out `seconds` later.
+    LATE_ARRIVAL = "late_arrival"
+    #: The request is carried out twice, and answered once.
+    DUPLICATE_REQUEST = "duplicate_request"
+    #: Carried out, and answered with the reply to another request.
+    OTHER_REPLY = "other_reply"
+    #: Carried out, and answered with JSON that is nested too deep to be read.
+    DEEP_JSON = "deep_json"
+    #: Carried out, and the answer's JSON ends in the middle.
+    TRUNCATED_JSON = "truncated_json"
+    #: Refused with a lone surrogate in `emsg`; nothing is carried out.
+    LONE_SURROGATE = "lone_surrogate"
+    #: PlaceOrder is carried out, and answered with another order's number.
+    WRONG_NUMBER = "wrong_number"
+    #: CancelOrder is answered with Ok, and nothing happens.
+    IGNORE_CANCEL = "ignore_cancel"
+    #: A book is "no data", whatever is in it.
+    EMPTY_BOOK = "empty_book"
+    #: A book is as it was `seconds` ago.
+    STALE_BOOK = "stale_book"
+    #: A book has a row of another program, of a product that we do not know.
+    FOREIGN_ROW = "foreign_row"
+    #: GetQuotes answers with another instrument.
+    WRONG_QUOTE = "wrong_quote"
     #: Placing is refused at once.
     REFUSE = "refuse"
     #: The order is accepted, and rejected by the RMS afterwards.
@@ -53,7 +77,7 @@ class FaultKind(StrEnum):
     DROP_FEED = "drop_feed"
 
 
-#: What may befall requests that change something.
+#: What may befall requests that change something, and others if so ordered.
 ORDERING = (
     FaultKind.ACCEPT_THEN_TIMEOUT,
     FaultKind.LOSE_REQUEST,
@@ -64,7 +88,25 @@ ORDERING = (
     FaultKind.SERVER_TIMEOUT,
     FaultKind.SLOW,
     FaultKind.EXPIRE_SESSION,
+    FaultKind.LATE_ARRIVAL,
+    FaultKind.DUPLICATE_REQUEST,
+    FaultKind.OTHER_REPLY,
+    FaultKind.DEEP_JSON,
+    FaultKind.TRUNCATED_JSON,
+    FaultKind.LONE_SURROGATE,
 )
+_BOOKS = ("OrderBook", "TradeBook", "PositionBook")
+#: Faults that certain requests alone can have; "orders" and "any" are these then.
+ROUTES = {
+    FaultKind.WRONG_NUMBER: ("PlaceOrder",),
+    FaultKind.IGNORE_CANCEL: ("CancelOrder",),
+    FaultKind.EMPTY_BOOK: _BOOKS,
+    FaultKind.STALE_BOOK: _BOOKS,
+    FaultKind.FOREIGN_ROW: ("OrderBook", "PositionBook"),
+    FaultKind.WRONG_QUOTE: ("GetQuotes",),
+}
+#: What may befall a request, whichever it is.
+REQUESTING = (*ORDERING, *ROUTES)
 LOGGING_IN = (FaultKind.REFUSE_LOGIN,)
 REPORTING = (
     FaultKind.DROP_REPORT,
@@ -82,7 +124,8 @@ class Fault:
 
     `count` is how often it will still happen, `seconds` its duration where it has
     one.  `on` is "orders" for requests that change something, "any" for all, or the
-    name of one route.  `share` is the chance that it happens when it could.
+    name of one route; a fault of certain requests strikes those in any case.  `share`
+    is the chance that it happens when it could.
     """
 
     kind: FaultKind
@@ -125,6 +168,9 @@ class Faults:
                 "expected a count of at least 1 and 0 to 86400 seconds, was "
                 f"{count} and {seconds:g}"
             )
+        routes = ROUTES.get(FaultKind(kind))
+        if routes is not None and on not in ("orders", "any", *routes):
+            raise NotAllowed(f"'{kind}' is of {' and '.join(routes)}, was '{on}'")
         if not 0 < share <= 1:
             raise NotAllowed(f"expected a share above 0 and up to 1, was {share:g}")
         self._waiting.append(
@@ -139,11 +185,7 @@ class Faults:
         """Use up one count of the oldest fault of these kinds, if there is one."""
         wanted = set(kinds)
         for fault in self._waiting:
-            if fault.kind not in wanted:
-                continue
-            if fault.on not in ("any", route) and not (
-                fault.on == "orders" and changes
-            ):
+            if fault.kind not in wanted or not _fits(fault, route, changes):
                 continue
             if fault.share < 1 and self._chance.random() >= fault.share:
                 continue
@@ -158,3 +200,10 @@ class Faults:
 
     def clear(self) -> None:
         self._waiting.clear()
+
+
+def _fits(fault: Fault, route: str, changes: bool) -> bool:
+    routes = ROUTES.get(fault.kind)
+    if routes is not None:
+        return route in routes and fault.on in ("orders", "any", route)
+    return fault.on in ("any", route) or (fault.on == "orders" and changes)

@@ -178,6 +178,7 @@ class NorenSimulator:
         self._stopped.set()
         if self._stepper is not None:
             self._stepper.join(10)
+        self.app.late.close()
         self.go_down()
         self.account.close()
         if self._temporary is not None:
@@ -195,6 +196,15 @@ class NorenSimulator:
 
     def clear_faults(self) -> None:
         admin.clear_faults(self.app)
+
+    @property
+    def late(self) -> int:
+        """How many requests are on their way, for longer than their senders wait."""
+        return self.app.late.count
+
+    def let_arrive(self) -> None:
+        """Let all of them arrive now."""
+        self.app.late.arrive()
 
     def expire_session(self) -> None:
         admin.expire_session(self.app)

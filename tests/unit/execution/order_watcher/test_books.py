@@ -1,10 +1,12 @@
 """The books below the reports; what is not ours; prices."""
 
+from dataclasses import replace
 from decimal import Decimal
 
 import pytest
 
 from shoonya_platform.brokers.base import PlaceOrder
+from shoonya_platform.domain.discrepancies import DiscrepancyKind as K
 from shoonya_platform.domain.instruments import Exchange, Product
 from shoonya_platform.domain.orders import (
     BrokerOrderId,
@@ -128,25 +130,27 @@ def test_order_of_another_program_is_left_alone(watcher, store, broker, clock):
     assert len(store.orders.recent(limit=9)) == 1
 
 
-@pytest.mark.parametrize(
-    "status", [S.INITIALIZED, S.RISK_PASSED, S.GUARD_PASSED, S.DENIED]
-)
-def test_fill_that_cannot_be_stops_neither_the_watcher_nor_other_orders(
-    watcher, store, broker, clock, status
+def test_row_that_cannot_be_booked_stops_neither_the_watcher_nor_other_orders(
+    watcher, store, broker, clock
 ):
-    odd, odd_number = both(store, broker, status)
+    odd, odd_number = both(store, broker)
     order, number = both(store, broker, strategy="other")
     broker.fill(odd_number, 65)
     broker.fill(number, 65)
+    claim = broker.book[odd_number]
+    broker.book[odd_number] = replace(claim, side=Side.SELL)
+    broker.news[0] = replace(broker.news[0], order=broker.book[odd_number])
 
     watcher.step()
     clock.advance(RECONCILE_SECONDS + 1)
     watcher.step()
     OrderWatcherEngine(store, broker, clock, lambda *_: None).begin()
 
-    assert state(store, odd) == (status, 0)
+    assert state(store, odd) == (S.ACCEPTED, 0)
     assert state(store, order) == (S.FILLED, 65)
     assert held(store) == [65]
+    (found,) = store.discrepancies.open()
+    assert (found.kind, found.subject) == (K.FOREIGN_CLAIM, odd_number)
 
 
 def test_last_prices_of_what_is_held_are_kept(watcher, store, broker):

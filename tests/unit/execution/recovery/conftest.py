@@ -1,11 +1,10 @@
 """A recovery, and what its tests look at."""
 
 import logging
-from decimal import Decimal
 
 import pytest
 
-from shoonya_platform.brokers.base import BrokerPosition, PlaceOrder
+from shoonya_platform.brokers.base import PlaceOrder
 from shoonya_platform.execution.outcomes import RecoveryRules
 from shoonya_platform.execution.recovery import RecoveryService
 
@@ -40,15 +39,3 @@ def events(caplog):
 
 def at_broker(broker, order, number=None):
     return broker.accept(PlaceOrder.of(order), number).broker_order_id
-
-
-def broker_holds(order, quantity):
-    return BrokerPosition(
-        exchange=order.exchange,
-        tradingsymbol=order.tradingsymbol,
-        product=order.product,
-        quantity=quantity,
-        average_price=Decimal(100),
-        last_price=None,
-        realised_pnl=Decimal(0),
-    )

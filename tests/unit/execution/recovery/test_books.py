@@ -4,13 +4,15 @@ from dataclasses import replace
 
 import pytest
 
+from shoonya_platform.domain.discrepancies import DiscrepancyKind as K
 from shoonya_platform.domain.orders import BrokerOrderId, ClientOrderId
 from shoonya_platform.errors import BrokerUnavailable
+from shoonya_platform.execution.reconciling import STALE_SECONDS
 from shoonya_platform.execution.recovery import RecoveryService
 from shoonya_platform.execution.recovery_report import ReportFolder, decode
 from shoonya_platform.testing.orders import store_order
-from tests.unit.execution.recovery.conftest import RULES, at_broker, broker_holds
-from tests.unit.execution.rows import S, state
+from tests.unit.execution.recovery.conftest import RULES, at_broker
+from tests.unit.execution.rows import S, broker_holds, state
 
 
 def report(store):
@@ -34,7 +36,7 @@ def test_what_happened_while_nobody_looked_is_caught_up_at_the_start(
 
     assert state(store, order) == (S.FILLED, 65)
     assert "trading_bot" in rings
-    assert events() == ["order_caught_up", "position_differs", "reconciled"]
+    assert events() == ["order_caught_up", "reconciled"]
     assert [note.text for note in report(store).caught_up] == [
         "accepted becomes filled"
     ]
@@ -131,7 +133,8 @@ def test_order_that_the_book_lacks_is_told_and_left_open(
         clock.advance(RULES.interval_seconds)
         recovery.step()
 
-    assert events().count("order_missing") == 1
+    assert events().count("discrepancy") == 1
+    assert [found.kind for found in store.discrepancies.open()] == [K.ORDER_MISSING]
     assert state(store, order) == (S.ACCEPTED, 0)
     assert [note.order_id for note in report(store).missing] == [order.order_id]
 
@@ -168,14 +171,19 @@ def test_order_of_yesterday_is_not_expired_by_readings_that_fail(
     assert state(store, order) == (S.ACCEPTED, 0)
 
 
-def test_order_sent_by_nobody_is_told_and_left(recovery, store, broker, events):
-    order = store_order(store, S.RISK_PASSED)
-    at_broker(broker, order)
+@pytest.mark.parametrize(
+    "status", [S.INITIALIZED, S.RISK_PASSED, S.GUARD_PASSED, S.DENIED]
+)
+def test_order_that_the_store_took_for_unsent_is_adopted_with_its_fills(
+    recovery, store, broker, status
+):
+    order = store_order(store, status)
+    broker.fill(at_broker(broker, order), 65)
 
     recovery.begin()
 
-    assert "broker_contradicts" in events()
-    assert state(store, order) == (S.RISK_PASSED, 0)
+    assert state(store, order) == (S.FILLED, 65)
+    assert [found.kind for found in store.discrepancies.open()] == [K.ORDER_ADOPTED]
 
 
 def test_order_that_works_for_long_is_told_once(store, broker, clock, rings, events):
@@ -192,20 +200,6 @@ def test_order_that_works_for_long_is_told_once(store, broker, clock, rings, eve
     assert events().count("order_old") == 1
     assert [note.order_id for note in report(store).old] == [order.order_id]
     assert broker.canceled == []
-
-
-def test_difference_where_an_order_works_is_told_at_the_second_look(
-    recovery, store, broker, clock, events
-):
-    order = placed(store, broker)
-    broker.held = [broker_holds(order, 65)]
-
-    recovery.begin()
-    assert "position_differs" not in events()
-    clock.advance(RULES.interval_seconds)
-    recovery.step()
-
-    assert events().count("position_differs") == 1
 
 
 @pytest.mark.parametrize("book", ["order_book", "trade_book", "positions"])
@@ -254,13 +248,14 @@ def test_report_is_a_file_for_people_and_changes_are_kept(
         store, broker, RULES, clock, rings, run_id="run-7", keep=keep
     )
     order = store_order(store, S.FILLED)
+    clock.advance(STALE_SECONDS)
     for quantity in (65, 65, 130):
         broker.held = [broker_holds(order, quantity)]
         recovery.step()
         clock.advance(RULES.interval_seconds)
 
     text = (folder / "report.txt").read_text()
-    assert "reconciliation succeeded at 2026-11-25 10:01:00 (run run-7)" in text
+    assert "reconciliation succeeded at 2026-11-25 10:02:30 (run run-7)" in text
     assert "NRML: we hold 65, the broker says 130" in text
     assert decode((folder / "report.json").read_text()) == report(store)
     assert len(list(folder.glob("2*.txt"))) == 2

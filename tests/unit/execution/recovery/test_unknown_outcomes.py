@@ -6,7 +6,7 @@ from shoonya_platform.brokers.base import PlaceOrder
 from shoonya_platform.brokers.paper import FaultKind, PaperBroker, PaperSettings
 from shoonya_platform.domain.catalogue import Catalogue
 from shoonya_platform.domain.data import catalogue_defaults
-from shoonya_platform.domain.orders import BrokerOrderId
+from shoonya_platform.domain.discrepancies import DiscrepancyKind as K
 from shoonya_platform.errors import BrokerUnavailable
 from shoonya_platform.execution.command_service import CommandService
 from shoonya_platform.execution.recovery import RecoveryService
@@ -157,11 +157,7 @@ def lost_and_replaced(store, filled=0):
     return lost, second
 
 
-def asked_to_cancel(store):
-    return [request.order_id for request in store.orders.cancel_requests(limit=9)]
-
-
-def test_order_that_turns_up_after_all_has_its_replacement_canceled(
+def test_order_that_turns_up_after_it_was_replaced_is_an_incident(
     recovery, store, broker, clock, rings
 ):
     lost, second = lost_and_replaced(store)
@@ -170,23 +166,13 @@ def test_order_that_turns_up_after_all_has_its_replacement_canceled(
 
     recovery.begin()
 
-    assert asked_to_cancel(store) == [second.order_id]
-    assert "command_service" in rings
+    assert state(store, lost) == (S.ACCEPTED, 0)
+    (found,) = store.discrepancies.open()
+    assert (found.kind, found.order_id) == (K.ORDER_REAPPEARED, lost.order_id)
+    assert "trading_bot" in rings
 
 
-def test_order_that_turns_up_when_its_replacement_trades_is_canceled_itself(
-    recovery, store, broker, clock
-):
-    lost, second = lost_and_replaced(store, filled=5)
-    at_broker(broker, lost)
-    at_broker(broker, second, second.broker_order_id)
-
-    recovery.begin()
-
-    assert asked_to_cancel(store) == [lost.order_id]
-
-
-def test_order_that_turns_up_at_its_end_changes_nothing_else(
+def test_order_that_turns_up_at_its_end_is_an_incident_too(
     recovery, store, broker, clock
 ):
     lost, second = lost_and_replaced(store)
@@ -195,7 +181,9 @@ def test_order_that_turns_up_at_its_end_changes_nothing_else(
 
     recovery.begin()
 
-    assert asked_to_cancel(store) == []
+    assert [found.order_id for found in store.discrepancies.open()] == [lost.order_id]
+    assert state(store, lost) == (S.REJECTED, 0)
+    assert state(store, second) == (S.ACCEPTED, 0)
 
 
 def test_order_proven_absent_says_how_and_trading_bot_is_rung(
@@ -296,7 +284,7 @@ def test_orders_of_others_do_not_stand_in_for_ours(recovery, store, broker, cloc
             product=order.product,
             time_in_force=order.time_in_force,
         ),
-        BrokerOrderId("E1"),
+        other.broker_order_id,
     )
 
     search(recovery, clock, 4, 4)

@@ -2,12 +2,13 @@
 
 import pytest
 
-from shoonya_platform.domain.orders import BEFORE_BROKER, IN_FLIGHT
+from shoonya_platform.domain.discrepancies import DiscrepancyKind as K
+from shoonya_platform.domain.orders import BEFORE_BROKER, IN_FLIGHT, Side
+from shoonya_platform.execution.reconciling import STALE_SECONDS
 from shoonya_platform.execution.recovery import STUCK_SECONDS
-from shoonya_platform.execution.recovery_report import decode
 from shoonya_platform.testing.orders import store_order
-from tests.unit.execution.recovery.conftest import RULES, broker_holds
-from tests.unit.execution.rows import S, state
+from tests.unit.execution.recovery.conftest import RULES
+from tests.unit.execution.rows import S, broker_holds, state
 
 
 # One that is unknown is looked for, and found before it can be stuck.
@@ -55,17 +56,40 @@ def test_open_order_may_wait_for_ever(recovery, store, clock, events):
     assert "order_stuck" not in events()
 
 
-def test_difference_with_the_broker_is_told_once_for_each_change_and_its_end(
+def test_difference_with_the_broker_is_shown_while_it_lasts(
     recovery, store, broker, clock, events
 ):
     order = store_order(store, S.FILLED)
+    clock.advance(STALE_SECONDS)
+    texts = []
     for quantity in (0, 0, 130, 130, 65, 65):
         broker.held = [broker_holds(order, quantity)]
         recovery.step()
         clock.advance(RULES.interval_seconds)
+        texts.append([found.text[-26:] for found in store.discrepancies.open()])
 
-    told = [name for name in events() if name.startswith("position_")]
-    assert told == ["position_differs", "position_differs", "position_agrees"]
+    assert texts == [
+        *2 * [["hold 65, the broker says 0"]],
+        *2 * [["ld 65, the broker says 130"]],
+        *2 * [[]],
+    ]
+    logged = [name for name in events() if name.startswith("discrepancy")]
+    assert logged == ["discrepancy", "discrepancy", "discrepancy_over"]
+
+
+def test_difference_right_after_a_fill_is_shown_when_it_outlasts_an_old_book(
+    recovery, store, broker, clock
+):
+    order = store_order(store, S.FILLED)
+    broker.held = [broker_holds(order, 0)]
+    recovery.step()
+    assert store.discrepancies.open() == []
+
+    for _ in range(3):
+        clock.advance(RULES.interval_seconds)
+        recovery.step()
+
+    assert [found.kind for found in store.discrepancies.open()] == [K.POSITION_DIFFERS]
 
 
 def test_strategies_holdings_are_compared_together(
@@ -74,22 +98,31 @@ def test_strategies_holdings_are_compared_together(
     order = store_order(store, S.FILLED, strategy="one")
     store_order(store, S.FILLED, strategy="two", quantity=130)
     broker.held = [broker_holds(order, 195)]
+    clock.advance(STALE_SECONDS)
 
     recovery.step()
 
-    assert "position_differs" not in events()
+    assert store.discrepancies.open() == []
 
 
-def test_difference_is_not_looked_for_while_answers_are_outstanding(
-    recovery, store, broker, events
+@pytest.mark.parametrize(
+    ("brokers", "is_explained"), [(0, True), (65, True), (130, True), (131, False)]
+)
+def test_order_in_flight_explains_a_difference_only_as_far_as_it_can_fill(
+    recovery, store, broker, clock, brokers, is_explained
 ):
-    store_order(store, S.FILLED)
+    order = store_order(store, S.FILLED)
     store_order(store, S.SUBMITTED)
+    store_order(store, S.SUBMITTED, side=Side.SELL)
+    broker.held = [broker_holds(order, brokers)]
+    clock.advance(STALE_SECONDS)
 
     recovery.step()
 
-    assert "position_differs" not in events()
-    assert not decode(store.recovery.last().report).positions_compared
+    found = store.discrepancies.open(K.POSITION_DIFFERS)
+    assert [each.subject for each in found] == (
+        [] if is_explained else [f"{order.exchange}:{order.tradingsymbol} NRML"]
+    )
 
 
 def test_nothing_is_mended_by_trading(recovery, store, broker):

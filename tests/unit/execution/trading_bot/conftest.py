@@ -4,7 +4,7 @@ from decimal import Decimal
 
 import pytest
 
-from shoonya_platform.brokers.base import Quote
+from shoonya_platform.brokers.base import BrokerPosition, Quote
 from shoonya_platform.domain.instruments import Exchange, PriceBand
 from shoonya_platform.errors import BrokerUnavailable
 from shoonya_platform.execution.trading_bot import TradingBot
@@ -26,6 +26,12 @@ class Quotes:
         self.quoted: list[str] = []
         self.priced: list[str] = []
         self.is_down = False
+        self.held: list[BrokerPosition] = []
+
+    def positions(self):
+        if self.is_down:
+            raise BrokerUnavailable("down")
+        return self.held
 
     def last_price(self, exchange, tradingsymbol):
         self.priced.append(tradingsymbol)

@@ -4,9 +4,9 @@ import pytest
 
 from shoonya_platform.domain.alerts import AlertStatus
 from shoonya_platform.domain.orders import Side
-from shoonya_platform.execution.settling import MAX_ATTEMPTS
+from shoonya_platform.execution.settling import MAX_ATTEMPTS, POSITION_PATIENCE
 from shoonya_platform.testing.orders import a_leg, an_alert, store_alert
-from tests.unit.execution.rows import S, T
+from tests.unit.execution.rows import S, T, broker_holds
 from tests.unit.execution.trading_bot.conftest import (
     REPLAN_SECONDS,
     exit_alert,
@@ -118,30 +118,87 @@ def test_lost_entry_is_not_planned_anew_after_its_exit(bot, store, lost):
     assert outcome(store, lost.alert_id)[0] is AlertStatus.COMPLETED
 
 
-def test_lost_exit_is_planned_anew_with_what_is_held_by_then(bot, store):
-    hold(store, 130)
+LOST = (T.RISK_PASSED, T.GUARD_PASSED, T.SUBMITTED, T.OUTCOME_UNKNOWN, T.NOT_PLACED)
+
+
+def lose_exit(bot, store, quantity):
+    """Hold a position and lose its exit; return the alert."""
+    hold(store, quantity)
     alert_id = exit_alert(store)
     bot.step()
     (order,) = store.orders.of_alert(alert_id)
-    way = (T.RISK_PASSED, T.GUARD_PASSED, T.SUBMITTED, T.OUTCOME_UNKNOWN, T.NOT_PLACED)
-    walk(store, order, *way)
-    hold(store, 65, side=Side.SELL)
+    walk(store, order, *LOST)
+    return alert_id
+
+
+def quantities(store, alert_id):
+    return [order.quantity for order in store.orders.of_alert(alert_id)]
+
+
+def test_lost_exit_is_planned_again_with_what_is_held_by_then(bot, store, quotes):
+    alert_id = lose_exit(bot, store, 130)
+    sold = hold(store, 65, side=Side.SELL)
+    quotes.held = [broker_holds(sold, 65)]
 
     bot.step()
 
-    assert [o.quantity for o in store.orders.of_alert(alert_id)] == [130, 65]
+    assert quantities(store, alert_id) == [130, 65]
 
 
-def test_lost_exit_is_not_planned_anew_when_nothing_is_held_any_more(bot, store):
-    hold(store, 65)
-    alert_id = exit_alert(store)
-    bot.step()
+@pytest.mark.parametrize(
+    ("brokers", "planned"), [(200, 130), (130, 130), (50, 50), (0, None), (-130, None)]
+)
+def test_lost_exit_is_never_planned_for_more_than_the_broker_shows(
+    bot, store, quotes, brokers, planned
+):
+    alert_id = lose_exit(bot, store, 130)
     (order,) = store.orders.of_alert(alert_id)
-    way = (T.RISK_PASSED, T.GUARD_PASSED, T.SUBMITTED, T.OUTCOME_UNKNOWN, T.NOT_PLACED)
-    walk(store, order, *way)
-    hold(store, 65, side=Side.SELL)
+    quotes.held = [broker_holds(order, brokers)]
 
     bot.step()
 
-    assert len(store.orders.of_alert(alert_id)) == 1
+    assert quantities(store, alert_id) == [130, *([planned] if planned else [])]
+
+
+def test_lost_exit_waits_for_the_brokers_positions(bot, store, quotes, clock):
+    alert_id = lose_exit(bot, store, 130)
+    (order,) = store.orders.of_alert(alert_id)
+    quotes.is_down = True
+    bot.step()
+    assert outcome(store, alert_id)[0] is AlertStatus.PLANNED
+    quotes.is_down = False
+
+    # Its position book may be a minute old.
+    bot.step()
+    assert outcome(store, alert_id)[0] is AlertStatus.PLANNED
+    quotes.held = [broker_holds(order, 130)]
+    clock.advance(60)
+    bot.step()
+
+    assert quantities(store, alert_id) == [130, 130]
+
+
+def test_lost_exit_is_given_up_when_the_broker_shows_no_position_for_long(
+    bot, store, clock
+):
+    alert_id = lose_exit(bot, store, 130)
+
+    clock.advance(POSITION_PATIENCE.total_seconds())
+    bot.step()
+
+    assert quantities(store, alert_id) == [130]
+    assert outcome(store, alert_id)[0] is AlertStatus.COMPLETED
+
+
+def test_lost_exit_is_not_planned_again_when_nothing_is_held_any_more(
+    bot, store, quotes
+):
+    alert_id = lose_exit(bot, store, 65)
+    (order,) = store.orders.of_alert(alert_id)
+    hold(store, 65, side=Side.SELL)
+    quotes.held = [broker_holds(order, 65)]
+
+    bot.step()
+
+    assert quantities(store, alert_id) == [65]
     assert outcome(store, alert_id)[0] is AlertStatus.COMPLETED

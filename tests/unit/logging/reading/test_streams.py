@@ -105,6 +105,7 @@ def test_since_reaches_into_archives_and_leaves_out_older_files(writer, tmp_path
         range(30, 60)
     )
     damaged = min(tmp_path.glob("*.zst"), key=lambda path: path.stat().st_mtime)
+    damaged.chmod(0o600)
     damaged.write_bytes(b"not read at all")
     old = datetime.fromisoformat("2026-11-25 09:00:10").astimezone().timestamp()
     os.utime(damaged, (old, old))
