@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from dataclasses import dataclass
 
+from shoonya_platform.domain.alerts import named_order
 from shoonya_platform.domain.orders import (
     BEFORE_BROKER,
     CLOSED,
@@ -17,6 +18,7 @@ from shoonya_platform.domain.orders import (
     Intent,
     Order,
     OrderStatus,
+    Side,
 )
 from shoonya_platform.execution.recovery_report import decode
 from shoonya_platform.store.base import OrderStore
@@ -24,6 +26,9 @@ from tests.simulation.exchange import FOREIGN_SYMBOL, Holding, Market, Placed
 from tests.simulation.ledger import Ledger
 
 _MORE = 100_000
+
+#: An alert and the number of its leg.
+Leg = tuple[str, int]
 
 
 @dataclass(slots=True)
@@ -91,63 +96,77 @@ class Checks:
                 self._fail("an accepted alert is lost", alert_id)
 
     def _legs(self) -> None:
-        filled: Counter[tuple[str, int]] = Counter()
-        names: dict[tuple[str, int], set[str]] = defaultdict(set)
+        legs: dict[Leg, list[Placed]] = defaultdict(list)
         for placed in self._ours:
             leg = self._ledger.leg_of(placed.name)
             if leg is not None:
-                filled[leg] += placed.claim.filled_quantity
-                names[leg] |= {placed.name, placed.number}
-        for leg, quantity in filled.items():
-            allowed = self._allowed(leg)
-            if allowed is None or quantity <= allowed:
+                legs[leg].append(placed)
+        for leg, orders in legs.items():
+            allowed, side = self._allowed(leg, orders), self._side(leg, orders)
+            filled = sum(
+                placed.claim.filled_quantity
+                for placed in orders
+                if placed.claim.side is side
+            )
+            if allowed is None or filled <= allowed:
                 continue
-            text = f"leg {leg[1]} of {leg[0]}: {quantity} filled of {allowed}"
-            if not self._is_seen(names[leg]):
+            closed = sum(placed.claim.filled_quantity for placed in orders) - filled
+            text = f"leg {leg[1]} of {leg[0]}: {filled} filled of {allowed}"
+            if not self._is_seen({name for o in orders for name in (o.name, o.number)}):
                 self._fail("a leg filled beyond its quantity, not reported", text)
-            if not self._is_closed(leg):
-                self._fail("a leg filled beyond its quantity, not closed", text)
+            if filled - closed > allowed and not self._is_exited(leg, legs):
+                self._fail(
+                    "a leg filled beyond its quantity, not closed",
+                    f"{text}, {closed} closed",
+                )
 
-    def _allowed(self, leg: tuple[str, int]) -> int | None:
+    def _side(self, leg: Leg, orders: list[Placed]) -> Side:
+        """Return the side of what a leg asked for; the other one closes it."""
+        alert = self._ledger.alerts.get(leg[0])
+        if alert is None or alert.intent is Intent.EXIT:
+            return orders[0].claim.side
+        return alert.legs[leg[1] - 1].side
+
+    def _allowed(self, leg: Leg, orders: list[Placed]) -> int | None:
         """Return how much a leg may fill, None if that is not known."""
         alert = self._ledger.alerts.get(leg[0])
         if alert is None:
             return None
-        if alert.intent is Intent.EXIT:
-            # An exit's quantity is the position's at its time.
-            first = [
-                int(placed.asked["qty"])
-                for placed in self._ours
-                if self._ledger.leg_of(placed.name) == leg
-                and "r" not in placed.name.rpartition("-")[2]
-            ]
-            return max(first, default=None) if len(set(first)) == 1 else None
-        return alert.legs[leg[1] - 1].quantity + self._ledger.asked_quantities.get(
-            leg, 0
-        )
+        more = self._ledger.asked_quantities.get(leg, 0)
+        if alert.intent is not Intent.EXIT:
+            return alert.legs[leg[1] - 1].quantity + more
+        # An exit's quantity is the position's at its time.
+        parts: dict[int, int] = {}
+        for placed in orders:
+            named = named_order(placed.name)
+            if named is not None and placed.claim.side is orders[0].claim.side:
+                parts.setdefault(named.part, int(placed.asked["qty"]))
+        return sum(parts.values()) + more
 
-    def _is_closed(self, leg: tuple[str, int]) -> bool:
+    def _is_exited(self, leg: Leg, legs: dict[Leg, list[Placed]]) -> bool:
         """Return whether a strategy's position is within what its entries may hold."""
         alert = self._ledger.alerts[leg[0]]
-        symbol = alert.legs[leg[1] - 1].tradingsymbol
-        held, wanted = 0, 0
-        seen: set[tuple[str, int]] = set()
-        for placed in self._ours:
-            key = self._ledger.leg_of(placed.name)
-            other = self._ledger.alerts.get(key[0]) if key else None
+        symbol = legs[leg][0].claim.tradingsymbol
+        held, longest, shortest = 0, 0, 0
+        for other_leg, orders in legs.items():
+            other = self._ledger.alerts.get(other_leg[0])
             if (
-                key is None
-                or other is None
+                other is None
                 or other.strategy != alert.strategy
-                or placed.claim.tradingsymbol != symbol
+                or orders[0].claim.tradingsymbol != symbol
             ):
                 continue
-            sign = placed.claim.side.sign
-            held += sign * placed.claim.filled_quantity
-            if other.intent is not Intent.EXIT and key not in seen:
-                seen.add(key)
-                wanted += sign * (self._allowed(key) or 0)
-        return abs(held) <= abs(wanted) and held * wanted >= 0
+            held += sum(
+                placed.claim.side.sign * placed.claim.filled_quantity
+                for placed in orders
+            )
+            if other.intent is not Intent.EXIT:
+                wanted = self._allowed(other_leg, orders) or 0
+                if self._side(other_leg, orders) is Side.BUY:
+                    longest += wanted
+                else:
+                    shortest -= wanted
+        return shortest <= held <= longest
 
     def _positions(self) -> None:
         ours: Counter[Holding] = Counter()

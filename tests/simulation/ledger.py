@@ -6,15 +6,12 @@ The checks compare the store with this and with the exchange.
 
 from __future__ import annotations
 
-import re
 from collections import defaultdict
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from shoonya_platform.domain.alerts import Alert
-from shoonya_platform.domain.orders import Intent
-
-_NAME = re.compile(r"O(\d{6}-[0-9A-Z]{8})-(\d+)(?:p\d+)?(?:r\d+)?")
+from shoonya_platform.domain.alerts import Alert, named_order
+from shoonya_platform.domain.orders import Side
 
 
 @dataclass(slots=True, kw_only=True)
@@ -63,6 +60,9 @@ class Ledger:
     read_at: dict[str, float] = field(default_factory=lambda: defaultdict(lambda: -1.0))
 
     def note_alert(self, alert_id: str, alert: Alert, received_at: datetime) -> None:
+        # One that is made again of what the broker has knows less than the first.
+        if alert_id in self.alerts:
+            return
         self.alerts[alert_id] = alert
         sent = alert.sent_at
         self.alerted_at[alert_id] = (
@@ -71,16 +71,19 @@ class Ledger:
 
     def leg_of(self, name: str) -> tuple[str, int] | None:
         """Return alert and leg of an order by its name."""
-        match = _NAME.fullmatch(name)
-        return None if match is None else (f"A{match[1]}", int(match[2]))
+        named = named_order(name)
+        return None if named is None else (named.alert_id, named.leg)
 
     def alert_of(self, name: str) -> Alert | None:
         leg = self.leg_of(name)
         return None if leg is None else self.alerts.get(leg[0])
 
-    def is_entry(self, name: str) -> bool:
-        alert = self.alert_of(name)
-        return alert is not None and alert.intent is not Intent.EXIT
+    def side_of(self, name: str) -> Side | None:
+        """Return the side of an order's leg; one of the other side closes it."""
+        leg, alert = self.leg_of(name), self.alert_of(name)
+        if leg is None or alert is None or leg[1] > len(alert.legs):
+            return None
+        return alert.legs[leg[1] - 1].side
 
     def violate(self, reason: str, text: str) -> None:
         if (reason, text) not in self.violations:

@@ -46,6 +46,7 @@ from shoonya_platform.services import runtime
 from shoonya_platform.store import sendlock
 from shoonya_platform.store import sqlite as sqlite_store
 from shoonya_platform.testing.clock import FakeClock
+from shoonya_platform.testing.noren import rows
 from tests.simulation.checks import Checks, Failure
 from tests.simulation.engine import SqliteEngine, make_template
 from tests.simulation.exchange import INSTRUMENTS, TICK, Holding, Placed
@@ -233,7 +234,11 @@ class Simulation:
         ledger, world = self.ledger, self.world
         name = request.fields.get("remarks", "")
         alert = ledger.alert_of(name)
+        side = rows.SIDES[request.fields["trantype"]]
         if alert is None or alert.intent is Intent.EXIT:
+            return
+        if side is not ledger.side_of(name):
+            # It closes what a leg had too much.
             return
         if ledger.halted_at is not None and world.time > ledger.halted_at:
             ledger.violate(
