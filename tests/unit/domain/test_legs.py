@@ -7,7 +7,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shoonya_platform.domain.alerts import (
-    AlertId,
     client_order_id,
     copy_name,
     named_order,
@@ -17,6 +16,7 @@ from shoonya_platform.domain.legs import ordering_of, surplus_of
 from shoonya_platform.domain.orders import (
     CLOSED,
     WORKING,
+    AlertId,
     Intent,
     OrderId,
     OrderStatus,

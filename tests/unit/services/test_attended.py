@@ -15,10 +15,13 @@ from shoonya_platform.testing.brokers import RecordingBroker
 
 
 class SlowBroker(RecordingBroker):
-    seconds = 0.0
+    def __init__(self, clock):
+        super().__init__(clock)
+        self.clock = clock
+        self.seconds = 0.0
 
     def last_price(self, exchange, tradingsymbol):
-        self._clock.advance(self.seconds)
+        self.clock.advance(self.seconds)
         return super().last_price(exchange, tradingsymbol)
 
 

@@ -233,7 +233,7 @@ def test_cancel_that_the_broker_took_and_ignored_is_asked_for_again_and_shown(
 ):
     order = store_order(store, S.ACCEPTED)
     placed_at(broker, order)
-    asked = []
+    asked: list[str] = []
     monkeypatch.setattr(broker, "cancel", asked.append)
     request_cancel(store, order)
     command = new_command()
