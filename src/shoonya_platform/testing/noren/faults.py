@@ -198,6 +198,11 @@ class Faults:
     def waiting(self) -> list[Fault]:
         return list(self._waiting)
 
+    def forget(self, kinds: Iterable[FaultKind]) -> None:
+        """Let no fault of these kinds happen any more."""
+        gone = set(kinds)
+        self._waiting = [each for each in self._waiting if each.kind not in gone]
+
     def clear(self) -> None:
         self._waiting.clear()
 
