@@ -124,15 +124,15 @@ def changed(draw, content: bytes) -> bytes:
     for _ in range(draw(st.integers(1, 4))):
         row = value
         if isinstance(value, list):
-            deed = draw(st.sampled_from(["row", "add", "swap", "drop"]))
+            how = draw(st.sampled_from(["row", "add", "swap", "drop"]))
             index = draw(st.integers(0, max(len(value) - 1, 0)))
-            if deed == "add" or not value:
+            if how == "add" or not value:
                 value.append(draw(VALUES))
                 continue
-            if deed == "drop":
+            if how == "drop":
                 del value[index]
                 continue
-            if deed == "swap":
+            if how == "swap":
                 value[index] = draw(VALUES)
                 continue
             row = value[index]

@@ -27,7 +27,7 @@ class FaultKind(StrEnum):
     SERVER_TIMEOUT = "server_timeout"
     #: The answer takes `seconds`.
     SLOW = "slow"
-    #: Nobody answers, and the request is carried out `seconds` later.
+    #: There is no answer, and the request is carried out `seconds` later.
     LATE_ARRIVAL = "late_arrival"
     #: The request is carried out twice, and answered once.
     DUPLICATE_REQUEST = "duplicate_request"
