@@ -170,6 +170,8 @@ class UnreadableRow:
     #: digest of the row.  The same row has the same subject each time.
     subject: str
     why: str  #: one sentence: which field, and what was found; no secrets
+    #: Its id is one of our making, or cannot be read.
+    may_be_ours: bool = True
 
 
 class Broker(Protocol):

@@ -17,6 +17,7 @@ from shoonya_platform.brokers import shoonya_words as words
 from shoonya_platform.brokers.base import UnreadableRow
 from shoonya_platform.brokers.shoonya_http import Answer
 from shoonya_platform.brokers.shoonya_words import Row, Unreadable
+from shoonya_platform.domain.alerts import named_order
 from shoonya_platform.errors import BrokerUnavailable
 
 #: More reports than these are not listed; the books have to be read anyway.
@@ -89,7 +90,16 @@ class Rows:
 
 def unreadable(book: str, row: object, why: Exception | str) -> UnreadableRow:
     """Describe a row that cannot be used."""
-    return UnreadableRow(book=book, subject=_subject(row), why=str(why))
+    return UnreadableRow(
+        book=book, subject=_subject(row), why=str(why), may_be_ours=_may_be_ours(row)
+    )
+
+
+def _may_be_ours(row: object) -> bool:
+    if not isinstance(row, dict):
+        return True
+    remarks = row.get("remarks", "")
+    return not isinstance(remarks, str) or named_order(remarks) is not None
 
 
 def _subject(row: object) -> str:

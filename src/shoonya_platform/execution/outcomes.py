@@ -94,7 +94,7 @@ class OutcomeSearch:
         for claim in claims:
             if claim.client_order_id in wanted:
                 self._found(claim, trades, numbers)
-        counts = is_whole(self._store, claims, self._clock)
+        counts = is_whole(self._store, claims, self._broker.unreadable(), self._clock)
         for order in unknown:
             self._not_found(order, began, counts=counts)
 

@@ -72,6 +72,16 @@ class StoredReconciliation:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PlatformStart:
+    """A start of the whole platform."""
+
+    started_at: datetime
+    #: Every service had ended in order before; else the store may be a copy made
+    #: while they ran.
+    is_orderly: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CancelRequest:
     """Somebody wants an order gone; command_service sees to it."""
 
@@ -196,7 +206,7 @@ class OrderTable(Protocol):
         Not those whose cancel was ever requested: nobody wants them any more.
 
         Args:
-            since: Entries only of alerts that came after this; exits of any.
+            since: Entries only of alerts that came after this; exits of a day.
         """
         ...
 
@@ -547,8 +557,8 @@ class RecoveryTable(Protocol):
         """Return the number of this start, 0 if there was none."""
         ...
 
-    def started_at(self) -> datetime | None:
-        """Return when this start began, None if there was none."""
+    def last_start(self) -> PlatformStart | None:
+        """Return this start, None if there was none."""
         ...
 
     def record(self, *, succeeded: bool, summary: str, report: str) -> bool:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Collection, Sequence
 from dataclasses import fields, replace
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 
 from shoonya_platform.domain.alerts import client_order_id
@@ -43,6 +43,10 @@ from shoonya_platform.store.sqlite_positions import SqlitePositions
 _COLUMNS = ", ".join(field.name for field in fields(Order))
 _OPEN = ", ".join(f"'{status}'" for status in sorted(OPEN))
 _NEW_COLUMNS = [field.name for field in fields(NewOrder)]
+
+
+#: Lost exits are looked for among the alerts of so long.
+EXITS_SOUGHT = timedelta(days=1)
 
 
 class SqliteOrders:
@@ -206,9 +210,10 @@ class SqliteOrders:
         )
 
     def unreplaced(self, *, since: datetime) -> list[Order]:
+        now = self._session.clock.now()
         return self._select(
-            "WHERE status = 'not_placed' AND (alerted_at > ? OR intent = 'exit')"
-            " AND NOT EXISTS ("
+            "WHERE status = 'not_placed' AND alerted_at > ?"
+            " AND (alerted_at > ? OR intent = 'exit') AND NOT EXISTS ("
             " SELECT 1 FROM orders AS later WHERE later.alert_id = orders.alert_id"
             " AND later.leg = orders.leg AND later.part = orders.part"
             " AND later.attempt > orders.attempt)"
@@ -217,7 +222,7 @@ class SqliteOrders:
             " FROM cancel_requests"
             " WHERE cancel_requests.order_id = orders.order_id)"
             " ORDER BY order_id",
-            (text_of(since),),
+            (text_of(min(since, now - EXITS_SOUGHT)), text_of(since)),
         )
 
     def beside_failed(self, *, limit: int) -> list[Order]:

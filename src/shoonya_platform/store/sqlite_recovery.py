@@ -6,7 +6,11 @@ from datetime import datetime, timedelta
 
 from shoonya_platform.domain.orders import Order, OrderId
 from shoonya_platform.store._session import Session, text_of
-from shoonya_platform.store.base import Absence, StoredReconciliation
+from shoonya_platform.store.base import (
+    Absence,
+    PlatformStart,
+    StoredReconciliation,
+)
 
 
 class SqliteRecovery:
@@ -26,7 +30,8 @@ class SqliteRecovery:
         if alive:
             return False
         session.execute(
-            "INSERT INTO starts (begun_by, started_at) VALUES (?, ?)",
+            "INSERT INTO starts (begun_by, started_at, is_orderly) VALUES (?, ?,"
+            " NOT EXISTS (SELECT 1 FROM services WHERE ended_at IS NULL))",
             (session.service, session.now()),
         )
         return True
@@ -41,11 +46,16 @@ class SqliteRecovery:
         found = self._session.query("SELECT max(start_id) AS number FROM starts")
         return int(found[0]["number"] or 0)
 
-    def started_at(self) -> datetime | None:
+    def last_start(self) -> PlatformStart | None:
         found = self._session.query(
-            "SELECT started_at FROM starts ORDER BY start_id DESC LIMIT 1"
+            "SELECT started_at, is_orderly FROM starts ORDER BY start_id DESC LIMIT 1"
         )
-        return datetime.fromisoformat(found[0]["started_at"]) if found else None
+        if not found:
+            return None
+        return PlatformStart(
+            started_at=datetime.fromisoformat(found[0]["started_at"]),
+            is_orderly=bool(found[0]["is_orderly"]),
+        )
 
     def record(self, *, succeeded: bool, summary: str, report: str) -> bool:
         session = self._session

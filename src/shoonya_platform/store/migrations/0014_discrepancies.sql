@@ -19,6 +19,11 @@ CREATE INDEX discrepancies_unacknowledged ON discrepancies (kind)
     WHERE acknowledged_at IS NULL;
 CREATE INDEX discrepancies_by_order ON discrepancies (order_id);
 
+-- Whether every service had ended in order before a start of the platform.  If not, the
+-- store may be a copy from when they ran.
+ALTER TABLE starts ADD COLUMN is_orderly INTEGER NOT NULL DEFAULT 0
+    CHECK (is_orderly IN (0, 1));
+
 -- Whether a row of the broker's, with our id and our terms, has shown its number.
 -- Until then the number is only what the answer to our request said.
 ALTER TABLE orders ADD COLUMN is_number_confirmed INTEGER NOT NULL DEFAULT 0

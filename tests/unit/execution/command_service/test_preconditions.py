@@ -16,6 +16,7 @@ from shoonya_platform.execution.command_service import (
     CommandService,
 )
 from shoonya_platform.execution.preconditions import SendPreconditions
+from shoonya_platform.testing.clock import BEGIN
 from shoonya_platform.testing.orders import store_order
 from tests.unit.execution.command_service.conftest import placed_at, request_cancel
 from tests.unit.execution.rows import S, set_trading, status_of
@@ -49,6 +50,12 @@ def new_command(store, broker, clock, rings, moments):
         return service
 
     return make
+
+
+def note_running(store):
+    """Note a service that has not ended in order."""
+    with store.transaction(durable=False):
+        store.services.beat(pid=1, status="runs", started_at=BEGIN)
 
 
 def sent(broker):
@@ -154,6 +161,7 @@ def test_entry_from_before_the_start_waits_for_a_book_that_cannot_be_old(
     new_command, store, broker, clock
 ):
     left_over = store_order(store, S.GUARD_PASSED)
+    note_running(store)
     clock.advance(60)
     with store.transaction(durable=False):
         store.recovery.begin(silent_seconds=15)
@@ -170,6 +178,22 @@ def test_entry_from_before_the_start_waits_for_a_book_that_cannot_be_old(
 
     assert sent(broker) == [fresh.client_order_id]
     assert status_of(store, left_over) is S.OUTCOME_UNKNOWN
+
+
+def test_entry_from_before_an_orderly_end_goes_out_at_once(
+    new_command, store, broker, clock
+):
+    order = store_order(store, S.GUARD_PASSED)
+    note_running(store)
+    with store.transaction(durable=False):
+        store.services.end()
+    clock.advance(60)
+    with store.transaction(durable=False):
+        store.recovery.begin(silent_seconds=15)
+
+    new_command().step()
+
+    assert sent(broker) == [order.client_order_id]
 
 
 def test_slow_broker_gets_no_more_orders_than_a_batch_may_take(

@@ -10,6 +10,7 @@ from shoonya_platform.domain.discrepancies import DiscrepancyKind as K
 from shoonya_platform.domain.orders import Intent, Side
 from shoonya_platform.execution.adoption import STRATEGY
 from shoonya_platform.execution.reconciling import STALE_SECONDS
+from shoonya_platform.execution.recovery import RecoveryService
 from shoonya_platform.testing.orders import (
     an_alert_id,
     store_alert,
@@ -177,8 +178,6 @@ def test_book_that_lacks_what_we_know_is_there_proves_nothing(
 def test_entry_is_looked_for_longer_than_an_exit(
     store, broker, clock, rings, intent, seconds
 ):
-    from shoonya_platform.execution.recovery import RecoveryService
-
     rules = replace(RULES, absent_seconds=60.0, exit_absent_seconds=12.0)
     recovery = RecoveryService(store, broker, rules, clock, rings)
     order = store_order(store, S.OUTCOME_UNKNOWN, intent=intent, side=Side.SELL)
@@ -218,3 +217,23 @@ def test_row_that_cannot_be_read_is_shown_until_it_can(recovery, store, broker, 
     recovery.begin()
 
     assert kinds(store) == []
+
+
+@pytest.mark.parametrize(
+    ("may_be_ours", "status"), [(True, S.OUTCOME_UNKNOWN), (False, S.NOT_PLACED)]
+)
+def test_row_of_ours_that_cannot_be_read_may_be_the_one_that_is_missing(
+    recovery, store, broker, clock, may_be_ours, status
+):
+    order = store_order(store, S.OUTCOME_UNKNOWN)
+    broker.passed_over = [
+        UnreadableRow(
+            book="order_book", subject="B7", why="qty: ''", may_be_ours=may_be_ours
+        )
+    ]
+
+    for _ in range(5):
+        clock.advance(10)
+        recovery.step()
+
+    assert state(store, order) == (status, 0)
