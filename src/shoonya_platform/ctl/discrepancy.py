@@ -165,7 +165,7 @@ def _find(ctl: Ctl, number: int) -> StoredDiscrepancy:
     found = ctl.store.discrepancies.get(number)
     if found is None:
         raise NotFound(
-            f"there is no discrepancy {number}",
+            f"discrepancy {number} does not exist",
             hint="shoonyactl discrepancy list --all",
         )
     return found

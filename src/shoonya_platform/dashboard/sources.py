@@ -218,7 +218,7 @@ class Sources:
         """
         found = await self._in_store(lambda: self._store.discrepancies.get(number))
         if found is None:
-            raise NotFound(f"there is no discrepancy {number}")
+            raise NotFound(f"discrepancy {number} does not exist")
         return found
 
     async def acknowledge(self, number: int, *, by: str) -> bool:

@@ -82,7 +82,7 @@ def test_unknown_number_is_not_found(ctl, store, verb):
     result = ctl("discrepancy", verb, "9")
 
     assert result.code == 4
-    assert "there is no discrepancy 9" in result.err
+    assert "discrepancy 9 does not exist" in result.err
 
 
 def test_incident_is_acknowledged_with_the_users_name_and_leaves_the_list(
