@@ -58,6 +58,7 @@ class Fault(StrEnum):
     FEED_BROKEN = "feed-broken"
     FEED_GARBAGE = "feed-garbage"
     CANCEL_IGNORED = "cancel-ignored"
+    FILL_AFTER_END = "fill-after-end"
     EXCHANGE_REJECTS = "exchange-rejects"
     # The operator.
     RESTORE = "restore"
@@ -105,6 +106,7 @@ RATES: Mapping[Fault, float] = {
     Fault.FEED_BROKEN: 0.5,
     Fault.FEED_GARBAGE: 0.3,
     Fault.CANCEL_IGNORED: 0.2,
+    Fault.FILL_AFTER_END: 0.3,
     Fault.EXCHANGE_REJECTS: 0.05,
     Fault.RESTORE: 0.2,
     Fault.HALT: 0.03,

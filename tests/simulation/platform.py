@@ -256,8 +256,11 @@ class Process:
         act = self._platform.at_calls.pop((self.name, point), None)
         if act is not None:
             act()
+        # Others run in between, where the scheduler likes to.
         if point == "begin" and world.random.random() < 0.1:
             world.sleep(world.random.uniform(0.0001, 0.01))
+        elif point.startswith("before") and world.random.random() < 0.2:
+            world.sleep(world.random.uniform(0.0001, 0.05))
 
     def _begin(self, run: int) -> None:
         if run != self.runs or self._service is not None:

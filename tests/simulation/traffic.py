@@ -37,7 +37,7 @@ class Traffic:
     def plan(self, seconds: float) -> None:
         random = self._world.random
         for number in range(random.randint(2, 7)):
-            at = random.uniform(2.0, seconds * 0.8)
+            at = random.uniform(0.1, seconds * 0.8)
             self._plan_strategy(f"s{number}", at, seconds)
 
     def send(
