@@ -90,7 +90,7 @@ def many(seeds: range, allowed: tuple[Fault, ...], jobs: int) -> bool:
 def find(index: int) -> tuple[int | None, str, float]:
     """Look for a mutation; return after how many seeds it was found, and by what."""
     mutation = MUTATIONS[index]
-    options = Options(allowed=mutation.faults, everything=True)
+    options = mutation.options
     began = time.monotonic()
     with mutation.apply():
         for seed in range(mutation.seeds):

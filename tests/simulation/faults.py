@@ -133,6 +133,10 @@ class Faults:
 
     Args:
         allowed: Kinds that may occur; each history draws its mix of these.
+
+        everything: Instead of a mix each history has all of them.
+
+        intensity: What all rates are multiplied by.
     """
 
     def __init__(
@@ -142,6 +146,7 @@ class Faults:
         *,
         script: Collection[Scripted] = (),
         everything: bool = False,
+        intensity: float = 1.0,
     ) -> None:
         self._random = random
         self.counts: Counter[Fault] = Counter()
@@ -152,7 +157,8 @@ class Faults:
         if not everything and len(kinds) > MOST_KINDS:
             kinds = random.sample(kinds, random.randint(1, MOST_KINDS))
         self.rates = {
-            kind: RATES[kind] * random.choice((0.3, 1.0, 1.0, 3.0)) for kind in kinds
+            kind: RATES[kind] * random.choice((0.3, 1.0, 1.0, 3.0)) * intensity
+            for kind in kinds
         }
         if script:
             self.rates = {}

@@ -19,7 +19,7 @@ from shoonya_platform.domain import orders as domain_orders
 from shoonya_platform.domain.orders import OrderStatus, OrderTrigger
 from shoonya_platform.domain.trading import TradingState, TradingStatus
 from shoonya_platform.errors import BrokerUnavailable, OutcomeUnknown
-from shoonya_platform.execution import booking, claims
+from shoonya_platform.execution import booking, claims, reports
 from shoonya_platform.execution.behind import BehindBroker
 from shoonya_platform.execution.booking import Booking
 from shoonya_platform.execution.canceling import Canceler
@@ -34,6 +34,7 @@ from shoonya_platform.store.sqlite_alerts import SqliteAlerts
 from shoonya_platform.store.sqlite_recovery import SqliteRecovery
 from tests.simulation.engine import SimulatedStore, SqliteEngine
 from tests.simulation.faults import Fault
+from tests.simulation.run import Options
 
 F = Fault
 _LOST_ANSWERS = (F.RESET_AFTER, F.HTTP_502, F.TRUNCATED)
@@ -48,6 +49,11 @@ class Mutation:
     faults: tuple[Fault, ...]
     seeds: int
     apply: Callable[[], AbstractContextManager[object]]
+
+    @property
+    def options(self) -> Options:
+        """What the histories that look for it are made of."""
+        return Options(allowed=self.faults, everything=True, intensity=2.0)
 
 
 def _instead(place: object, name: str, part: object) -> Callable[[], Any]:
@@ -100,7 +106,7 @@ def _no_duplicates() -> Callable[[], Any]:
 
 
 def _not_whole() -> Callable[[], Any]:
-    bring_up_to = booking.bring_up_to
+    bring_up_to = reports.bring_up_to
 
     def without_fills(
         store: Any, order: Any, claim: Any, fills: Any, **rest: Any

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from shoonya_platform.domain.orders import OrderStatus
 from shoonya_platform.domain.trading import TradingState
 from shoonya_platform.errors import StoreError
 from shoonya_platform.store.base import OrderStore
@@ -43,6 +44,7 @@ class Operator:
         self._is_busy = False
         self._commands: list[Task] = []
         platform.before_place = self._before_place
+        platform.before_take = self._before_take
 
     def begin(self) -> None:
         world = self._world
@@ -220,11 +222,20 @@ class Operator:
             )
         )
 
+    def _before_take(self) -> None:
+        """Keep a copy that lacks what is just being sent: the worst one there is."""
+        if Fault.RESTORE not in self._faults.rates or self._faults.is_over:
+            return
+        store = self._platform.open_store(None, "simulation", "look")
+        try:
+            is_ready = bool(store.orders.in_status(OrderStatus.GUARD_PASSED, limit=1))
+        finally:
+            self._engine.drop(store)
+        if is_ready and self._world.random.random() < 0.5:
+            self._keep_copy()
+
     def _before_place(self) -> None:
         world = self._world
-        if Fault.RESTORE in self._faults.rates and world.random.random() < 0.3:
-            # A copy that lacks what is just being sent: the worst one there is.
-            self._keep_copy()
         if self._ledger.halted_at is None and self._faults.happens(Fault.HALT, "place"):
             world.note("FAULT", "risk halt in the middle of a batch")
             self.set_trading(TradingState.HALTED)

@@ -253,6 +253,8 @@ class Process:
             raise Death(self.name)
         if point == "before place":
             self._platform.before_place()
+        elif point == "begin" and self.name == "command_service":
+            self._platform.before_take()
         act = self._platform.at_calls.pop((self.name, point), None)
         if act is not None:
             act()
@@ -363,6 +365,7 @@ class Platform:
         self.mail: deque[tuple[bytes, Callable[[str, Alert], None]]] = deque()
         self.processes = {name: Process(self, name) for name in (*BUILDERS, INTAKE)}
         self.before_place: Callable[[], None] = lambda: None
+        self.before_take: Callable[[], None] = lambda: None
         #: What a scripted case does once at a service's call or commit.
         self.at_calls: dict[tuple[str, str], Callable[[], None]] = {}
         #: What waiting at the doorbell is stretched by, while nothing goes on.

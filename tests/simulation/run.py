@@ -113,6 +113,7 @@ class Options:
     seconds: float | None = None
     #: Each history has all kinds that are allowed, and not a mix of its own.
     everything: bool = False
+    intensity: float = 1.0
 
 
 class Simulation:
