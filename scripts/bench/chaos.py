@@ -3,8 +3,9 @@ Sends orders through the eight services while they are killed, and judges the en
 
 Noren's simulator accepts and does not answer, answers 502, loses and doubles
 reports, and ends the session; any service is killed about twice a second; journald is
-restarted where it runs.  Exit code 1 if a promise is broken; the directory with
-logs, store and settings is kept then.
+restarted where it runs.  On demand requests also arrive late, long after they were
+given up, or twice.  At the end the broker's own records are counted.  Exit code 1 if a
+promise is broken; the directory with logs, store and settings is kept then.
 """
 
 from __future__ import annotations
@@ -22,13 +23,16 @@ sys.path.insert(0, str(ROOT))
 
 from tests.chaos.chaos import Run, cause, new_seed  # noqa: E402 the path comes first
 from tests.chaos.worlds import (  # noqa: E402
+    DUPLICATE_PERCENT,
     FAULTS,
+    LATE_PERCENT,
+    Delivery,
     World,
     noren_world,
     paper_world,
 )
 
-WORLDS: dict[str, Callable[[Path, int], AbstractContextManager[World]]] = {
+WORLDS: dict[str, Callable[[Path, int, Delivery], AbstractContextManager[World]]] = {
     "noren": noren_world,
     "paper": paper_world,
 }
@@ -56,9 +60,11 @@ class Progress:
             sys.stderr.write("\n")
 
 
-def show(run: Run, seed: int, broker: str) -> None:
+def show(run: Run, seed: int, broker: str, delivery: Delivery) -> None:
     verdict = run.verdict
     kills = sum(run.kills.values())
+    late = LATE_PERCENT if delivery.late_seconds else 0
+    doubled = DUPLICATE_PERCENT if delivery.duplicates else 0
     rows: list[tuple[str, object]] = [
         ("seed", seed),
         ("seconds until the last alert had ended", f"{run.seconds:.0f}"),
@@ -73,6 +79,12 @@ def show(run: Run, seed: int, broker: str) -> None:
             for kind, on, percent in FAULTS
             if broker == "noren"
         ),
+        (f"up to {delivery.late_seconds:g} s late, of orders", f"{late:g} %"),
+        ("doubled, of orders", f"{doubled:g} %"),
+        ("legs that the broker filled", run.count.legs),
+        ("  beyond what was asked", run.count.overfilled),
+        ("  units beyond it", run.count.excess),
+        ("  units the platform closed by itself", run.count.closed),
         ("sessions ended", run.expiries),
         (f"journal restarted ({run.journal})", run.journal_restarts),
         *((promise, len(found)) for promise, found in verdict.broken.items()),
@@ -91,20 +103,40 @@ def main() -> None:
     parser.add_argument("--orders", type=int, default=5000)
     parser.add_argument("--seed", type=int, help="repeats the trouble of a run")
     parser.add_argument("--broker", choices=WORLDS, default="noren")
+    parser.add_argument(
+        "--late",
+        type=float,
+        default=0.0,
+        metavar="SECONDS",
+        help=f"let {LATE_PERCENT:g} %% of the orders arrive up to so much later",
+    )
+    parser.add_argument(
+        "--duplicates",
+        action="store_true",
+        help=f"let {DUPLICATE_PERCENT:g} %% of the orders arrive twice",
+    )
     parser.add_argument("--keep", action="store_true", help="keep the directory anyway")
     asked = parser.parse_args()
     seed = asked.seed or new_seed()
-    print(f"replay with: scripts/bench/chaos --orders {asked.orders} --seed {seed}")
+    delivery = Delivery(asked.late, asked.duplicates)
+    if delivery.repeats and asked.broker == "paper":
+        parser.error(
+            "--late and --duplicates need --broker noren: paper has no network"
+        )
+    again = f"--orders {asked.orders} --seed {seed} --broker {asked.broker}"
+    again += f" --late {asked.late:g}" if asked.late else ""
+    again += " --duplicates" if asked.duplicates else ""
+    print(f"replay with: scripts/bench/chaos {again}")
     folder = Path(tempfile.mkdtemp(prefix="chaos-", dir="/var/tmp"))
     # Some pairs make fewer orders: an early exit finds nothing to exit.
     pairs = -(-asked.orders * 107 // (100 * ORDERS_A_PAIR))
     progress = Progress(2 * pairs)
     is_good = False
     try:
-        with WORLDS[asked.broker](folder, seed) as world:
+        with WORLDS[asked.broker](folder, seed, delivery) as world:
             run = cause(world, seed, pairs, progress)
         progress.end()
-        show(run, seed, asked.broker)
+        show(run, seed, asked.broker, delivery)
         is_good = run.verdict.is_good
     finally:
         if is_good and not asked.keep:

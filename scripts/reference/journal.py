@@ -20,6 +20,7 @@ FIELDS = {
     "CLIENT_ORDER_ID": "our name of the order, which the broker keeps as remarks",
     "CODE": "why an order or an alert was refused; see denials.md",
     "COMPONENT": "which of the eight logged it",
+    "DISCREPANCY_ID": "a difference with the broker: its number in the store",
     "EVENT": "what happened, in one word; below",
     "INCIDENT": "of an incident: systemd's id of the run that died",
     "KIND": "of a discrepancy: which; see the runbook",

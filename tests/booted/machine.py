@@ -296,9 +296,14 @@ def _destroy(name: str) -> None:
     for cgroup in _cgroups(name):
         _kill_cgroup(cgroup)
     folder = STATE / name
-    for mount in (folder / "root", folder):
+    # The last one is made by nspawn from systemd 256 on.  Killed, it leaves it behind,
+    # and refuses to start a machine of that name again.
+    exported = Path("/run/systemd/nspawn/unix-export") / name
+    for mount in (folder / "root", folder, exported):
         while os.path.ismount(mount):
             _call("umount", "--lazy", str(mount))
+    if exported.exists():
+        exported.rmdir()
     shutil.rmtree(folder, ignore_errors=True)
     _owner(name).unlink(missing_ok=True)
 

@@ -63,7 +63,7 @@ def test_killed_service_is_red_until_it_runs_again(platform, open_page, scheme, 
     expect(row).to_contain_text(re.compile(r"restarts in \d s \(2 of 3\)"))
     expect(row).to_contain_text("killed by SIGKILL")
     # And above all else, where the table is longer than the window.
-    warning = page.get_by_text("order_watcher is dead")
+    warning = page.get_by_text("order_watcher is backoff")
     expect(warning).to_be_in_viewport()
     assert page.evaluate("document.documentElement.scrollWidth") <= width
     assert page.evaluate(CONTRAST) == {}

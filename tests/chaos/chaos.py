@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from shoonya_platform.domain.alerts import AlertStatus
 from shoonya_platform.testing.waiting import eventually
+from tests.chaos.count import Count, count
 from tests.chaos.killing import Trouble
 from tests.chaos.traffic import PATIENCE_SECONDS, Traffic
 from tests.chaos.verdict import Verdict, judge
@@ -21,6 +22,7 @@ class Run:
     """What happened."""
 
     verdict: Verdict
+    count: Count
     alerts: int
     kills: Counter[str]
     expiries: int
@@ -48,10 +50,13 @@ def cause(
     traffic = Traffic(world.platform, seed, pairs, on_answer)
     with Trouble(world, seed) as trouble:
         traffic.send()
+    world.deliver_all()
     _settle(world)
     seconds = time.monotonic() - began
+    counted = _count(world, traffic)
     return Run(
-        verdict=judge(world, traffic),
+        verdict=judge(world, traffic, counted),
+        count=counted,
         alerts=len(traffic.all()),
         kills=trouble.kills,
         expiries=trouble.expiries,
@@ -84,3 +89,22 @@ def _settle(world: World) -> None:
         pass
     finally:
         store.close()
+
+
+def _count(world: World, traffic: Traffic) -> Count:
+    """Count at the broker, once what was filled too much had time to be closed."""
+    store = world.platform.store()
+    counted = [count(world, store, traffic)]
+
+    def is_exact() -> bool:
+        counted[0] = count(world, store, traffic)
+        return not counted[0].wrong
+
+    try:
+        eventually(is_exact, PATIENCE_SECONDS, interval_seconds=1.0)
+    except AssertionError:
+        # The verdict says what is wrong.
+        pass
+    finally:
+        store.close()
+    return counted[0]

@@ -29,6 +29,7 @@ _SLOT = struct.Struct("<QB7x")
 _PHASES = {"rotate": 1, "heal": 2}
 _PHASE_NAMES = {0: "writing", 1: "rotating", 2: "healing"}
 _PR_SET_CHILD_SUBREAPER = 36
+ROTATES_WITHIN_SECONDS = 1.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,6 +51,11 @@ class Plan:
 
         lifetime_seconds: The range a writer lives until it is killed.
 
+        lifetime_records: The range of records it writes until then, instead: the
+            same number of kills on a machine of any speed.
+
+        rotation_share: The share of kills that wait until their writer rotates.
+
         max_bytes, backup_count, budget: As for `setup_application_logging`.
 
         long_records: One record in so many takes several pages.
@@ -67,6 +73,8 @@ class Plan:
     records: int | None
     kills: int
     lifetime_seconds: tuple[float, float] = (0.005, 0.15)
+    lifetime_records: tuple[int, int] | None = None
+    rotation_share: float = 0.0
     max_bytes: int
     backup_count: int
     budget: str | None = None
@@ -103,6 +111,8 @@ class _Writer:
         self.pid = 0
         self.slot = -1
         self.dies_at = 0.0
+        self.last_record = 0
+        self.dies_rotating = False
 
 
 class Storm:
@@ -180,21 +190,34 @@ class Storm:
                 assert status == 0, "a writer has failed"
                 assert writer.left == 0 or (writer.left < 0 and self._plan.disturb)
                 return
-        if now >= writer.dies_at and not (done and writer.left is not None):
+        if self._is_due(writer, now) and not (done and writer.left is not None):
             self._kill(writer)
             if self._kills < self._plan.kills or writer.left:
                 self._start(writer)
 
+    def _is_due(self, writer: _Writer, now: float) -> bool:
+        count, phase = self._slot(writer)
+        if count < writer.last_record or now < writer.dies_at:
+            return False
+        # Not for ever: one whose disk is slow may be writing all the time.
+        hunted = writer.dies_rotating and now < writer.dies_at + ROTATES_WITHIN_SECONDS
+        return not hunted or phase == _PHASES["rotate"]
+
+    def _slot(self, writer: _Writer) -> tuple[int, int]:
+        """Return the number of its last record, and what it is doing."""
+        count, phase = _SLOT.unpack_from(self._memory, writer.slot * _SLOT.size)
+        return int(count), int(phase)
+
     def _kill(self, writer: _Writer) -> None:
         os.kill(writer.pid, signal.SIGKILL)
         os.waitpid(writer.pid, 0)
-        _, phase = _SLOT.unpack_from(self._memory, writer.slot * _SLOT.size)
+        _, phase = self._slot(writer)
         self._outcome.killed[_PHASE_NAMES[phase]] += 1
         self._note(writer)
         self._hunting = self._hunting or self._random.random() < 0.3
 
     def _note(self, writer: _Writer) -> None:
-        count, _ = _SLOT.unpack_from(self._memory, writer.slot * _SLOT.size)
+        count, _ = self._slot(writer)
         self._outcome.acknowledged[f"run{writer.slot}"] = count
         if writer.left is not None:
             writer.left -= count
@@ -230,9 +253,13 @@ class Storm:
     def _start(self, writer: _Writer) -> None:
         writer.slot, self._used = self._used, self._used + 1
         seed = self._random.random()
-        writer.dies_at = time.monotonic() + self._random.uniform(
-            *self._plan.lifetime_seconds
-        )
+        plan = self._plan
+        if plan.lifetime_records is None:
+            lifetime = self._random.uniform(*plan.lifetime_seconds)
+            writer.dies_at = time.monotonic() + lifetime
+        else:
+            writer.last_record = self._random.randint(*plan.lifetime_records)
+        writer.dies_rotating = self._random.random() < plan.rotation_share
         writer.pid = os.fork()
         if not writer.pid:
             status = 1

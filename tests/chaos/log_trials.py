@@ -76,7 +76,7 @@ def pool(place: Path, seed: int, records: int, *, kills: int) -> Trial:
             records=records,
             kills=kills,
             # Each writer is killed several times before it is done.
-            lifetime_seconds=(0.02, records / 12_000),
+            lifetime_records=(records // 100, records // 6),
             max_bytes=records * 25,
             backup_count=1000,
             long_records=200,
@@ -94,6 +94,7 @@ def killed_in_rotation(place: Path, seed: int, kills: int) -> Trial:
             components=("order_watcher", "order_watcher", "dashboard"),
             records=None,
             kills=kills,
+            rotation_share=0.2,
             max_bytes=20 * K,
             backup_count=1000,
             budget="9M",

@@ -60,6 +60,10 @@ class Traffic:
             for done in [senders.submit(self._send_every, n) for n in range(SENDERS)]:
                 done.result()
 
+    def legs(self, number: int) -> list[str]:
+        """Return the instruments that a strategy sells."""
+        return self._legs[number]
+
     def all(self) -> list[AlertId]:
         return [*self.entries.values(), *self.exits.values()]
 

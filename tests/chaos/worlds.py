@@ -14,7 +14,9 @@ from shoonya_platform.brokers.base import BrokerOrder, BrokerPosition
 from shoonya_platform.brokers.paper import PaperBroker, PaperSettings
 from shoonya_platform.ctl.simulate import settings_text
 from shoonya_platform.domain.instruments import Exchange
+from shoonya_platform.testing.noren.faults import FaultKind
 from shoonya_platform.testing.noren.server import NorenSimulator
+from shoonya_platform.testing.waiting import eventually
 from tests.acceptance.platform import Platform
 
 #: Few instruments, as an account trades them; all entries have one direction, so that
@@ -56,6 +58,24 @@ FAULTS = (
     ("double_report", "any", 5),
 )
 _ALWAYS = 10**9
+#: Out of a hundred requests that change something, so many arrive late or twice.
+LATE_PERCENT = 2.0
+DUPLICATE_PERCENT = 1.0
+#: Late ones are spread over so many delays, up to the longest.
+_DELAYS = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """What the network does to requests, besides losing them."""
+
+    late_seconds: float = 0.0  #: the longest that one is on its way; 0: none is late
+    duplicates: bool = False
+
+    @property
+    def repeats(self) -> bool:
+        """Whether one intention may become two orders."""
+        return self.late_seconds > 0 or self.duplicates
 
 
 class World(Protocol):
@@ -74,11 +94,19 @@ class World(Protocol):
 
     def positions(self) -> list[BrokerPosition]: ...
 
+    @property
+    def delivery(self) -> Delivery: ...
+
+    def deliver_all(self) -> None:
+        """Let nothing more be late or doubled; wait for what is on its way."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class PaperWorld:
     platform: Platform
     broker: PaperBroker
+    delivery: Delivery = Delivery()
 
     def expire_session(self) -> bool:
         return False
@@ -89,11 +117,15 @@ class PaperWorld:
     def positions(self) -> list[BrokerPosition]:
         return self.broker.positions()
 
+    def deliver_all(self) -> None:
+        """It is a file: nothing is ever on its way."""
+
 
 @dataclass(frozen=True, slots=True)
 class NorenWorld:
     platform: Platform
     simulator: NorenSimulator
+    delivery: Delivery
 
     def expire_session(self) -> bool:
         self.simulator.expire_session()
@@ -105,10 +137,23 @@ class NorenWorld:
     def positions(self) -> list[BrokerPosition]:
         return self.simulator.account.holdings()
 
+    def deliver_all(self) -> None:
+        self.simulator.faults.forget(
+            (FaultKind.LATE_ARRIVAL, FaultKind.DUPLICATE_REQUEST)
+        )
+        eventually(
+            lambda: not self.simulator.late,
+            self.delivery.late_seconds + 30,
+            message="the arrival of all requests",
+        )
+
 
 @contextmanager
-def paper_world(folder: Path, seed: int) -> Iterator[World]:
+def paper_world(
+    folder: Path, seed: int, delivery: Delivery = Delivery()
+) -> Iterator[World]:
     del seed
+    assert not delivery.repeats, "the paper broker has no network"
     platform = Platform(
         folder,
         _SETTINGS.format(broker="paper") + "[paper]\ncash = 1000000000000\n",
@@ -123,7 +168,9 @@ def paper_world(folder: Path, seed: int) -> Iterator[World]:
 
 
 @contextmanager
-def noren_world(folder: Path, seed: int) -> Iterator[World]:
+def noren_world(
+    folder: Path, seed: int, delivery: Delivery = Delivery()
+) -> Iterator[World]:
     """Give a platform on Noren's simulator, which fails by chance from the start on."""
     market = folder / "market"
     market.mkdir()
@@ -152,5 +199,20 @@ def noren_world(folder: Path, seed: int) -> Iterator[World]:
         with platform:
             for kind, on, percent in FAULTS:
                 simulator.add_fault(kind, _ALWAYS, on=on, share=percent / 100)
-            yield NorenWorld(platform, simulator)
+            _delay(simulator, delivery)
+            yield NorenWorld(platform, simulator, delivery)
             simulator.clear_faults()
+
+
+def _delay(simulator: NorenSimulator, delivery: Delivery) -> None:
+    if delivery.late_seconds:
+        for n in range(1, _DELAYS + 1):
+            simulator.add_fault(
+                "late_arrival",
+                _ALWAYS,
+                seconds=delivery.late_seconds * n / _DELAYS,
+                share=LATE_PERCENT / 100 / _DELAYS,
+            )
+    if delivery.duplicates:
+        share = DUPLICATE_PERCENT / 100
+        simulator.add_fault("duplicate_request", _ALWAYS, share=share)

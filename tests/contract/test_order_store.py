@@ -1493,6 +1493,21 @@ def test_s77_what_comes_back_after_its_end_is_a_discrepancy_of_its_own(store):
     assert [found.resolved_at for found in store.discrepancies.open()] == [None]
 
 
+def test_s77_discrepancies_are_read_in_their_order_open_or_not(store):
+    with store.transaction(durable=False):
+        for kind in (K.POSITION_DIFFERS, K.LEG_OVERFILLED, K.ORDER_ADOPTED):
+            store.discrepancies.note(a_discrepancy(kind))
+        store.discrepancies.resolve(K.POSITION_DIFFERS, "NFO:X NRML")
+
+    def ids(found):
+        return [each.discrepancy_id for each in found]
+
+    assert ids(store.discrepancies.after(0, limit=2)) == [1, 2]
+    assert ids(store.discrepancies.after(2, limit=2)) == [3]
+    assert ids(store.discrepancies.after(3, limit=2)) == []
+    assert ids(store.discrepancies.recent(limit=2)) == [3, 2]
+
+
 # -- sending -------------------------------------------------------------------
 
 

@@ -295,7 +295,7 @@ MUTATIONS = (
     Mutation(
         name="new terms without an answer are never looked for",
         faults=(F.RESET_BEFORE, F.RESET_DURING),
-        seeds=60,
+        seeds=100,
         apply=_instead(ReplacementSearch, "step", _nothing),
     ),
     Mutation(

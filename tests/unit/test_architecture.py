@@ -70,9 +70,12 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
         "clock",
         "logging",
     ),
+    # What `check`, `status`, the dashboard and `/metrics` show alike.
+    "assessment": ("domain", "store.base", *LEAVES, "config"),
     # Tells, asks and halts; of the rest it knows the store.
     "notify": (
         "domain",
+        "assessment",
         "risk.day_book",
         "risk.figures",
         "risk.limits",
@@ -101,6 +104,7 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
         "domain",
         "store.base",
         "store.trading_state",
+        "assessment",
         "tracing",
         *LEAVES,
         "errors",

@@ -6,8 +6,17 @@ from pathlib import Path
 
 import pytest
 
+from shoonya_platform.assessment.conditions import KINDS
 from shoonya_platform.ctl.checks.diagnose import ANYWHERE, SYSTEMD, UNITS
-from shoonya_platform.services.runbook import PAGE, SECTIONS, of_check, of_end
+from shoonya_platform.domain.discrepancies import INCIDENTS, DiscrepancyKind
+from shoonya_platform.services.runbook import (
+    CONDITIONS,
+    PAGE,
+    SECTIONS,
+    of_check,
+    of_condition,
+    of_end,
+)
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -17,10 +26,11 @@ LINK = re.compile(r"\]\((?!https?:)([^)#\s]*)(?:#([^)\s]+))?\)")
 def anchors(page: Path) -> set[str]:
     """Return what can be jumped to, named as hosts of Markdown do."""
     headings = re.findall(r"^#+ (.*)$", page.read_text(), re.MULTILINE)
-    return {
-        re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-")
-        for heading in headings
-    }
+    return {anchor(heading) for heading in headings}
+
+
+def anchor(heading: str) -> str:
+    return re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-")
 
 
 def leads_somewhere(place: str) -> bool:
@@ -45,6 +55,29 @@ def test_each_check_of_the_doctor_has_its_section():
 )
 def test_each_end_of_a_service_has_its_section(result, status):
     assert leads_somewhere(of_end(result, status))
+
+
+def test_each_kind_of_condition_has_its_section():
+    assert set(CONDITIONS) == {str(kind) for kind in KINDS}
+    for kind in KINDS:
+        assert leads_somewhere(of_condition(kind)), kind
+
+
+@pytest.mark.parametrize("kind", DiscrepancyKind)
+def test_each_kind_of_discrepancy_has_a_section_of_its_own(kind):
+    owners = [other for other in KINDS if CONDITIONS[other] == CONDITIONS[kind]]
+    text = (ROOT / PAGE).read_text()
+    section = next(
+        part
+        for part in re.split("^## ", text, flags=re.MULTILINE)[1:]
+        if anchor(part.partition("\n")[0]) == CONDITIONS[kind]
+    )
+
+    assert owners == [kind]
+    assert f"`{kind}`" in section
+    assert "sudo shoonyactl discrepancy list" in section
+    is_acknowledged = "sudo shoonyactl discrepancy acknowledge" in section
+    assert is_acknowledged is (kind in INCIDENTS)
 
 
 def test_each_rule_for_prometheus_has_its_section():

@@ -1,7 +1,7 @@
 """
 The broker's port: what every broker promises.
 
-The caller tells three failures apart, because each asks for another action:
+The caller distinguishes three failures, because each asks for another action:
 `BrokerUnavailable` (proven unsent, try later), `BrokerRejected` (a no with its
 reason), `OutcomeUnknown` (it may have arrived: look for the `client_order_id` in
 the order book, never send again).  Everything else that goes wrong after the

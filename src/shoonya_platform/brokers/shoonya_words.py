@@ -263,7 +263,7 @@ def price_of(row: Row, name: str) -> Decimal | None:
 
 
 def whole_of(row: Row, name: str) -> int:
-    """Read a whole number; 0 stands for none."""
+    """Read a whole number, 0 if there is none."""
     return _whole(row, name) or 0
 
 

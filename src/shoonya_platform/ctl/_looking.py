@@ -9,6 +9,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
+from shoonya_platform.assessment.assess import assess, services_down
+from shoonya_platform.assessment.conditions import Condition, ordered
+from shoonya_platform.assessment.configured import configured_rules
 from shoonya_platform.config.settings import COMPONENTS
 from shoonya_platform.ctl.context import Ctl
 from shoonya_platform.domain.alerts import AlertStatus
@@ -46,7 +49,7 @@ class Look:
     at: datetime
     services: Sequence[ServiceView]
     trading: TradingStatus | None  #: None if the store could not be read
-    awaits_reconciliation: bool
+    conditions: Sequence[Condition]  #: what needs attention, the critical first
     stages: Mapping[str, int]  #: alerts and orders on their way, by what is next
     rates: Mapping[str, float]  #: log records a second by component
     errors: Sequence[Record]  #: the newest, oldest first
@@ -63,16 +66,20 @@ class Looker:
 
     def look(self) -> Look:
         ctl = self._ctl
-        trading, awaits, stages, trouble = None, False, dict[str, int](), ""
+        trading, stages, trouble = None, dict[str, int](), ""
+        services = read_services(ctl.settings.paths.runtime_dir, clock=ctl.clock)
+        conditions = ordered(list(services_down(services)))
         try:
             trading = ctl.store.trading.status()
-            awaits = (
-                ctl.settings.recovery.entries_wait and ctl.store.recovery.is_awaited()
+            conditions = assess(
+                ctl.store,
+                ctl.clock.now(),
+                services=services,
+                rules=configured_rules(ctl.settings),
             )
             stages = _stages(ctl.store)
         except ShoonyaError as e:
             trouble = e.message
-        services = read_services(ctl.settings.paths.runtime_dir, clock=ctl.clock)
         try:
             counted = self._log.read()
         except OSError as e:
@@ -83,7 +90,7 @@ class Looker:
             at=ctl.clock.now(),
             services=services,
             trading=trading,
-            awaits_reconciliation=awaits,
+            conditions=conditions,
             stages=stages,
             rates={name: number / seconds for name, number in counted.items()},
             errors=list(self._log.errors),

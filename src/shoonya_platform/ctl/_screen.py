@@ -8,9 +8,14 @@ from rich.console import Console, ConsoleOptions, RenderResult
 from rich.table import Table
 from rich.text import Text
 
+from shoonya_platform.assessment.conditions import ConditionKind, Severity
+from shoonya_platform.ctl._conditions import STYLES as SEVERITIES
 from shoonya_platform.ctl._looking import Look
 from shoonya_platform.ctl.output import STYLES, ago, megabytes
 from shoonya_platform.ctl.status import sentence
+
+#: Lines for conditions; the errors of the log need some too.
+_MOST_CONDITIONS = 5
 
 _FOOTER = "q or Ctrl-C ends"
 
@@ -49,8 +54,12 @@ def _header(look: Look) -> Text:
             "green" if running == len(look.services) else "red",
         ),
     ]
-    if look.awaits_reconciliation:
-        parts.append(Text("entries wait", "yellow"))
+    for severity in Severity:
+        number = sum(each.severity is severity for each in look.conditions)
+        if number:
+            # The worst alone: the line has to hold the trading state too.
+            parts.append(Text(f"{number} {severity}", SEVERITIES[severity]))
+            break
     if look.trading is not None:
         # The last: a reason may be longer than the line.
         state = look.trading.state
@@ -106,6 +115,14 @@ def _below(look: Look) -> Iterator[Text | Table]:
         yield table
     if look.trouble:
         yield _one_line(printable(look.trouble), "red")
+    # Each service's state is in the table above.
+    others = [c for c in look.conditions if c.kind is not ConditionKind.SERVICE_DOWN]
+    for each in others[:_MOST_CONDITIONS]:
+        yield _one_line(
+            printable(f"{each.text}: {each.action}"), SEVERITIES[each.severity]
+        )
+    if (rest := len(others) - _MOST_CONDITIONS) > 0:
+        yield _one_line(f"and {rest} more: shoonyactl status", "yellow")
     yield Text()
 
 

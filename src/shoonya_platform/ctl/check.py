@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import click
 
-from shoonya_platform.ctl._probing import (
-    Facts,
-    Limits,
-    Result,
-    figures,
-    findings,
-    line,
-    look_for_waiting,
-    result_of,
-    summary,
-)
+from shoonya_platform.assessment.assess import assess, services_down
+from shoonya_platform.assessment.conditions import Rules, ordered
+from shoonya_platform.assessment.configured import configured_rules
+from shoonya_platform.assessment.waiting import look_for_waiting
+from shoonya_platform.ctl._conditions import condition_document
+from shoonya_platform.ctl._probing import Facts, Result, figures, line, text_of
 from shoonya_platform.ctl.context import Ctl
 from shoonya_platform.ctl.output import json_option, print_json
 from shoonya_platform.errors import NotRunning, ShoonyaError
@@ -58,10 +54,11 @@ class _Probe(click.Command):
 def cli(ctl: Ctl, warn_age: float, crit_age: float, as_json: bool) -> None:
     """Say in one line whether all is well, for Nagios and its kin.
 
-    CRITICAL: a service is stopped or failed, or something has waited for too long.
+    CRITICAL: a service is stopped, failed or silent, the broker's books cannot be
+    read, they differ from ours, or something has waited for too long.
     WARNING: a service is on its way, trading is not ACTIVE, entries wait for the
-    first reconciliation, or something has waited for long.  What waits are alerts
-    without orders, orders before the broker, and requests without its answer.
+    first reconciliation, something has waited for long, or an incident is over and
+    not acknowledged.  `shoonyactl status` shows the same list with what to do.
 
     Exit codes are a plugin's: 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN.
 
@@ -70,39 +67,36 @@ def cli(ctl: Ctl, warn_age: float, crit_age: float, as_json: bool) -> None:
       shoonyactl check
       shoonyactl check --warn-age 10 --crit-age 60
       shoonyactl check --json | jq -r .result
+      shoonyactl check --json | jq -r '.conditions[].action'
     """
-    limits = Limits(warn_age=warn_age, crit_age=crit_age)
     try:
-        facts = _facts(ctl)
+        rules = replace(
+            configured_rules(ctl.settings),
+            warn_seconds=warn_age,
+            crit_seconds=crit_age,
+        )
+        facts = _facts(ctl, rules)
     except ShoonyaError as e:
         _end(Result.UNKNOWN, e.sentence, as_json=as_json)
     except Exception as e:  # noqa: BLE001 - a probe that falls is itself an alarm, for the wrong cause
         _end(Result.UNKNOWN, f"{type(e).__name__}: {e}", as_json=as_json)
     else:
-        found = findings(facts, limits)
-        texts = [finding.text for finding in found]
         _end(
-            result_of(found),
-            "; ".join([*texts, summary(facts)]),
-            figures(facts, limits),
+            facts.result,
+            text_of(facts),
+            figures(facts, rules),
             as_json=as_json,
             facts=facts,
-            problems=texts,
         )
 
 
-def _facts(ctl: Ctl) -> Facts:
+def _facts(ctl: Ctl, rules: Rules) -> Facts:
     settings = ctl.settings
+    beats, trouble = [], ""
     try:
-        store = ctl.store
-        beats = store.services.all()
-        waiting = look_for_waiting(store, ctl.clock.now())
-        trading = store.trading.status().state
-        awaits = settings.recovery.entries_wait and store.recovery.is_awaited()
-        trouble = ""
+        beats = ctl.store.services.all()
     except (ShoonyaError, OSError) as e:
-        beats, waiting, trading, awaits = [], None, None, False
-        trouble = e.sentence if isinstance(e, ShoonyaError) else str(e)
+        trouble = _sentence(e)
     services = read_services(
         settings.paths.runtime_dir,
         beats=beats,
@@ -110,14 +104,29 @@ def _facts(ctl: Ctl) -> Facts:
         clock=ctl.clock,
     )
     if all(view.supervisor is Supervisor.NONE for view in services):
-        raise NotRunning(trouble or "nobody tells how the services are")
+        raise NotRunning(trouble or "nothing reports how the services are")
+    now = ctl.clock.now()
+    if not trouble:
+        try:
+            return Facts(
+                services=services,
+                conditions=assess(ctl.store, now, services=services, rules=rules),
+                waiting=look_for_waiting(ctl.store, now),
+                trading=ctl.store.trading.status().state,
+            )
+        except (ShoonyaError, OSError) as e:
+            trouble = _sentence(e)
     return Facts(
         services=services,
-        waiting=waiting,
-        trading=trading,
-        awaits_reconciliation=awaits,
+        conditions=ordered(list(services_down(services))),
+        waiting=None,
+        trading=None,
         trouble=trouble,
     )
+
+
+def _sentence(error: ShoonyaError | OSError) -> str:
+    return error.sentence if isinstance(error, ShoonyaError) else str(error)
 
 
 def _end(
@@ -127,14 +136,16 @@ def _end(
     *,
     as_json: bool,
     facts: Facts | None = None,
-    problems: list[str] | None = None,
 ) -> None:
     if as_json:
         waiting = None if facts is None else facts.waiting
         print_json(
             {
                 "result": result.name,
-                "problems": [text] if problems is None else problems,
+                "problems": [text] if facts is None else facts.problems,
+                "conditions": []
+                if facts is None
+                else [condition_document(each) for each in facts.conditions],
                 "services": {}
                 if facts is None
                 else {view.service: view.state for view in facts.services},

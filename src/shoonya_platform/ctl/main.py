@@ -36,6 +36,10 @@ VERBS = {
     "order": ("order", "List, show, modify and cancel orders."),
     "calendar": ("calendar", "Show when the exchanges trade, and the holidays."),
     "risk": ("risk", "Show the risk figures; halt, reduce or resume trading."),
+    "discrepancy": (
+        "discrepancy",
+        "List, show and acknowledge differences with the broker.",
+    ),
     "recovery": ("recovery", "Show the last comparison with the broker's books."),
     "replay": ("replay", "Run a recorded day through the services again."),
     "record": ("record", "Write a day of the store into a file for replay."),

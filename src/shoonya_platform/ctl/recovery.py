@@ -19,8 +19,8 @@ def cli(ctl: Ctl, as_json: bool) -> None:
     """Show the last comparison with the broker's books.
 
     What recovery_service found: orders it brought up to the books, orders whose
-    outcome is unknown, orders of other programs, positions that differ.  Nothing of
-    it is mended by trading.
+    outcome is unknown, orders of other programs, positions that differ.  What differs
+    stays in `shoonyactl discrepancy list` until it is over.
 
     Ends with 3 while the first one after a start is still awaited.
 
@@ -42,6 +42,10 @@ def cli(ctl: Ctl, as_json: bool) -> None:
         click.echo("there was none yet", err=True)
     else:
         click.echo(render(decode(last.report)), nl=False)
+    found = len(ctl.store.discrepancies.open())
+    if found and not as_json:
+        number = "1 discrepancy" if found == 1 else f"{found} discrepancies"
+        click.echo(f"{number} open: shoonyactl discrepancy list", err=True)
     if awaited:
         if not as_json:
             click.echo("waiting for the first reconciliation of this start", err=True)

@@ -114,7 +114,7 @@ def replay(recording: Recording, root: Path, *, speed: float = 0.0) -> ReplayRes
     environ = _environment(root, recording, clock_path)
     ctl = Ctl(root / "shoonya.toml")
     ctl.use(load(root / "shoonya.toml", environ))
-    with (root / "logs" / "stderr").open("ab") as stderr:
+    with contextlib.closing(ctl), (root / "logs" / "stderr").open("ab") as stderr:
         return _run(ctl, recording, clock_path, environ, speed, stderr.fileno())
 
 

@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import click
 
+from shoonya_platform.assessment.assess import assess, services_down
+from shoonya_platform.assessment.conditions import Condition, ordered
+from shoonya_platform.assessment.configured import configured_rules
+from shoonya_platform.ctl._conditions import condition_document, print_conditions
 from shoonya_platform.ctl.context import Ctl
 from shoonya_platform.ctl.output import (
     ago,
@@ -52,7 +57,10 @@ _QUEUES = {
 @json_option
 @click.pass_obj
 def cli(ctl: Ctl, watch_seconds: float | None, as_json: bool) -> None:
-    """Show how the eight services are.
+    """Show how the eight services are, and what needs attention.
+
+    Below the services is each condition that `check` and the dashboard show too,
+    with what to do about it.
 
     Ends with 3 when not all of them are running; with --watch always with 0.
 
@@ -61,42 +69,43 @@ def cli(ctl: Ctl, watch_seconds: float | None, as_json: bool) -> None:
       shoonyactl status
       shoonyactl status --watch
       shoonyactl status --json | jq -r '.services[].service'
+      shoonyactl status --json | jq -r '.conditions[].action'
     """
     if watch_seconds is not None and _watched(ctl, watch_seconds, as_json=as_json):
         return
     looked = look(ctl)
-    views, queues, trading, waits = looked
     if as_json:
         print_json(document(looked))
     else:
-        now = ctl.clock.now()
-        print_table(
-            ["service", "state", "since", "restarts>", "memory>", "queue>", "status"],
-            [
-                (
-                    view.service,
-                    view.state,
-                    ago(view.since, now),
-                    view.restarts,
-                    megabytes(view.memory_bytes),
-                    queues.get(view.service, 0),
-                    sentence(view),
-                )
-                for view in views
-            ],
-        )
-        if trading is not None and trading.set_by:
-            console().print(
-                f"\ntrading is {trading.state}: {trading.reason} ({trading.set_by}, "
-                f"{ago(trading.set_at, now)} ago)"
-            )
-        if waits:
-            console().print(
-                "\nentries are denied: waiting for the first reconciliation "
-                "(shoonyactl recovery)"
-            )
-    if any(view.state != "running" for view in views):
+        _print(looked, ctl)
+    if any(view.state != "running" for view in looked.services):
         raise click.exceptions.Exit(NotRunning.exit_code)
+
+
+def _print(looked: Look, ctl: Ctl) -> None:
+    now = ctl.clock.now()
+    print_table(
+        ["service", "state", "since", "restarts>", "memory>", "queue>", "status"],
+        [
+            (
+                view.service,
+                view.state,
+                ago(view.since, now),
+                view.restarts,
+                megabytes(view.memory_bytes),
+                looked.queues.get(view.service, 0),
+                sentence(view),
+            )
+            for view in looked.services
+        ],
+    )
+    trading = looked.trading
+    if trading is not None and trading.set_by:
+        console().print(
+            f"\ntrading is {trading.state}: {trading.reason} ({trading.set_by}, "
+            f"{ago(trading.set_at, now)} ago)"
+        )
+    print_conditions(looked.conditions)
 
 
 def _watched(ctl: Ctl, seconds: float, *, as_json: bool) -> bool:
@@ -112,30 +121,53 @@ def _watched(ctl: Ctl, seconds: float, *, as_json: bool) -> bool:
     return True
 
 
-#: The services, what waits for each, the trading state, and whether entries wait.
-Look = tuple[Sequence[ServiceView], Mapping[str, int], TradingStatus | None, bool]
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Look:
+    """How things are; without a store, of the services alone."""
+
+    services: Sequence[ServiceView]
+    conditions: Sequence[Condition]
+    queues: Mapping[str, int]  #: what waits for each service
+    trading: TradingStatus | None
+    awaits_reconciliation: bool
 
 
 def look(ctl: Ctl) -> Look:
-    """Return how things are; without a store, of the services alone."""
-    views = read_services(ctl.settings.paths.runtime_dir)
+    """Return how things are."""
+    settings = ctl.settings
+    views = read_services(settings.paths.runtime_dir)
     try:
-        waits = ctl.settings.recovery.entries_wait and ctl.store.recovery.is_awaited()
-        return views, queue_lengths(ctl.store), ctl.store.trading.status(), waits
+        store = ctl.store
     except NotRunning:
-        return views, {}, None, False
+        return Look(
+            services=views,
+            conditions=ordered(list(services_down(views))),
+            queues={},
+            trading=None,
+            awaits_reconciliation=False,
+        )
+    return Look(
+        services=views,
+        conditions=assess(
+            store, ctl.clock.now(), services=views, rules=configured_rules(settings)
+        ),
+        queues=queue_lengths(store),
+        trading=store.trading.status(),
+        awaits_reconciliation=settings.recovery.entries_wait
+        and store.recovery.is_awaited(),
+    )
 
 
 def document(looked: Look) -> dict[str, object]:
     """Return the same as `--json` prints it."""
-    views, queues, trading, waits = looked
-    services = [
-        {**_fields(view), "queue": queues.get(view.service, 0)} for view in views
-    ]
     return {
-        "services": services,
-        "trading": plain(trading),
-        "awaits_reconciliation": waits,
+        "services": [
+            {**_fields(view), "queue": looked.queues.get(view.service, 0)}
+            for view in looked.services
+        ],
+        "trading": plain(looked.trading),
+        "awaits_reconciliation": looked.awaits_reconciliation,
+        "conditions": [condition_document(each) for each in looked.conditions],
     }
 
 

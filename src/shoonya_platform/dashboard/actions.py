@@ -1,4 +1,4 @@
-"""The one thing that can be changed here: whether orders go out."""
+"""What can be changed here: whether orders go out, and what was acknowledged."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import Route
 
+from shoonya_platform.dashboard import queries
 from shoonya_platform.dashboard.forms import read_form
 from shoonya_platform.dashboard.login import client_of
 from shoonya_platform.dashboard.queries import BadRequest
@@ -20,6 +21,8 @@ from shoonya_platform.errors import NotFound
 from shoonya_platform.logging import get_component_logger
 
 MAX_REASON_LENGTH = 200
+
+_ACKNOWLEDGE = "/discrepancies/{number}/acknowledge"
 
 _STATES = {
     "halt": TradingState.HALTED,
@@ -48,6 +51,8 @@ class Actions:
         return [
             Route("/trading/{deed}", self.ask, methods=["GET"]),
             Route("/trading/{deed}", self.act, methods=["POST"]),
+            Route(_ACKNOWLEDGE, self.ask_acknowledge, methods=["GET"]),
+            Route(_ACKNOWLEDGE, self.acknowledge, methods=["POST"]),
         ]
 
     async def ask(self, request: Request) -> Response:
@@ -84,6 +89,35 @@ class Actions:
                 "user": USER,
                 "client": client_of(request),
                 "state": state,
+                "changed": changed,
+            },
+        )
+        return RedirectResponse("/", status_code=303)
+
+    async def ask_acknowledge(self, request: Request) -> Response:
+        _check_session(request)
+        number = queries.discrepancy_id(request.path_params["number"])
+        found = await self._sources.discrepancy(number)
+        return HTMLResponse(self._render.page(request, "acknowledge.html", found=found))
+
+    async def acknowledge(self, request: Request) -> Response:
+        _check_session(request)
+        number = queries.discrepancy_id(request.path_params["number"])
+        found = await self._sources.discrepancy(number)
+        await read_form(request)
+        changed = await self._sources.acknowledge(number, by=USER)
+        self._logger.log(
+            logging.WARNING if changed else logging.INFO,
+            "%s acknowledged discrepancy %d%s: %s",
+            USER,
+            number,
+            "" if changed else ", as it was",
+            found.text,
+            extra={
+                "event": "discrepancy_acknowledged",
+                "user": USER,
+                "client": client_of(request),
+                "discrepancy_id": number,
                 "changed": changed,
             },
         )

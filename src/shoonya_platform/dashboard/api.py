@@ -44,6 +44,8 @@ class Api:
             Route("/ready/{group}", self.ready),
             Route("/api/services", self.services),
             Route("/api/trading", self.trading),
+            Route("/api/conditions", self.conditions),
+            Route("/api/discrepancies", self.discrepancies),
             Route("/api/positions", self.positions),
             Route("/api/orders", self.orders),
             Route("/api/orders/{order_id}", self.order),
@@ -93,6 +95,14 @@ class Api:
     async def trading(self, request: Request) -> Response:
         queries.no_query(request.query_params)
         return _json(documents.of_trading(await self._sources.trading()))
+
+    async def conditions(self, request: Request) -> Response:
+        queries.no_query(request.query_params)
+        return _json(documents.of_conditions(await self._sources.conditions()))
+
+    async def discrepancies(self, request: Request) -> Response:
+        queries.no_query(request.query_params)
+        return _json(documents.of_discrepancies(await self._sources.discrepancies()))
 
     async def positions(self, request: Request) -> Response:
         queries.no_query(request.query_params)

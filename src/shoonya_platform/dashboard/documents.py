@@ -6,12 +6,14 @@ What `openapi` describes is made of these types.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Annotated, TypeVar
 
 import msgspec
 
+from shoonya_platform.assessment.conditions import KINDS, Condition, Severity
 from shoonya_platform.dashboard.results import (
     Book,
     OrderPage,
@@ -20,6 +22,11 @@ from shoonya_platform.dashboard.results import (
     Trading,
 )
 from shoonya_platform.domain.alerts import AlertStatus, StoredAlert
+from shoonya_platform.domain.discrepancies import (
+    INCIDENTS,
+    DiscrepancyKind,
+    StoredDiscrepancy,
+)
 from shoonya_platform.domain.instruments import Exchange, Product
 from shoonya_platform.domain.orders import (
     Intent,
@@ -38,6 +45,11 @@ from shoonya_platform.services.units import Supervisor
 Time = Annotated[str, msgspec.Meta(extra_json_schema={"format": "date-time"})]
 #: A decimal number in plain digits.
 Figure = Annotated[str, msgspec.Meta(pattern=r"^-?[0-9]+(\.[0-9]+)?$")]
+
+#: Two kinds of enum in one place, which msgspec cannot describe by itself.
+Kind = Annotated[
+    str, msgspec.Meta(extra_json_schema={"enum": [str(kind) for kind in KINDS]})
+]
 
 
 class _Document(msgspec.Struct):
@@ -73,6 +85,44 @@ class TradingDocument(_Document):
     broker: str
     market_hours: str
     awaits_reconciliation: bool
+
+
+class ConditionDocument(_Document):
+    key: str
+    kind: Kind
+    severity: Severity
+    text: str
+    action: str
+    subject: str
+    order_id: int | None
+    since: Time | None
+    discrepancy_id: int | None
+    needs_acknowledgement: bool
+    runbook: str
+
+
+class ConditionsDocument(_Document):
+    conditions: list[ConditionDocument]
+
+
+class DiscrepancyDocument(_Document):
+    discrepancy_id: int
+    kind: DiscrepancyKind
+    subject: str
+    order_id: int | None
+    text: str
+    action: str
+    is_incident: bool
+    found_by: str
+    first_seen_at: Time | None
+    last_seen_at: Time | None
+    resolved_at: Time | None
+    acknowledged_at: Time | None
+    acknowledged_by: str
+
+
+class DiscrepanciesDocument(_Document):
+    discrepancies: list[DiscrepancyDocument]
 
 
 class OrderDocument(_Document):
@@ -249,6 +299,21 @@ def of_trading(trading: Trading) -> TradingDocument:
         state=status.state,
         reason=status.reason,
         set_by=status.set_by,
+    )
+
+
+def of_conditions(conditions: Sequence[Condition]) -> ConditionsDocument:
+    return ConditionsDocument(
+        conditions=[_filled(ConditionDocument, each) for each in conditions]
+    )
+
+
+def of_discrepancies(found: Sequence[StoredDiscrepancy]) -> DiscrepanciesDocument:
+    return DiscrepanciesDocument(
+        discrepancies=[
+            _filled(DiscrepancyDocument, each, is_incident=each.kind in INCIDENTS)
+            for each in found
+        ]
     )
 
 

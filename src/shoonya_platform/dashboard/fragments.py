@@ -69,6 +69,7 @@ class Fragments:
             "disk": self._disk,
             "findings": self._findings,
             "warning": self._warning,
+            "conditions": self._conditions,
         }
 
     async def get(self, address: str) -> Fragment:
@@ -161,9 +162,17 @@ class Fragments:
         queries.no_query(query)
         checkup = await self._sources.checkup()
         errors = checkup.of(Level.ERROR) if checkup else []
-        dead = [view for view in await self._sources.services() if view.is_dead]
+        return self._render("parts/warning.html", checkup=checkup, errors=errors)
+
+    async def _conditions(self, query: _Query) -> str:
+        queries.no_query(query)
+        try:
+            found = await self._sources.conditions()
+        except StoreError:
+            # The other parts show that; a dead service may be the cause of it.
+            found = await self._sources.services_down()
         return self._render(
-            "parts/warning.html", checkup=checkup, errors=errors, dead=dead
+            "parts/conditions.html", conditions=found, can_act=self._can_act
         )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -9,10 +10,12 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from shoonya_platform.assessment.conditions import KINDS, Severity
 from shoonya_platform.dashboard import queries
 from shoonya_platform.dashboard.meter import BUCKETS
 from shoonya_platform.dashboard.results import Figures
 from shoonya_platform.dashboard.sources import Sources
+from shoonya_platform.domain.discrepancies import DiscrepancyKind
 from shoonya_platform.domain.orders import OrderStatus
 from shoonya_platform.domain.trading import TradingState
 from shoonya_platform.services.child import ServiceStatus
@@ -52,6 +55,7 @@ class _Collector:
         self._figures = figures
 
     def collect(self) -> Iterator[Metric]:
+        yield from _conditions(self._figures)
         yield from _services(self._figures)
         yield from _orders(self._figures)
         yield from _money(self._figures)
@@ -68,6 +72,23 @@ def _counter(name: str, text: str, labels: tuple[str, ...] = ()) -> CounterMetri
     from prometheus_client.core import CounterMetricFamily
 
     return CounterMetricFamily(_PREFIX + name, text, labels=labels)
+
+
+def _conditions(figures: Figures) -> Iterator[Metric]:
+    # Every kind has its series, or a rule could not say that one is over.
+    conditions = _gauge(
+        "conditions", "What needs attention, as `check` says.", ("kind", "severity")
+    )
+    found = Counter((each.kind, each.severity) for each in figures.conditions)
+    for kind in KINDS:
+        for severity in Severity:
+            conditions.add_metric([kind, severity], found[kind, severity])
+    discrepancies = _gauge(
+        "discrepancies", "Open differences with the broker's books.", ("kind",)
+    )
+    for each in DiscrepancyKind:
+        discrepancies.add_metric([each], figures.discrepancies.get(each, 0))
+    yield from (conditions, discrepancies)
 
 
 def _services(figures: Figures) -> Iterator[Metric]:

@@ -32,6 +32,13 @@ _FILTERS: dict[str, Schema] = {
 _READS: tuple[tuple[str, str, type, dict[str, Schema]], ...] = (
     ("/api/services", "How the services are", documents.ServicesDocument, {}),
     ("/api/trading", "Whether orders go out", documents.TradingDocument, {}),
+    ("/api/conditions", "What needs attention", documents.ConditionsDocument, {}),
+    (
+        "/api/discrepancies",
+        "Open differences with the broker, oldest first",
+        documents.DiscrepanciesDocument,
+        {},
+    ),
     ("/api/positions", "Positions and profit", documents.BookDocument, {}),
     ("/api/orders", "Orders, newest first", documents.OrdersDocument, _FILTERS),
     ("/api/orders/{order_id}", "An order's story", documents.StoryDocument, {}),

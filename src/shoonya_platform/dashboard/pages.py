@@ -64,7 +64,7 @@ class Pages:
 
     async def home(self, request: Request) -> Response:
         queries.no_query(request.query_params)
-        names = ("trading", "warning", "services", "positions", "denials")
+        names = ("trading", "conditions", "warning", "services", "positions", "denials")
         return await self._page(
             request,
             "home.html",

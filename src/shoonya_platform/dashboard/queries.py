@@ -100,6 +100,16 @@ def order_id(text: str) -> OrderId:
     return OrderId(number)
 
 
+def discrepancy_id(text: str) -> int:
+    number = _whole(text)
+    if not 0 < number <= _MAX_ID:
+        raise BadRequest(
+            "DISCREPANCY_ID_INVALID",
+            f"discrepancy_id: expected a number, was {text[:40]!r}",
+        )
+    return number
+
+
 def _statuses(word: str | None) -> frozenset[OrderStatus]:
     if word is None:
         return frozenset()

@@ -4,15 +4,17 @@ What the dashboard shows, as frozen values: the page and the API render the same
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from urllib.parse import urlencode
 
+from shoonya_platform.assessment.conditions import Condition
 from shoonya_platform.dashboard.curve import Curve
 from shoonya_platform.dashboard.meter import EventMeter, LogMeter
 from shoonya_platform.domain.alerts import StoredAlert
+from shoonya_platform.domain.discrepancies import DiscrepancyKind
 from shoonya_platform.domain.orders import Order, OrderStatus
 from shoonya_platform.domain.positions import ZERO, Position
 from shoonya_platform.domain.story import Hop
@@ -148,6 +150,8 @@ class Figures:
     """What `/metrics` tells."""
 
     services: Sequence[ServiceView]
+    conditions: Sequence[Condition]  #: what needs attention
+    discrepancies: Mapping[DiscrepancyKind, int]  #: open; absent means none
     queues: Sequence[Queue]
     orders: dict[OrderStatus, int]
     trading: Trading

@@ -8,12 +8,15 @@ manager or a systemd that hangs must not keep the store's heartbeat waiting.
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from datetime import datetime
 from pathlib import Path
 from typing import TypeVar
 
+from shoonya_platform.assessment.assess import assess, services_down
+from shoonya_platform.assessment.conditions import Condition, Rules, ordered
 from shoonya_platform.clock import Clock
 from shoonya_platform.dashboard.curve import curve
 from shoonya_platform.dashboard.logview import LogQuery, RecentLog
@@ -31,6 +34,10 @@ from shoonya_platform.dashboard.results import (
 )
 from shoonya_platform.domain.alerts import StoredAlert
 from shoonya_platform.domain.days import day_begin, trading_day
+from shoonya_platform.domain.discrepancies import (
+    DiscrepancyKind,
+    StoredDiscrepancy,
+)
 from shoonya_platform.domain.orders import (
     REFUSED,
     AlertId,
@@ -108,7 +115,7 @@ class Sources:
 
         market_hours: `round_the_clock` or `exchange`.
 
-        entries_wait: Whether entries wait for the first reconciliation.
+        rules: From when on something needs attention.
     """
 
     def __init__(
@@ -124,7 +131,7 @@ class Sources:
         disk_use: Callable[[], DiskUse],
         broker: str,
         market_hours: str,
-        entries_wait: bool,
+        rules: Rules,
     ) -> None:
         self._store = store
         self._read_services = read_services
@@ -144,7 +151,7 @@ class Sources:
         self._log_meter = LogMeter(log_dir)
         self._broker = broker
         self._market_hours = market_hours
-        self._entries_wait = entries_wait
+        self._rules = rules
 
     async def services(self) -> list[ServiceView]:
         """Return how the eight are; without the store, as their supervisor says."""
@@ -185,23 +192,69 @@ class Sources:
             for service, status in _QUEUES.items()
         ]
 
+    async def conditions(self) -> list[Condition]:
+        """Return what needs attention, the critical first."""
+        services = await self.services()
+        return await self._in_store(
+            lambda: assess(
+                self._store, self._clock.now(), services=services, rules=self._rules
+            )
+        )
+
+    async def services_down(self) -> list[Condition]:
+        """Return what `conditions` has of the services; needs no store."""
+        return ordered(list(services_down(await self.services())))
+
+    async def discrepancies(self) -> list[StoredDiscrepancy]:
+        """Return the open ones, oldest first."""
+        return await self._in_store(self._store.discrepancies.open)
+
+    async def discrepancy(self, number: int) -> StoredDiscrepancy:
+        """
+        Return one discrepancy, open or not.
+
+        Raises:
+            NotFound: It does not exist.
+        """
+        found = await self._in_store(lambda: self._store.discrepancies.get(number))
+        if found is None:
+            raise NotFound(f"there is no discrepancy {number}")
+        return found
+
+    async def acknowledge(self, number: int, *, by: str) -> bool:
+        """Record that a person has seen it; False if that was recorded before."""
+
+        def write() -> bool:
+            with self._store.transaction(durable=True):
+                return self._store.discrepancies.acknowledge(number, by=by)
+
+        return await self._in_store(write)
+
     async def figures(self) -> Figures:
         """Return what `/metrics` tells; only one asks at a time."""
         disk = await self.disk()
         await self._beside_log(self._log_meter.read)
 
-        def read() -> tuple[list[Queue], dict[OrderStatus, int], bool | None]:
+        def read() -> tuple[
+            list[Queue],
+            dict[OrderStatus, int],
+            bool | None,
+            Counter[DiscrepancyKind],
+        ]:
             self._event_meter.read(self._store)
             last = self._store.recovery.last()
             return (
                 self._queues(),
                 self._store.orders.count(),
                 None if last is None else last.succeeded,
+                Counter(each.kind for each in self._store.discrepancies.open()),
             )
 
-        queues, orders, reconciled = await self._in_store(read)
+        queues, orders, reconciled, discrepancies = await self._in_store(read)
         return Figures(
             services=await self.services(),
+            conditions=await self.conditions(),
+            discrepancies=discrepancies,
             queues=queues,
             orders=orders,
             trading=await self.trading(),
@@ -226,7 +279,7 @@ class Sources:
                 status=self._store.trading.status(),
                 broker=self._broker,
                 market_hours=self._market_hours,
-                awaits_reconciliation=self._entries_wait
+                awaits_reconciliation=self._rules.entries_wait
                 and self._store.recovery.is_awaited(),
             )
 

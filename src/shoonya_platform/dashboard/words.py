@@ -144,6 +144,8 @@ _TONES: dict[str, str] = {
     "note": "idle",
     "warning": "warn",
     "error": "bad",
+    # Conditions.
+    "critical": "bad",
     # Alerts.
     "received": "busy",
     "planned": "busy",

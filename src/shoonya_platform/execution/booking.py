@@ -122,13 +122,13 @@ class Booking:
 
     def note_foreign(self, matched: Matched) -> None:
         claim, order = matched.claim, matched.order
-        number = "" if order is None else f" of order {order.order_id}"
+        whose = "an id of ours" if order is None else f"order {order.order_id}'s id"
         self._discrepancies.note(
             K.FOREIGN_CLAIM,
             claim.broker_order_id,
             f"the broker's order {claim.broker_order_id} ({claim.side} "
-            f"{claim.quantity} {claim.exchange}:{claim.tradingsymbol}) has the id"
-            f"{number}, but {matched.why}: it is not booked",
+            f"{claim.quantity} {claim.exchange}:{claim.tradingsymbol}) has {whose}, "
+            f"but {matched.why}: it is not booked",
             "find out who placed it; close its position where it was placed",
             order,
         )

@@ -175,6 +175,8 @@ class Reconciler:
                 matched = match(self._store, claim, numbers)
                 if matched.verdict is Verdict.UNKNOWN_ID:
                     matched = self._adoption.adopt(claim)
+                    if matched.verdict is Verdict.FOREIGN:
+                        found.foreign.append(matched)
                 self._catch_up(found, matched, fills[claim.broker_order_id])
 
     def _catch_up(self, found: Found, matched: Matched, fills: list[Fill]) -> None:

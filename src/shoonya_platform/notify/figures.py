@@ -6,12 +6,16 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 
+from shoonya_platform.assessment.assess import assess
 from shoonya_platform.domain.days import trading_day
 from shoonya_platform.domain.orders import OPEN, OrderStatus
 from shoonya_platform.risk.day_book import day_book
 from shoonya_platform.risk.figures import day_figures
 from shoonya_platform.risk.limits import RiskBook, RiskLimits, money
 from shoonya_platform.store.base import OrderStore
+
+#: Of what needs attention.
+MOST_CONDITIONS = 5
 
 #: More lines than that are no message any more.
 MOST_POSITIONS = 20
@@ -24,11 +28,13 @@ class DailyReport:
 
 
 def status(store: OrderStore, now: datetime) -> str:
-    """Return the trading state, the services and the open orders."""
+    """Return the trading state, what needs attention, services and open orders."""
     trading = store.trading.status()
     lines = [f"trading is {trading.state}: {trading.reason}"]
-    if store.recovery.is_awaited():
-        lines.append("waiting for the first reconciliation")
+    found = [each for each in assess(store, now) if each.kind != "trading_not_active"]
+    lines += [f"{each.severity}: {each.text}" for each in found[:MOST_CONDITIONS]]
+    if len(found) > MOST_CONDITIONS:
+        lines.append(f"and {len(found) - MOST_CONDITIONS} more conditions")
     for beat in store.services.all():
         seconds = (now - beat.beat_at).total_seconds()
         state = "ended" if beat.ended_at else f"heard of {seconds:.0f} s ago"
@@ -97,6 +103,8 @@ def daily_report(store: OrderStore, now: datetime) -> DailyReport:
         f"{total} orders" + (f": {words}" if words else ""),
         f"{held} open positions, trading is {store.trading.status().state}",
     ]
+    if differ := len(store.discrepancies.open()):
+        lines.append(f"{differ} open discrepancies (shoonyactl discrepancy list)")
     return DailyReport("\n".join(lines), total)
 
 

@@ -125,12 +125,13 @@ class Herald:
         for each in news:
             if each.kind not in self._rules.kinds:
                 continue
-            if each.key in self._told_at:
+            if each.key in self._told_at and not each.is_loud:
                 self._left_out[each.key] += 1
                 continue
             self._told_at[each.key] = now
             chosen.append(repeated(each, self._left_out.pop(each.key, 0)))
-        return chosen
+        # A message may be too long for all of them: the urgent are not cut.
+        return sorted(chosen, key=lambda each: not each.is_loud)
 
     def _compose(self, news: Sequence[News]) -> str:
         """Return one text; what does not fit is counted by its kind."""

@@ -17,7 +17,9 @@ import msgspec
 
 from shoonya_platform.clock import Clock
 from shoonya_platform.domain.days import INDIA, trading_day
+from shoonya_platform.domain.discrepancies import INCIDENTS
 from shoonya_platform.domain.orders import Order, OrderEvent, OrderId, OrderTrigger
+from shoonya_platform.notify.discrepancies import newest, read_discrepancies
 from shoonya_platform.notify.figures import daily_report
 from shoonya_platform.store.base import OrderStore, StoredReconciliation
 
@@ -41,7 +43,7 @@ class Kind(StrEnum):
     ORDER = "order"  #: how an order ended at the broker
     DENIAL = "denial"  #: we refused an order
     BREACH = "breach"  #: a loss limit was reached, or somebody set the trading state
-    DIFFERENCE = "difference"  #: the broker's books say something else than ours
+    DIFFERENCE = "difference"  #: a discrepancy begins or ends, or books are unread
     FAILURE = "failure"  #: a service died or is silent
     DAILY = "daily"  #: the day in figures
 
@@ -54,6 +56,8 @@ class News:
     text: str
     #: The same again within a while is counted and not told.
     key: str
+    #: Comes first in a message and is never left out as a repetition.
+    is_loud: bool = False
 
 
 class Cursor(msgspec.Struct, frozen=True, kw_only=True):
@@ -66,6 +70,9 @@ class Cursor(msgspec.Struct, frozen=True, kw_only=True):
     warned: str = ""
     reported_day: date | None = None
     difference: str = ""
+    discrepancy_id: int = 0
+    #: What was reported last of each open discrepancy, by its number.
+    discrepancies: dict[str, str] = {}
     #: Of each service, as many as were told.
     crashes: dict[str, int] = {}
 
@@ -106,11 +113,14 @@ class NewsReader:
         self._silent: set[str] = set()
 
     def begin(self) -> Cursor:
-        """Return a cursor that stands at this moment: history is not told."""
+        """Return a cursor at this moment: of the past only what is open is news."""
         status = self._store.trading.status()
         now = self._clock.now()
         is_late = now.astimezone(INDIA).time() >= self._daily_at
+        discrepancy_id, discrepancies = newest(self._store)
         return Cursor(
+            discrepancy_id=discrepancy_id,
+            discrepancies=discrepancies,
             event_id=self._store.orders.newest_event_id(),
             trading_set_at=status.set_at,
             crashes={beat.service: beat.crashes for beat in self._store.services.all()},
@@ -125,6 +135,7 @@ class NewsReader:
             self._events,
             self._trading,
             self._differences,
+            self._discrepancies,
             self._failures,
             self._daily,
         )
@@ -209,6 +220,20 @@ class NewsReader:
             news.append(_news(Kind.DIFFERENCE, text, same))
         return msgspec.structs.replace(cursor, difference=same)
 
+    def _discrepancies(self, cursor: Cursor, news: list[News]) -> Cursor:
+        found, number, reported = read_discrepancies(
+            self._store, cursor.discrepancy_id, cursor.discrepancies
+        )
+        for each, text in found:
+            is_loud = each.kind in INCIDENTS
+            # Other figures of the same discrepancy soon after are a repetition.
+            state = "lasts" if each.resolved_at is None else "over"
+            key = f"discrepancy {each.discrepancy_id} {state}"
+            news.append(_news(Kind.DIFFERENCE, text, key, is_loud=is_loud))
+        return msgspec.structs.replace(
+            cursor, discrepancy_id=number, discrepancies=reported
+        )
+
     def _daily(self, cursor: Cursor, news: list[News]) -> Cursor:
         now = self._clock.now()
         there = now.astimezone(INDIA)
@@ -245,46 +270,31 @@ class _Order(msgspec.Struct, frozen=True):
     order_id: int | None = None
 
 
-class _Held(msgspec.Struct, frozen=True):
-    tradingsymbol: str
-    ours: int
-    brokers: int
-
-
 class _Report(msgspec.Struct, frozen=True):
-    """Of a recovery report, what somebody has to look at."""
+    """Of a recovery report, what needs attention and is not a discrepancy."""
 
-    contradicted: list[_Order] = []
-    missing: list[_Order] = []
     stuck: list[_Order] = []
     old: list[_Order] = []
-    differences: list[_Held] = []
 
 
 def _findings(stored: StoredReconciliation) -> str:
-    """Return what is wrong, in words that stay the same as long as books differ."""
+    """Return what is wrong, in words that stay the same as long as it lasts."""
     if not stored.succeeded:
         return stored.summary
     report = msgspec.json.decode(stored.report, type=_Report)
     parts = []
     for orders, words in (
-        (report.contradicted, "contradicted by the broker"),
-        (report.missing, "not in the broker's order book"),
         (report.stuck, "stuck"),
         (report.old, "at work for long"),
     ):
         if orders:
             ids = ", ".join(str(each.order_id) for each in orders[:10])
             parts.append(f"{len(orders)} orders {words} ({ids})")
-    parts += [
-        f"{held.tradingsymbol}: we hold {held.ours}, the broker says {held.brokers}"
-        for held in report.differences[:10]
-    ]
     return "; ".join(parts)
 
 
-def _news(kind: Kind, text: str, key: str) -> News:
-    return News(kind=kind, text=text, key=f"{kind} {key}")
+def _news(kind: Kind, text: str, key: str, *, is_loud: bool = False) -> News:
+    return News(kind=kind, text=text, key=f"{kind} {key}", is_loud=is_loud)
 
 
 def _line(order: Order, what: str) -> str:

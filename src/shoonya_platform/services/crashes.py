@@ -192,7 +192,11 @@ class CrashHistory:
         Raises:
             OSError: The history cannot be written.
         """
-        if self._begun().get("invocation_id") == environ.get("INVOCATION_ID"):
+        run_id = ""
+        if (begun := self._begun()).get("invocation_id") == environ.get(
+            "INVOCATION_ID"
+        ):
+            run_id = begun.get("run_id", "")
             self.forget_run()
         result = environ.get("SERVICE_RESULT", "success")
         status = environ.get("EXIT_STATUS", "")
@@ -210,6 +214,7 @@ class CrashHistory:
                 result=result,
                 exit_code=environ.get("EXIT_CODE", ""),
                 exit_status=status,
+                run_id=run_id,
                 invocation_id=environ.get("INVOCATION_ID", ""),
                 counts=not (is_final or renews),
             ).with_words(words)

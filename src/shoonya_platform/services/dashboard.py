@@ -6,6 +6,7 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
+from shoonya_platform.assessment.configured import configured_rules
 from shoonya_platform.dashboard.app import create_app
 from shoonya_platform.dashboard.passwords import check_hash
 from shoonya_platform.dashboard.security import is_this_machine
@@ -46,7 +47,7 @@ def build(parts: Parts, executor: ThreadPoolExecutor) -> Site:
         ),
         broker=settings.broker.name,
         market_hours=settings.guard.market_hours,
-        entries_wait=settings.recovery.entries_wait,
+        rules=configured_rules(settings),
     )
     dashboard = create_app(
         sources,

@@ -21,6 +21,8 @@ _PORT = "a-port-is-taken"
 _SERVICE = "a-service-is-red"
 _CONFIG = "the-configuration-is-refused"
 _MEMORY = "a-service-needs-too-much-memory"
+_BROKER = "the-broker-does-not-answer-or-the-session-expired"
+_WAITING = "orders-wait-too-long"
 
 #: By the names of the doctor's checks.
 SECTIONS: Mapping[str, str] = {
@@ -50,6 +52,37 @@ SECTIONS: Mapping[str, str] = {
     "units_reloaded": _INSTALLATION,
     "webhook_port": _PORT,
 }
+
+#: By the kinds of `assessment.conditions`: a leaf cannot import them.
+CONDITIONS: Mapping[str, str] = {
+    "position_differs": "positions-differ",
+    "order_contradicted": "the-broker-contradicts-an-order",
+    "order_missing": "an-order-is-missing-at-the-broker",
+    "outcome_unknown": "an-order-that-nobody-is-sure-of",
+    "foreign_claim": "another-order-under-our-id",
+    "cancel_ignored": "a-cancel-is-ignored",
+    "row_unreadable": "a-row-of-the-broker-cannot-be-read",
+    "order_reappeared": "an-order-turns-up-after-all",
+    "leg_overfilled": "more-was-filled-than-asked-for",
+    "duplicate_order": "two-broker-orders-for-one-of-ours",
+    "wrong_number": "the-broker-gave-a-wrong-number",
+    "order_adopted": "an-order-was-missing-in-the-store",
+    "outcome_lost": "an-outcome-is-lost",
+    "service_down": _SERVICE,
+    "service_silent": "a-service-is-silent",
+    "reconciliation_failed": _BROKER,
+    "reconciliation_old": _BROKER,
+    "reconciliation_awaited": _BROKER,
+    "alerts_wait": _WAITING,
+    "orders_wait": _WAITING,
+    "orders_old": "an-order-works-for-long",
+    "trading_not_active": "trading-is-halted",
+}
+
+
+def of_condition(kind: str) -> str:
+    """Return where to read about a condition."""
+    return f"{PAGE}#{CONDITIONS[kind]}"
 
 
 def of_check(name: str) -> str:

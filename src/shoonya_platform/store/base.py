@@ -609,6 +609,14 @@ class DiscrepancyTable(Protocol):
 
     def get(self, discrepancy_id: int) -> StoredDiscrepancy | None: ...
 
+    def after(self, discrepancy_id: int, *, limit: int) -> list[StoredDiscrepancy]:
+        """Return those recorded after one, open or not, oldest first."""
+        ...
+
+    def recent(self, *, limit: int) -> list[StoredDiscrepancy]:
+        """Return the newest, open or not, newest first."""
+        ...
+
     def acknowledge(self, discrepancy_id: int, *, by: str) -> bool:
         """Record that a person has seen it; False if unknown or acknowledged."""
         ...

@@ -96,6 +96,21 @@ class SqliteDiscrepancies:
         )
         return found[0] if found else None
 
+    def after(self, discrepancy_id: int, *, limit: int) -> list[StoredDiscrepancy]:
+        return self._session.read(
+            _discrepancy,
+            "SELECT * FROM discrepancies WHERE discrepancy_id > ?"
+            " ORDER BY discrepancy_id LIMIT ?",
+            (discrepancy_id, limit),
+        )
+
+    def recent(self, *, limit: int) -> list[StoredDiscrepancy]:
+        return self._session.read(
+            _discrepancy,
+            "SELECT * FROM discrepancies ORDER BY discrepancy_id DESC LIMIT ?",
+            (limit,),
+        )
+
     def acknowledge(self, discrepancy_id: int, *, by: str) -> bool:
         return bool(
             self._session.execute(

@@ -124,15 +124,15 @@ def changed(draw, content: bytes) -> bytes:
     for _ in range(draw(st.integers(1, 4))):
         row = value
         if isinstance(value, list):
-            deed = draw(st.sampled_from(["row", "add", "swap", "drop"]))
+            how = draw(st.sampled_from(["row", "add", "swap", "drop"]))
             index = draw(st.integers(0, max(len(value) - 1, 0)))
-            if deed == "add" or not value:
+            if how == "add" or not value:
                 value.append(draw(VALUES))
                 continue
-            if deed == "drop":
+            if how == "drop":
                 del value[index]
                 continue
-            if deed == "swap":
+            if how == "swap":
                 value[index] = draw(VALUES)
                 continue
             row = value[index]
@@ -205,6 +205,34 @@ def test_any_answer_to_a_change_is_one_of_the_ports_outcomes(broker, name, data)
     except (BrokerRejected, BrokerUnavailable, OutcomeUnknown) as e:
         for text in texts([e.message, e.hint or ""]):
             text.encode()
+
+
+FRAMES = (
+    b'{"t":"om","norenordno":"26113000000001","uid":"U","actid":"U","exch":"NFO",'
+    b'"tsym":"NIFTY27JAN26C25700","qty":"65","prc":"2.85","pcode":"I","remarks":"O-1",'
+    b'"status":"COMPLETE","reporttype":"Fill","trantype":"S","prctyp":"LMT",'
+    b'"ret":"DAY","fillshares":"65","avgprc":"2.85","flqty":"65","flprc":"2.85",'
+    b'"flid":"3849283","fltm":"30-11-2026 11:15:20","rejreason":" "}',
+    b'{"t":"tf","e":"NFO","tk":"35001","lp":"101.50","ft":"1764490000"}',
+    b'{"t":"tk","e":"NFO","tk":"35001","lp":"101.50","ts":"NIFTY27JAN26C25700"}',
+    b'{"t":"ok"}',
+)
+
+
+@settings(max_examples=300)
+@given(data=st.data())
+def test_any_frame_is_a_report_a_price_or_listed(broker, data):
+    broker.forget()
+    broker.canned = dict(broker.recorded)
+    broker.feed.watch("NFO|35001")
+    frame = data.draw(st.sampled_from(FRAMES))
+    content = data.draw(st.one_of(changed(frame), st.binary(max_size=40)))
+
+    broker.feed._take(content)
+
+    found = [broker.reports(), broker.unreadable(), broker.feed.last_price("NFO|35001")]
+    for text in texts(found):
+        text.encode()
 
 
 @settings(max_examples=60)

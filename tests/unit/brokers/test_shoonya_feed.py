@@ -62,7 +62,9 @@ def pauses_between(account, monkeypatch):
     """Return the pauses after connections that lasted so long."""
 
     def run(*lasts):
-        feed = Feed(account, lambda: "token")
+        feed = Feed(
+            account, lambda: "token", tell=lambda _: None, pass_over=lambda *_: None
+        )
         attempts = Attempts(lasts, feed._stopping.set)
         monkeypatch.setattr(
             shoonya_feed, "time", SimpleNamespace(monotonic=attempts.monotonic)

@@ -1,39 +1,36 @@
 """shoonyactl check: one line and a plugin's exit code, whatever happens."""
 
 import re
-from datetime import timedelta
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from shoonya_platform.assessment.assess import services_down
+from shoonya_platform.assessment.conditions import (
+    Condition,
+    ConditionKind,
+    Rules,
+    Severity,
+    ordered,
+)
+from shoonya_platform.assessment.waiting import Waiting
 from shoonya_platform.config.settings import COMPONENTS
 from shoonya_platform.ctl import check
-from shoonya_platform.ctl._probing import (
-    Facts,
-    Limits,
-    Result,
-    Waiting,
-    figures,
-    findings,
-    line,
-    look_for_waiting,
-    result_of,
-    summary,
-)
+from shoonya_platform.ctl._probing import Facts, Result, figures, line, text_of
+from shoonya_platform.domain.discrepancies import Discrepancy, DiscrepancyKind
 from shoonya_platform.domain.orders import OrderStatus
 from shoonya_platform.domain.trading import TradingState
 from shoonya_platform.services.child import ServiceStatus
 from shoonya_platform.services.units import ServiceView, Supervisor
-from shoonya_platform.testing.clock import BEGIN
-from shoonya_platform.testing.orders import store_alert, store_order
+from shoonya_platform.testing.orders import store_order
 
 #: A plugin's line: text without a bar, then figures that a program can take apart.
 LINE = re.compile(
     r"SHOONYA (OK|WARNING|CRITICAL|UNKNOWN) - [^|\n]+"
     r"(\| (\w+=[\d.]+[a-z]?(;[\d.]*){0,4} ?)+)?\n"
 )
-LIMITS = Limits(warn_age=30, crit_age=120)
+RULES = Rules()
 states = st.sampled_from(ServiceStatus)
 
 
@@ -54,14 +51,23 @@ def view(service, state="running", **changes):
     )
 
 
-def facts(*, age=0.0, number=0, trading=TradingState.ACTIVE, others=(), **changes):
+def condition(severity="critical", text="it differs"):
+    return Condition(
+        kind=ConditionKind.ORDERS_WAIT,
+        severity=Severity(severity),
+        text=text,
+        action="look",
+    )
+
+
+def facts(*conditions, age=0.0, number=0, services=None, trouble=""):
+    services = services or [view(name) for name in COMPONENTS]
     return Facts(
-        **{
-            "services": [*others, *(view(name) for name in COMPONENTS[len(others) :])],
-            "waiting": Waiting(number=number, oldest_seconds=age),
-            "trading": trading,
-            **changes,
-        }
+        services=services,
+        conditions=ordered([*services_down(services), *conditions]),
+        waiting=None if trouble else Waiting(number=number, oldest_seconds=age),
+        trading=None if trouble else TradingState.ACTIVE,
+        trouble=trouble,
     )
 
 
@@ -86,79 +92,38 @@ def eight(monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("found", "result", "text"),
+    ("found", "result", "problems"),
     [
-        pytest.param(facts(), Result.OK, "", id="all-well"),
+        pytest.param(facts(), Result.OK, [], id="all-well"),
+        pytest.param(facts(condition()), Result.CRITICAL, ["it differs"], id="bad"),
         pytest.param(
-            facts(others=[view("dashboard", "failed", cause="exit code 1")]),
+            facts(condition("warning")), Result.WARNING, ["it differs"], id="mild"
+        ),
+        pytest.param(facts(trouble="locked"), Result.UNKNOWN, ["locked"], id="store"),
+        pytest.param(
+            facts(
+                services=[view("dashboard", "starting"), view("trading_bot", "failed")],
+                trouble="locked",
+            ),
             Result.CRITICAL,
-            "dashboard is failed (exit code 1)",
-            id="failed",
-        ),
-        pytest.param(
-            facts(others=[view("dashboard", "stopped")]),
-            Result.CRITICAL,
-            "dashboard is stopped",
-            id="stopped",
-        ),
-        pytest.param(
-            facts(others=[view("dashboard", "backoff")]),
-            Result.WARNING,
-            "dashboard is backoff",
-            id="backoff",
-        ),
-        pytest.param(
-            facts(trading=TradingState.HALTED),
-            Result.WARNING,
-            "trading is HALTED",
-            id="halted",
-        ),
-        pytest.param(
-            facts(awaits_reconciliation=True),
-            Result.WARNING,
-            "entries wait for the first reconciliation",
-            id="reconciliation",
-        ),
-        pytest.param(facts(number=1, age=29.9), Result.OK, "", id="young"),
-        pytest.param(
-            facts(number=1, age=30.0),
-            Result.WARNING,
-            "something has waited for 30 s",
-            id="old",
-        ),
-        pytest.param(
-            facts(number=1, age=120.0),
-            Result.CRITICAL,
-            "something has waited for 120 s",
-            id="too-old",
-        ),
-        pytest.param(
-            facts(waiting=None, trading=None, trouble="locked"),
-            Result.UNKNOWN,
-            "locked",
-            id="store",
+            ["trading_bot is failed", "locked", "dashboard is starting"],
+            id="certain-before-unknown-before-mild",
         ),
     ],
 )
-def test_each_trouble_has_its_result_and_its_words(found, result, text):
-    told = findings(found, LIMITS)
-
-    assert result_of(told) is result
-    assert (told[0].text if told else "") == text
+def test_the_worst_decides_and_comes_first(found, result, problems):
+    assert found.result is result
+    assert found.problems == problems
 
 
-def test_what_is_broken_counts_for_more_than_what_nobody_knows():
-    found = facts(
-        others=[view("dashboard", "starting"), view("trading_bot", "failed")],
-        waiting=None,
-        trouble="locked",
-    )
+def test_line_names_the_first_problems_and_counts_the_others():
+    found = facts(*(condition(text=f"problem {number}") for number in range(12)))
 
-    assert [each.result for each in findings(found, LIMITS)] == [
-        Result.CRITICAL,
-        Result.UNKNOWN,
-        Result.WARNING,
-    ]
+    text = text_of(found)
+
+    assert text.startswith("problem 0; problem 1; ")
+    assert "problem 5" not in text
+    assert "; and 7 more: shoonyactl status; 8 of 8 running" in text
 
 
 @given(
@@ -166,10 +131,10 @@ def test_what_is_broken_counts_for_more_than_what_nobody_knows():
     age=st.floats(0, 1e9),
     number=st.integers(0, 10**6),
     cause=st.text(max_size=40),
-    trading=st.none() | st.sampled_from(TradingState),
+    trouble=st.just("") | st.text(max_size=40),
 )
 def test_it_is_one_line_in_a_plugins_form_and_ok_only_if_all_runs(
-    services, age, number, cause, trading
+    services, age, number, cause, trouble
 ):
     found = facts(
         services=[
@@ -177,33 +142,15 @@ def test_it_is_one_line_in_a_plugins_form_and_ok_only_if_all_runs(
         ],
         number=number,
         age=age,
-        trading=trading,
+        trouble=trouble,
     )
-    told = findings(found, LIMITS)
-    text = "; ".join([*(each.text for each in told), summary(found)])
 
-    assert LINE.fullmatch(line(result_of(told), text, figures(found, LIMITS)) + "\n")
-    if result_of(told) is Result.OK:
+    shown = line(found.result, text_of(found), figures(found, RULES)) + "\n"
+
+    assert LINE.fullmatch(shown)
+    if found.result is Result.OK:
         assert set(services) == {ServiceStatus.RUNNING}
-        assert age < LIMITS.warn_age
-
-
-def test_what_waits_is_counted_with_the_age_of_its_oldest(store):
-    store_alert(store)
-    for status in OrderStatus:
-        store_order(store, status)
-
-    waiting = look_for_waiting(store, BEGIN + timedelta(seconds=40))
-
-    # An alert, three before the broker, four without its answer.
-    assert waiting.number == 1 + 3 + 4
-    assert waiting.oldest_seconds == 40
-
-
-def test_nothing_is_younger_than_new(store):
-    store_order(store, OrderStatus.INITIALIZED)
-
-    assert look_for_waiting(store, BEGIN - timedelta(days=1)).oldest_seconds == 0
+        assert not trouble
 
 
 # -- the command ---------------------------------------------------------------
@@ -215,13 +162,16 @@ def test_all_well_is_0_and_the_line_says_so(ctl, reconciled, eight):
     assert (result.code, result.err) == (0, "")
     assert result.out == (
         "SHOONYA OK - 8 of 8 running, trading ACTIVE, nothing waits"
-        " | running=8;;;0;8 restarts=0;;;0 waiting=0;;;0 oldest=0s;30;120;0\n"
+        " | running=8;;;0;8 restarts=0;;;0 waiting=0;;;0 oldest=0s;30;120;0"
+        " discrepancies=0;;;0\n"
     )
 
 
 def test_limits_are_given_by_options(ctl, reconciled, clock, eight):
     store_order(reconciled, OrderStatus.INITIALIZED)
     clock.advance(3600)
+    with reconciled.transaction(durable=False):
+        reconciled.recovery.record(succeeded=True, summary="", report="{}")
 
     assert ctl("check").code == 2
     assert ctl("check", "--warn-age", "9999", "--crit-age", "9999").code == 0
@@ -256,7 +206,7 @@ def test_what_cannot_be_read_is_3_on_one_line(
     elif trouble.startswith("store"):
         (home / "state" / "orders.db").write_bytes(b"no database" * 100)
     elif trouble == "bug":
-        monkeypatch.setattr(check, "_facts", lambda _: 1 / 0)
+        monkeypatch.setattr(check, "_facts", lambda *_: 1 / 0)
     elif trouble == "option":
         arguments = ["--loud"]
     if trouble == "store-beside-services":
@@ -276,6 +226,41 @@ def test_what_cannot_be_read_is_3_on_one_line(
     else:
         assert LINE.fullmatch(result.out)
         assert result.out.startswith("SHOONYA UNKNOWN - ")
+
+
+def test_discrepancy_is_not_ok_and_in_the_line_with_its_figures(ctl, reconciled, eight):
+    with reconciled.transaction(durable=False):
+        reconciled.discrepancies.note(
+            Discrepancy(
+                kind=DiscrepancyKind.POSITION_DIFFERS,
+                subject="NFO:X NRML",
+                text="NFO:X NRML: we hold -65, the broker says -130",
+                action="shoonyactl recovery",
+            )
+        )
+
+    result = ctl("check")
+
+    assert result.code == 2
+    assert result.out.startswith(
+        "SHOONYA CRITICAL - NFO:X NRML: we hold -65, the broker says -130; 8 of 8"
+    )
+    assert "discrepancies=1;;;0" in result.out
+    (found,) = ctl("check", "--json").document["conditions"]
+    assert found == {
+        "key": "position_differs:NFO:X NRML",
+        "kind": "position_differs",
+        "severity": "critical",
+        "text": "NFO:X NRML: we hold -65, the broker says -130",
+        "action": "shoonyactl recovery",
+        "subject": "NFO:X NRML",
+        "order_id": None,
+        "since": "2026-11-25T04:30:00+00:00",
+        "discrepancy_id": 1,
+        "needs_acknowledgement": False,
+        "runbook": "docs/runbook.md#positions-differ",
+    }
+    assert ctl("status", "--json").document["conditions"][0] == found
 
 
 def test_json_has_each_service_with_its_state(ctl, reconciled, eight):

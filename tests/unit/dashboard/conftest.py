@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from shoonya_platform.assessment.conditions import Rules
 from shoonya_platform.config.settings import COMPONENTS
 from shoonya_platform.dashboard.app import create_app
 from shoonya_platform.dashboard.sources import Sources
@@ -103,7 +104,7 @@ def open_client(
                 disk_use=lambda: disk_use(tmp_path),
                 broker=broker,
                 market_hours=market_hours,
-                entries_wait=entries_wait,
+                rules=Rules(entries_wait=entries_wait),
             )
             dashboard = create_app(
                 sources,

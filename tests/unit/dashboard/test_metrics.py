@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from shoonya_platform.assessment.conditions import KINDS
 from shoonya_platform.dashboard.meter import EventMeter
 from shoonya_platform.domain.orders import OrderTrigger
 from shoonya_platform.domain.trading import TradingState
@@ -141,6 +142,16 @@ def test_shipped_files_ask_for_metrics_that_there_are(client, ledger, tmp_path, 
 
     assert asked
     assert asked <= known
+
+
+def test_each_kind_of_condition_has_a_rule():
+    text = (MONITORING / "alerts.yml").read_text()
+    kinds = re.findall(r'shoonya_conditions\{kind=~?"([a-z_|]+)"', text)
+    named = set("|".join(kinds).split("|"))
+
+    # A service has a rule that names it.
+    assert "shoonya_service_up == 0" in text
+    assert named | {"service_down"} == {str(kind) for kind in KINDS}
 
 
 def test_grafanas_file_is_a_dashboard():

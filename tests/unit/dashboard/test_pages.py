@@ -73,9 +73,10 @@ def test_dead_service_stands_above_all_else(client, views, state, sentence):
     )
     name = views[2].service
 
-    text = text_of(client.get("/fragments/warning").text)
+    text = text_of(client.get("/fragments/conditions").text)
 
-    assert text == f"{name} is dead {sentence} by hand: shoonyactl why {name}"
+    assert f"{name} is {state} ({sentence})" in text
+    assert text.endswith(f"shoonyactl why {name}")
 
 
 def test_service_shows_what_waits_for_it_and_for_how_long(client, ledger, clock):

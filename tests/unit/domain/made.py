@@ -21,6 +21,7 @@ def an_order(number: int = 1, **changes: Any) -> Order:
         "status": OrderStatus.INITIALIZED,
         "broker_order_id": None,
         "filled_quantity": 0,
+        "overfilled_quantity": 0,
         "average_price": None,
         "reason": "",
         "alerted_at": NOW,

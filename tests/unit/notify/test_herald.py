@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import pytest
 
+from shoonya_platform.domain.discrepancies import Discrepancy, DiscrepancyKind
 from shoonya_platform.domain.orders import OrderStatus
 from shoonya_platform.notify.herald import MOST_CHARACTERS, RETRY_SECONDS
 from shoonya_platform.notify.news import Kind
@@ -70,6 +71,29 @@ def test_flood_is_counted_in_one_message_that_every_target_takes(
     assert len(body) <= MOST_CHARACTERS
     assert body.splitlines()[-1].startswith("and ")
     assert "more: " in body.splitlines()[-1]
+
+
+def test_incident_comes_first_and_is_no_repetition(open_herald, store, mailbox, clock):
+    herald = open_herald(rules=replace(RULES, most_lines=1))
+    herald.step()
+    for _ in range(2):
+        store_order(store, S.FILLED)
+        with store.transaction(durable=False):
+            store.discrepancies.note(
+                Discrepancy(
+                    kind=DiscrepancyKind.LEG_OVERFILLED,
+                    subject="O1",
+                    text=f"at {clock.now()}",
+                    action="look",
+                )
+            )
+        herald.step()
+        clock.advance(10)
+
+    assert len(mailbox.bodies) == 2
+    for body in mailbox.bodies:
+        assert body.startswith("INCIDENT: discrepancy 1: at ")
+        assert "\nand " in body
 
 
 def test_kinds_that_nobody_wants_are_not_told(open_herald, store, mailbox):

@@ -3,17 +3,19 @@
 from datetime import timedelta
 from decimal import Decimal
 
+import msgspec
 import pytest
 
+from shoonya_platform.domain.discrepancies import Discrepancy, DiscrepancyKind
 from shoonya_platform.domain.orders import OrderStatus, OrderTrigger
 from shoonya_platform.domain.trading import TradingState
-from shoonya_platform.notify.news import Kind
+from shoonya_platform.notify.news import Cursor, Kind
 from shoonya_platform.store.base import RiskDay
 from shoonya_platform.store.sqlite import SqliteOrderStore
 from shoonya_platform.testing.clock import BEGIN
 from shoonya_platform.testing.orders import store_alert, store_order
 
-S, T = OrderStatus, OrderTrigger
+K, S, T = DiscrepancyKind, OrderStatus, OrderTrigger
 
 
 def told(reader, cursor, *kinds):
@@ -117,20 +119,20 @@ def test_start_and_ready_are_told_once_each_start(reader, store):
     assert told(reader, cursor)[0] == []
 
 
-def test_difference_with_the_broker_is_told_when_it_changes(reader, store):
+def test_stuck_orders_are_told_when_they_change(reader, store):
     with store.transaction(durable=False):
         store.recovery.begin(silent_seconds=15)
     cursor = reader.begin()
     texts = []
-    held = '{"differences":[{"tradingsymbol":"X","ours":65,"brokers":0}]}'
-    for report in ("{}", held, held, "{}", '{"stuck":[{"order_id":7}]}'):
+    old = '{"old":[{"order_id":5}],"differences":[{"tradingsymbol":"X"}]}'
+    for report in ("{}", old, old, "{}", '{"stuck":[{"order_id":7}]}'):
         with store.transaction(durable=False):
             store.recovery.record(succeeded=True, summary="s", report=report)
         found, cursor = told(reader, cursor, Kind.DIFFERENCE)
         texts += found
 
     assert texts == [
-        "reconciliation: X: we hold 65, the broker says 0 (shoonyactl recovery)",
+        "reconciliation: 1 orders at work for long (5) (shoonyactl recovery)",
         "reconciliation: 1 orders stuck (7) (shoonyactl recovery)",
     ]
 
@@ -213,3 +215,134 @@ def test_quiet_sunday_is_not_reported(reader, clock):
     clock.jump_to(BEGIN + timedelta(days=4, hours=8))
 
     assert told(reader, cursor, Kind.DAILY)[0] == []
+
+
+# -- discrepancies -------------------------------------------------------------
+
+
+def note(store, kind, text="it differs"):
+    with store.transaction(durable=False):
+        store.discrepancies.note(
+            Discrepancy(kind=kind, subject="X", text=text, action="look")
+        )
+
+
+def resolve(store, kind):
+    with store.transaction(durable=False):
+        store.discrepancies.resolve(kind, "X")
+
+
+def acknowledge(store, number=1):
+    with store.transaction(durable=False):
+        store.discrepancies.acknowledge(number, by="priya")
+
+
+def read(reader, cursor):
+    """Return the texts and the next cursor, as a restart would read it back."""
+    texts, after = told(reader, cursor, Kind.DIFFERENCE)
+    return texts, msgspec.json.decode(msgspec.json.encode(after), type=Cursor)
+
+
+def test_condition_is_reported_as_it_begins_changes_and_ends(reader, store):
+    cursor = reader.begin()
+    note(store, K.POSITION_DIFFERS, "-65")
+    texts, cursor = read(reader, cursor)
+    assert texts == ["discrepancy 1: -65 (look)"]
+    note(store, K.POSITION_DIFFERS, "-65")
+    texts, cursor = read(reader, cursor)
+    assert texts == []
+    note(store, K.POSITION_DIFFERS, "-130")
+    texts, cursor = read(reader, cursor)
+    assert texts == ["discrepancy 1: -130 (look)"]
+
+    resolve(store, K.POSITION_DIFFERS)
+
+    texts, cursor = read(reader, cursor)
+    assert texts == ["discrepancy 1 is over: -130"]
+    assert read(reader, cursor)[0] == []
+
+
+def test_incident_is_loud_until_it_is_acknowledged(reader, store):
+    cursor = reader.begin()
+    note(store, K.LEG_OVERFILLED)
+    news, cursor = reader.read(cursor)
+    assert [(each.text, each.is_loud) for each in news] == [
+        ("INCIDENT: discrepancy 1: it differs (look)", True)
+    ]
+    resolve(store, K.LEG_OVERFILLED)
+    texts, cursor = read(reader, cursor)
+    assert texts == [
+        "INCIDENT: discrepancy 1 is over, not acknowledged "
+        "(shoonyactl discrepancy acknowledge 1)"
+    ]
+    assert read(reader, cursor)[0] == []
+
+    acknowledge(store)
+
+    texts, cursor = read(reader, cursor)
+    assert texts == ["discrepancy 1 is acknowledged by priya: it differs"]
+    assert read(reader, cursor)[0] == []
+
+
+@pytest.mark.parametrize(
+    ("kind", "ends"),
+    [
+        (
+            K.ORDER_MISSING,
+            ["discrepancy 1: it differs", "discrepancy 1 is over: it differs"],
+        ),
+        (
+            K.OUTCOME_LOST,
+            [
+                "INCIDENT: discrepancy 1: it differs",
+                "INCIDENT: discrepancy 1 is over, not acknowledged "
+                "(shoonyactl discrepancy acknowledge 1)",
+            ],
+        ),
+    ],
+)
+def test_what_began_and_ended_between_two_looks_is_reported(reader, store, kind, ends):
+    cursor = reader.begin()
+    note(store, kind)
+    resolve(store, kind)
+
+    texts, cursor = read(reader, cursor)
+
+    assert texts == ends
+    assert read(reader, cursor)[0] == []
+
+
+def test_what_is_open_at_the_first_start_of_notifications_is_reported(reader, store):
+    note(store, K.ORDER_MISSING)
+    resolve(store, K.ORDER_MISSING)
+    note(store, K.POSITION_DIFFERS)
+
+    texts, cursor = read(reader, reader.begin())
+
+    assert texts == ["discrepancy 2: it differs (look)"]
+    assert read(reader, cursor)[0] == []
+
+
+def test_cursor_of_an_earlier_version_reports_all_there_is(reader, store):
+    note(store, K.POSITION_DIFFERS)
+
+    cursor = msgspec.json.decode(b'{"event_id": 0}', type=Cursor)
+
+    assert read(reader, cursor)[0] == ["discrepancy 1: it differs (look)"]
+
+
+def test_flood_is_read_bit_by_bit_and_whole(reader, store):
+    cursor = reader.begin()
+    with store.transaction(durable=False):
+        for number in range(450):
+            store.discrepancies.note(
+                Discrepancy(
+                    kind=K.ORDER_MISSING, subject=f"O{number}", text="t", action="look"
+                )
+            )
+    texts = []
+    for _ in range(4):
+        found, cursor = read(reader, cursor)
+        texts += found
+
+    assert len(texts) == len(set(texts)) == 450

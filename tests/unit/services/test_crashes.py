@@ -72,6 +72,14 @@ def test_after_what_an_operator_follows_no_crash_counts(
     assert history.read()[0].cause == "killed by SIGKILL"
 
 
+def test_end_without_a_black_box_names_the_run_that_had_begun(history: CrashHistory):
+    history.note_begin("first", "beef", NOW)
+
+    history.note_end({**KILLED, "INVOCATION_ID": "first"}, NOW)
+
+    assert history.read()[0].run_id == "beef"
+
+
 def test_the_crashes_of_another_boot_do_not_count(tmp_path: Path):
     CrashHistory(tmp_path, "dashboard", "before").note_end(KILLED, NOW)
     history = CrashHistory(tmp_path, "dashboard", "after")

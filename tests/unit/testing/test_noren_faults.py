@@ -36,3 +36,15 @@ def test_fault_with_a_share_lets_others_have_their_turn():
 def test_share_that_cannot_be_is_refused(share):
     with pytest.raises(NotAllowed, match="share"):
         Faults().add("bad_gateway", share=share)
+
+
+def test_forgotten_kind_happens_no_more_and_others_do():
+    faults = Faults()
+    faults.add("slow", count=9)
+    faults.add("bad_gateway", count=9)
+
+    faults.forget([FaultKind.SLOW])
+
+    taken = faults.take(ORDERING, "PlaceOrder")
+    assert taken is not None
+    assert taken.kind is FaultKind.BAD_GATEWAY

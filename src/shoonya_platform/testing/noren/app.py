@@ -29,7 +29,7 @@ from shoonya_platform.testing.noren.faults import (
 from shoonya_platform.testing.noren.feed import serve_feed
 from shoonya_platform.testing.noren.hub import Hub
 from shoonya_platform.testing.noren.late import Late
-from shoonya_platform.testing.noren.routes import Deed, Routes
+from shoonya_platform.testing.noren.routes import Handler, Routes
 from shoonya_platform.testing.noren.rows import Row, request_time
 from shoonya_platform.testing.noren.strikes import BAD_GATEWAY, respond
 
@@ -111,13 +111,13 @@ class NorenApp:
         self.hub.close_all()
 
     def respond(
-        self, route: str, body: str, request: Request, deed: Deed | None = None
+        self, route: str, body: str, request: Request, handler: Handler | None = None
     ) -> Response:
         """
         Carry out a request and answer it.
 
         Args:
-            deed: What is done in place of the route's own.
+            handler: What is done in place of the route's own.
         """
         fields = dict(part.partition("=")[::2] for part in body.split("&"))
         if "jData" not in fields:
@@ -139,12 +139,12 @@ class NorenApp:
             return self.refused(EXPIRED, 401)
         if asked.get("uid") != self.access.credentials.user_id:
             return self.refused("Invalid Input : Missing uid or actid or prd.")
-        deed = deed or self.routes.find(route)
-        if deed is None:
+        handler = handler or self.routes.find(route)
+        if handler is None:
             return HTMLResponse(BAD_GATEWAY, 502)
         try:
             # Not starlette's: a day's book is megabytes, and others wait meanwhile.
-            answer = msgspec.json.encode(deed(asked))
+            answer = msgspec.json.encode(handler(asked))
             self.answered.pop(route, None)
             self.answered[route] = answer
             return Response(answer, media_type="application/json")
@@ -160,12 +160,12 @@ class NorenApp:
         return token if kind == "Bearer" else None
 
     def _log_in(
-        self, deed: Callable[[Row], str], asked: Row, name: str
+        self, handler: Callable[[Row], str], asked: Row, name: str
     ) -> JSONResponse:
         if self.faults.take(LOGGING_IN, changes=True) is not None:
             return self.refused("Invalid Input : User Blocked on demand")
         try:
-            token = deed(asked)
+            token = handler(asked)
         except ValueError as e:
             return self.refused(str(e))
         user_id = self.access.credentials.user_id

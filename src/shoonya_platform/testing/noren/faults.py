@@ -27,7 +27,7 @@ class FaultKind(StrEnum):
     SERVER_TIMEOUT = "server_timeout"
     #: The answer takes `seconds`.
     SLOW = "slow"
-    #: Nobody answers, and the request is carried out `seconds` later.
+    #: There is no answer, and the request is carried out `seconds` later.
     LATE_ARRIVAL = "late_arrival"
     #: The request is carried out twice, and answered once.
     DUPLICATE_REQUEST = "duplicate_request"
@@ -197,6 +197,11 @@ class Faults:
 
     def waiting(self) -> list[Fault]:
         return list(self._waiting)
+
+    def forget(self, kinds: Iterable[FaultKind]) -> None:
+        """Let no fault of these kinds happen any more."""
+        gone = set(kinds)
+        self._waiting = [each for each in self._waiting if each.kind not in gone]
 
     def clear(self) -> None:
         self._waiting.clear()

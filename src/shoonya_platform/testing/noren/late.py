@@ -1,4 +1,4 @@
-"""Requests that are on their way for longer than anybody waits for them."""
+"""Requests that arrive long after their senders gave up."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ class Late:
         with self._lock:
             return len(self._timers) + self._arriving
 
-    def send(self, seconds: float, deed: Callable[[], object]) -> None:
+    def send(self, seconds: float, handler: Callable[[], object]) -> None:
         """Let a request arrive after so many seconds."""
         timer = threading.Timer(seconds, lambda: self._arrive(timer))
         timer.daemon = True
         with self._lock:
-            self._timers[timer] = deed
+            self._timers[timer] = handler
         timer.start()
 
     def arrive(self) -> None:
@@ -46,12 +46,12 @@ class Late:
 
     def _arrive(self, timer: threading.Timer) -> None:
         with self._lock:
-            deed = self._timers.pop(timer, None)
-            if deed is None:
+            handler = self._timers.pop(timer, None)
+            if handler is None:
                 return
             self._arriving += 1
         try:
-            deed()
+            handler()
         finally:
             # Only now, so that what is not counted any more is in the books.
             with self._lock:

@@ -14,7 +14,7 @@ from shoonya_platform.testing.noren.rows import Row, money, request_time
 NO_DATA = 'Error Occurred : 5 "no data"'
 
 Answer = Row | list[Row]
-Deed = Callable[[Row], Answer]
+Handler = Callable[[Row], Answer]
 
 
 class Routes:
@@ -31,12 +31,12 @@ class Routes:
         self._account = account
         self._clock = clock
         self._log_out = log_out
-        self.changing: dict[str, Deed] = {
+        self.changing: dict[str, Handler] = {
             "PlaceOrder": self._place,
             "ModifyOrder": self._modify,
             "CancelOrder": self._cancel,
         }
-        self.reading: dict[str, Deed] = {
+        self.reading: dict[str, Handler] = {
             "OrderBook": lambda _: a_list(account.order_book()),
             "TradeBook": lambda _: a_list(account.trade_book()),
             "PositionBook": lambda _: a_list(account.positions()),
@@ -51,7 +51,7 @@ class Routes:
             "Logout": self._logout,
         }
 
-    def find(self, route: str) -> Deed | None:
+    def find(self, route: str) -> Handler | None:
         return self.changing.get(route) or self.reading.get(route)
 
     def ok(self, answer: Row) -> Row:

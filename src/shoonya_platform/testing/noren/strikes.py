@@ -1,7 +1,7 @@
 """
 How a fault strikes a request: what is carried out, and what comes back.
 
-Either another deed takes the place of the route's own (`altered`), or the answer is
+Either another handler takes the place of the route's own (`altered`), or the answer is
 another one, comes late, or never (`respond`).
 """
 
@@ -17,7 +17,7 @@ from starlette.types import Send
 
 from shoonya_platform.testing.noren.account import Refusal
 from shoonya_platform.testing.noren.faults import Fault, FaultKind
-from shoonya_platform.testing.noren.routes import Answer, Deed, a_list
+from shoonya_platform.testing.noren.routes import Answer, Handler, a_list
 from shoonya_platform.testing.noren.rows import Row, request_time
 
 if TYPE_CHECKING:
@@ -70,8 +70,8 @@ async def respond(
     await response(request.scope, request.receive, send)
 
 
-def altered(app: NorenApp, fault: Fault, route: str) -> Deed | None:
-    """Return what is done in place of the route's own deed, None if that is done."""
+def altered(app: NorenApp, fault: Fault, route: str) -> Handler | None:
+    """Return what is done in place of the route's own handler, None if that is done."""
     own = app.routes.find(route)
     if own is None:
         return None
@@ -153,7 +153,7 @@ def _with_another_number(app: NorenApp, answer: Answer) -> Answer:
     return answer | {"norenordno": others[-1] if others else f"{int(own) + 1:014d}"}
 
 
-def _rows(own: Deed, asked: Row) -> list[Row]:
+def _rows(own: Handler, asked: Row) -> list[Row]:
     try:
         answer = own(asked)
     except Refusal:

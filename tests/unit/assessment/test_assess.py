@@ -1,0 +1,302 @@
+"""The shared list of conditions: what is in it, how urgent, and with what action."""
+
+from datetime import timedelta
+
+import pytest
+
+from shoonya_platform.assessment.assess import assess
+from shoonya_platform.assessment.conditions import (
+    KINDS,
+    ConditionKind,
+    Rules,
+    Severity,
+)
+from shoonya_platform.assessment.configured import configured_rules
+from shoonya_platform.assessment.waiting import look_for_waiting
+from shoonya_platform.config.settings import Recovery, Settings
+from shoonya_platform.domain.discrepancies import (
+    INCIDENTS,
+    Discrepancy,
+    DiscrepancyKind,
+)
+from shoonya_platform.domain.orders import OrderStatus
+from shoonya_platform.domain.trading import TradingState
+from shoonya_platform.services.child import ServiceStatus
+from shoonya_platform.services.units import ServiceView, Supervisor
+from shoonya_platform.store.sqlite import SqliteOrderStore
+from shoonya_platform.testing.clock import BEGIN
+from shoonya_platform.testing.orders import store_alert, store_order
+
+C, D = ConditionKind, DiscrepancyKind
+
+
+@pytest.fixture
+def fresh(tmp_path, clock):
+    """A store before any reconciliation."""
+    opened = SqliteOrderStore(
+        tmp_path / "orders.db", service="tests", run_id="run-1", clock=clock
+    )
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def store(fresh):
+    """A store that has just been compared with the broker."""
+    with fresh.transaction(durable=False):
+        fresh.recovery.begin(silent_seconds=15)
+    record(fresh)
+    return fresh
+
+
+def note(store, kind, subject="X"):
+    found = Discrepancy(
+        kind=kind, subject=subject, text=f"{kind} of {subject}", action="look at it"
+    )
+    with store.transaction(durable=False):
+        store.discrepancies.note(found)
+
+
+def resolve(store, kind, subject="X"):
+    with store.transaction(durable=False):
+        store.discrepancies.resolve(kind, subject)
+
+
+def acknowledge(store, number=1):
+    with store.transaction(durable=False):
+        store.discrepancies.acknowledge(number, by="priya")
+
+
+def view(service, state, cause=""):
+    return ServiceView(
+        service=service,
+        state=ServiceStatus(state),
+        pid=None,
+        since=None,
+        restarts=0,
+        text="",
+        cause=cause,
+        memory_bytes=None,
+        supervisor=Supervisor.MANAGER,
+    )
+
+
+def record(store, *, succeeded=True, summary="all well"):
+    with store.transaction(durable=False):
+        store.recovery.record(succeeded=succeeded, summary=summary, report="{}")
+
+
+def after(seconds):
+    return BEGIN + timedelta(seconds=seconds)
+
+
+def test_nothing_to_report_is_an_empty_list(store):
+    assert assess(store, BEGIN) == []
+
+
+@pytest.mark.parametrize("kind", DiscrepancyKind)
+def test_each_discrepancy_is_in_the_list_until_it_is_over_or_acknowledged(store, kind):
+    note(store, kind)
+
+    (found,) = assess(store, BEGIN)
+
+    assert (found.kind, found.key, found.discrepancy_id) == (kind, f"{kind}:X", 1)
+    assert (found.text, found.action) == (f"{kind} of X", "look at it")
+    assert found.needs_acknowledgement is (kind in INCIDENTS)
+    resolve(store, kind)
+    left = assess(store, BEGIN)
+    if kind not in INCIDENTS:
+        assert left == []
+        return
+    (found,) = left
+    assert found.severity is Severity.WARNING
+    assert found.action == "shoonyactl discrepancy acknowledge 1"
+    acknowledge(store)
+    assert assess(store, BEGIN) == []
+
+
+@pytest.mark.parametrize("kind", [D.POSITION_DIFFERS, D.LEG_OVERFILLED])
+def test_acknowledging_hides_nothing_that_lasts(store, kind):
+    note(store, kind)
+    before = assess(store, BEGIN)[0].severity
+
+    acknowledge(store)
+
+    (found,) = assess(store, BEGIN)
+    assert found.severity is before
+    assert "acknowledged by priya" in found.text
+    assert not found.needs_acknowledgement
+
+
+def test_unknown_outcome_is_in_the_list_once_with_and_without_its_discrepancy(store):
+    order = store_order(store, OrderStatus.OUTCOME_UNKNOWN)
+
+    (found,) = assess(store, BEGIN)
+    assert found.key == f"outcome_unknown:{order.client_order_id}"
+    assert (found.order_id, found.severity) == (order.order_id, Severity.WARNING)
+    assert assess(store, after(120))[0].severity is Severity.CRITICAL
+
+    note(store, D.OUTCOME_UNKNOWN, order.client_order_id)
+    (found,) = assess(store, BEGIN)
+    assert found.discrepancy_id == 1
+    assert assess(store, after(120))[0].severity is Severity.CRITICAL
+
+
+@pytest.mark.parametrize(
+    ("state", "cause", "severity", "text", "action"),
+    [
+        ("failed", "exit code 1", "critical", "is failed (exit code 1)", "why"),
+        ("failed", "given up: too many restarts", "critical", "given up", "why"),
+        ("stopped", "", "critical", "is stopped", "start"),
+        ("backoff", "killed", "warning", "is backoff (killed)", "why"),
+        ("starting", "", "warning", "is starting", "why"),
+    ],
+)
+def test_service_that_is_not_running_is_in_the_list(
+    store, state, cause, severity, text, action
+):
+    services = [view("dashboard", state, cause), view("trading_bot", "running")]
+
+    (found,) = assess(store, BEGIN, services=services)
+
+    assert (found.key, found.severity) == ("service_down:dashboard", severity)
+    assert text in found.text
+    assert found.action == f"shoonyactl {action} dashboard"
+
+
+def test_service_without_heartbeat_is_silent_unless_it_is_known_to_be_down(store):
+    with store.transaction(durable=False):
+        store.services.beat(pid=7, status="works", started_at=BEGIN)
+
+    assert assess(store, after(59)) == []
+    (found,) = assess(store, after(61), services=[view("tests", "running")])
+    assert (found.key, found.severity) == ("service_silent:tests", "critical")
+    (found,) = assess(store, after(61), services=[view("tests", "failed")])
+    assert found.kind is C.SERVICE_DOWN
+
+    with store.transaction(durable=False):
+        store.services.end()
+    assert assess(store, after(61)) == []
+
+
+def test_reconciliation_that_failed_is_old_or_is_awaited_is_in_the_list(fresh):
+    store = fresh
+    with store.transaction(durable=False):
+        store.recovery.begin(silent_seconds=15)
+    (found,) = assess(store, BEGIN)
+    assert (found.kind, found.severity) == (C.RECONCILIATION_AWAITED, "warning")
+    assert assess(store, BEGIN, rules=Rules(entries_wait=False)) == []
+
+    record(store, succeeded=False, summary="refused")
+    first, second = assess(store, BEGIN)
+    assert (first.kind, first.severity) == (C.RECONCILIATION_FAILED, "critical")
+    assert "refused" in first.text
+    assert second.kind is C.RECONCILIATION_AWAITED
+
+    record(store)
+    assert assess(store, after(179)) == []
+    (found,) = assess(store, after(180))
+    assert (found.kind, found.severity) == (C.RECONCILIATION_OLD, "warning")
+
+
+@pytest.mark.parametrize(
+    ("status", "waits_for"),
+    [
+        (OrderStatus.INITIALIZED, "risk_manager"),
+        (OrderStatus.RISK_PASSED, "execution_guard"),
+        (OrderStatus.GUARD_PASSED, "command_service"),
+        (OrderStatus.SUBMITTED, "the broker's answer"),
+        (OrderStatus.PENDING_REPLACE, "the broker's answer to new terms"),
+        (OrderStatus.PENDING_CANCEL, "the broker's answer to a cancel"),
+    ],
+)
+def test_orders_that_wait_too_long_are_one_condition_a_status(store, status, waits_for):
+    oldest = store_order(store, status)
+    store_order(store, status)
+
+    assert assess(store, after(29.9)) == []
+    (found,) = assess(store, after(30))
+    assert (found.key, found.severity) == (f"orders_wait:{status}", "warning")
+    assert found.order_id == oldest.order_id
+    assert found.text.startswith(f"2 orders {status}, waiting for {waits_for}")
+    assert assess(store, after(120))[0].severity is Severity.CRITICAL
+
+
+def test_alert_without_orders_waits_too_long(store):
+    alert_id = store_alert(store)
+
+    assert assess(store, after(29.9)) == []
+    (found,) = assess(store, after(30))
+    assert (found.key, found.severity) == ("alerts_wait", "warning")
+    assert alert_id in found.text
+
+
+@pytest.mark.parametrize("status", [OrderStatus.ACCEPTED, OrderStatus.PARTIALLY_FILLED])
+def test_order_that_works_for_long_is_in_the_list_if_wanted(store, status):
+    order = store_order(store, status)
+    rules = Rules(old_order_seconds=100)
+
+    assert assess(store, after(100)) == []
+    assert assess(store, after(99), rules=rules) == []
+    (found,) = assess(store, after(100), rules=rules)
+    assert (found.kind, found.severity) == (C.ORDERS_OLD, "warning")
+    assert found.action == f"shoonyactl order cancel {order.order_id}"
+
+
+@pytest.mark.parametrize("state", [TradingState.HALTED, TradingState.REDUCING])
+def test_trading_that_is_not_active_is_in_the_list(store, state):
+    with store.transaction(durable=False):
+        store.trading.set(state, reason="enough", by="priya")
+
+    (found,) = assess(store, BEGIN)
+
+    assert (found.kind, found.severity) == (C.TRADING_NOT_ACTIVE, "warning")
+    assert found.text == f"trading is {state}: enough (by priya)"
+
+
+def test_critical_ones_come_first_and_keys_differ(store):
+    with store.transaction(durable=False):
+        store.trading.set(TradingState.HALTED, reason="enough", by="priya")
+    note(store, D.ORDER_ADOPTED, "O1")
+    note(store, D.POSITION_DIFFERS, "NFO:X NRML")
+    note(store, D.POSITION_DIFFERS, "NFO:Y NRML")
+
+    found = assess(store, BEGIN, services=[view("dashboard", "starting")])
+
+    assert [each.severity for each in found] == ["critical"] * 2 + ["warning"] * 3
+    assert len({each.key for each in found}) == len(found)
+
+
+def test_each_kind_has_a_page_of_the_runbook(store):
+    assert len(set(KINDS)) == len(DiscrepancyKind) + len(ConditionKind)
+    note(store, D.POSITION_DIFFERS)
+    assert assess(store, BEGIN)[0].runbook == "docs/runbook.md#positions-differ"
+
+
+def test_rules_follow_the_configuration():
+    rules = configured_rules(
+        Settings(recovery=Recovery(interval_seconds=60, entries_wait=False))
+    )
+
+    assert rules.reconciliation_seconds == 360
+    assert rules.old_order_seconds == 3600
+    assert not rules.entries_wait
+
+
+def test_what_waits_is_counted_with_the_age_of_its_oldest(store):
+    store_alert(store)
+    for status in OrderStatus:
+        store_order(store, status)
+
+    waiting = look_for_waiting(store, after(40))
+
+    # An alert, three before the broker, four without its answer.
+    assert waiting.number == 1 + 3 + 4
+    assert waiting.oldest_seconds == 40
+
+
+def test_nothing_is_younger_than_new(store):
+    store_order(store, OrderStatus.INITIALIZED)
+
+    assert look_for_waiting(store, BEGIN - timedelta(days=1)).oldest_seconds == 0
+    assert assess(store, BEGIN - timedelta(days=1)) == []

@@ -1,0 +1,220 @@
+"""Orders that the broker has against what the store knows."""
+
+from dataclasses import replace
+
+import pytest
+
+from shoonya_platform.brokers.base import PlaceOrder, UnreadableRow
+from shoonya_platform.domain.alerts import client_order_id, copy_name
+from shoonya_platform.domain.discrepancies import DiscrepancyKind as K
+from shoonya_platform.domain.orders import Intent, Side
+from shoonya_platform.execution.adoption import STRATEGY
+from shoonya_platform.execution.reconciling import STALE_SECONDS
+from shoonya_platform.testing.orders import (
+    an_alert_id,
+    store_alert,
+    store_order,
+)
+from tests.unit.execution.recovery.conftest import RULES, at_broker
+from tests.unit.execution.rows import S, state, triggers
+
+
+def kinds(store):
+    return [found.kind for found in store.discrepancies.open()]
+
+
+def test_second_order_under_one_id_is_adopted_with_its_fills(recovery, store, broker):
+    order = store_order(store, S.ACCEPTED)
+    at_broker(broker, order, order.broker_order_id)
+    second = at_broker(broker, order, "B99")
+    broker.fill(second, 65)
+
+    recovery.begin()
+
+    copy = store.orders.by_broker_order_id("B99")
+    assert copy is not None
+    assert copy.client_order_id == copy_name(order.client_order_id, 1)
+    assert (copy.status, copy.leg, copy.attempt) == (S.FILLED, order.leg, 2)
+    assert state(store, order) == (S.ACCEPTED, 0)
+    assert kinds(store) == [K.DUPLICATE_ORDER]
+
+    recovery.begin()
+
+    assert len(store.orders.of_alert(order.alert_id)) == 2
+
+
+def test_number_of_an_answer_that_was_another_orders_is_put_right(
+    recovery, store, broker, clock
+):
+    order = store_order(store, S.SUBMITTED)
+    with store.transaction(durable=False):
+        order = store.orders.record(order, "accepted", broker_order_id="B1")
+    owner = store_order(store, S.OUTCOME_UNKNOWN)
+    at_broker(broker, owner, "B1")
+    at_broker(broker, order, "B2")
+    clock.advance(20)
+
+    for _ in range(2):
+        recovery.begin()
+
+    assert store.orders.by_broker_order_id("B1").order_id == owner.order_id
+    assert store.orders.by_broker_order_id("B2").order_id == order.order_id
+    assert state(store, order) == state(store, owner) == (S.ACCEPTED, 0)
+    assert K.WRONG_NUMBER in kinds(store)
+
+
+def test_order_that_the_store_lacks_is_adopted_under_its_alert(recovery, store, broker):
+    alert_id = store_alert(store)
+    order = store_order(store, S.GUARD_PASSED)
+    name = client_order_id(alert_id, 1, 1)
+    number = at_broker(broker, replace(order, client_order_id=name), "B7")
+    broker.fill(number, 65)
+
+    recovery.begin()
+
+    adopted = store.orders.by_client_order_id(name)
+    assert adopted is not None
+    assert (adopted.alert_id, adopted.strategy) == (alert_id, order.strategy)
+    assert (adopted.status, adopted.filled_quantity) == (S.FILLED, 65)
+    assert triggers(store, adopted)[0] == "adopted"
+    assert kinds(store) == [K.ORDER_ADOPTED]
+
+
+def test_order_of_an_alert_that_the_store_lacks_gets_a_strategy_of_its_own(
+    recovery, store, broker
+):
+    order = store_order(store, S.GUARD_PASSED)
+    name = client_order_id(an_alert_id(), 3, 1)
+    number = at_broker(broker, replace(order, client_order_id=name), "B7")
+    broker.fill(number, 65)
+
+    recovery.begin()
+
+    (position,) = store.positions.open()
+    assert (position.strategy, position.quantity) == (STRATEGY, 65)
+    assert kinds(store) == [K.ORDER_ADOPTED]
+
+
+def test_id_of_ours_on_another_instrument_than_its_alert_names_is_not_adopted(
+    recovery, store, broker
+):
+    alert_id = store_alert(store)
+    order = store_order(store, S.GUARD_PASSED)
+    claim = broker.accept(
+        replace(
+            PlaceOrder.of(order),
+            client_order_id=client_order_id(alert_id, 1, 1),
+            tradingsymbol="OTHER",
+        ),
+        "B7",
+    )
+    broker.fill(claim.broker_order_id, 65)
+
+    recovery.begin()
+
+    assert store.orders.by_broker_order_id("B7") is None
+    assert kinds(store) == [K.FOREIGN_CLAIM]
+
+
+def test_entry_found_filled_after_its_exit_went_past_it_is_an_incident(
+    recovery, store, broker
+):
+    order = store_order(store, S.OUTCOME_UNKNOWN)
+    with store.transaction(durable=False):
+        store.orders.request_cancel(order.order_id, by="trading_bot for exit")
+    broker.fill(at_broker(broker, order), 65)
+
+    recovery.step()
+
+    assert state(store, order) == (S.FILLED, 65)
+    assert K.ORDER_REAPPEARED in kinds(store)
+
+
+@pytest.mark.parametrize("status", [S.CANCELED, S.REJECTED])
+def test_order_that_works_long_after_its_end_is_taken_back_and_canceled_again(
+    recovery, store, broker, clock, status
+):
+    order = store_order(store, status)
+    if order.broker_order_id is None:
+        with store.transaction(durable=False):
+            order = store.orders.note_number(order, "B5", is_confirmed=True)
+    at_broker(broker, order, order.broker_order_id)
+    recovery.begin()
+    assert state(store, order) == (status, 0)
+
+    for _ in range(int(STALE_SECONDS / RULES.interval_seconds)):
+        clock.advance(RULES.interval_seconds)
+        recovery.step()
+
+    assert state(store, order) == (S.ACCEPTED, 0)
+    assert [r.order_id for r in store.orders.cancel_requests(limit=9)] == [
+        order.order_id
+    ]
+    assert kinds(store) == [K.CANCEL_IGNORED]
+
+
+def test_book_that_lacks_what_we_know_is_there_proves_nothing(
+    recovery, store, broker, clock
+):
+    lost = store_order(store, S.OUTCOME_UNKNOWN)
+    known = store_order(store, S.FILLED)
+    for _ in range(5):
+        clock.advance(10)
+        recovery.step()
+    assert state(store, lost) == (S.OUTCOME_UNKNOWN, 0)
+    at_broker(broker, known, known.broker_order_id)
+
+    for _ in range(5):
+        clock.advance(10)
+        recovery.step()
+
+    assert state(store, lost) == (S.NOT_PLACED, 0)
+
+
+@pytest.mark.parametrize(
+    ("intent", "seconds"), [(Intent.ENTRY, 60.0), (Intent.EXIT, 12.0)]
+)
+def test_entry_is_looked_for_longer_than_an_exit(
+    store, broker, clock, rings, intent, seconds
+):
+    from shoonya_platform.execution.recovery import RecoveryService
+
+    rules = replace(RULES, absent_seconds=60.0, exit_absent_seconds=12.0)
+    recovery = RecoveryService(store, broker, rules, clock, rings)
+    order = store_order(store, S.OUTCOME_UNKNOWN, intent=intent, side=Side.SELL)
+    waited = 0.0
+    recovery.step()
+    while state(store, order) == (S.OUTCOME_UNKNOWN, 0) and waited < 100:
+        clock.advance(3)
+        waited += 3
+        recovery.step()
+
+    assert waited == seconds
+
+
+def test_unknown_outcome_is_shown_while_it_lasts(recovery, store, broker, clock):
+    order = store_order(store, S.OUTCOME_UNKNOWN)
+    clock.advance(6)
+    recovery.step()
+    assert kinds(store) == [K.OUTCOME_UNKNOWN]
+
+    at_broker(broker, order)
+    recovery.step()
+    recovery.step()
+
+    assert kinds(store) == []
+
+
+def test_row_that_cannot_be_read_is_shown_until_it_can(recovery, store, broker, clock):
+    broker.passed_over = [
+        UnreadableRow(book="positions", subject="NSE:X", why="product: 'F'")
+    ]
+    recovery.begin()
+    assert [found.subject for found in store.discrepancies.open()] == [
+        "positions NSE:X"
+    ]
+
+    broker.passed_over = []
+    recovery.begin()
+
+    assert kinds(store) == []
