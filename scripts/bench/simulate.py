@@ -20,6 +20,7 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
 from tests.simulation.faults import Fault  # noqa: E402 the path comes first
+from tests.simulation.mutations import MUTATIONS  # noqa: E402
 from tests.simulation.run import Options, run  # noqa: E402
 
 #: Seeds printed for each reason.
@@ -86,6 +87,35 @@ def many(seeds: range, allowed: tuple[Fault, ...], jobs: int) -> bool:
     return not failed
 
 
+def find(index: int) -> tuple[int | None, str, float]:
+    """Look for a mutation; return after how many seeds it was found, and by what."""
+    mutation = MUTATIONS[index]
+    options = mutation.options
+    began = time.monotonic()
+    with mutation.apply():
+        for seed in range(mutation.seeds):
+            failures = run(seed, options).failures
+            if failures:
+                return seed + 1, failures[0].reason, time.monotonic() - began
+    return None, "", time.monotonic() - began
+
+
+def table(jobs: int, text: str) -> bool:
+    """Print what finds each mutation; return whether all were found."""
+    is_good = True
+    wanted = [i for i, each in enumerate(MUTATIONS) if text in each.name]
+    print(f"{'mutation':66} {'seeds':>8}  found by")
+    with ProcessPoolExecutor(jobs) as pool:
+        tasks = [pool.submit(find, index) for index in wanted]
+        for index, task in zip(wanted, tasks, strict=True):
+            mutation = MUTATIONS[index]
+            seeds, reason, _ = task.result()
+            is_good = is_good and seeds is not None
+            found = f"{seeds or 'NOT'}/{mutation.seeds}"
+            print(f"{mutation.name:66} {found:>8}  {reason}", flush=True)
+    return is_good
+
+
 def kinds(text: str) -> tuple[Fault, ...]:
     """Read a list of faults; one may be the beginning of several names."""
     names = [name for name in text.split(",") if name]
@@ -111,7 +141,16 @@ def main() -> None:
     parser.add_argument("--replay", type=int, metavar="SEED", help="print a history")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--list", action="store_true", help="print the kinds of faults")
+    parser.add_argument(
+        "--mutations",
+        nargs="?",
+        const="",
+        metavar="TEXT",
+        help="look for deliberate defects, those whose names have TEXT",
+    )
     asked = parser.parse_args()
+    if asked.mutations is not None:
+        sys.exit(not table(asked.jobs, asked.mutations))
     if asked.list:
         print("\n".join(Fault))
         return

@@ -11,10 +11,12 @@ from collections import Counter, defaultdict
 from dataclasses import dataclass
 
 from shoonya_platform.domain.alerts import named_order
+from shoonya_platform.domain.discrepancies import DiscrepancyKind
 from shoonya_platform.domain.orders import (
     BEFORE_BROKER,
     CLOSED,
     IN_FLIGHT,
+    AlertId,
     Intent,
     Order,
     OrderStatus,
@@ -56,6 +58,8 @@ class Checks:
             for placed in market.orders.values()
             if placed.name and not placed.is_foreign
         ]
+        #: Of these alone: another matter may name the same instrument.
+        self._seen_positions: list[str] = []
         self._seen = self._visible()
         self.failures: list[Failure] = []
 
@@ -77,6 +81,8 @@ class Checks:
     def _kept_running(self) -> None:
         for name, why in self._ledger.given_up.items():
             self._fail(f"service given up: {name}", why[:200])
+        for name, why in self._ledger.crashes:
+            self._fail(f"service crashed: {name}", why[:200])
 
     def _rules_of_sending(self) -> None:
         for reason, text in self._ledger.violations:
@@ -92,8 +98,17 @@ class Checks:
         for alert_id in self._ledger.accepted:
             if alert_id in self._ledger.lost_by_restore:
                 continue
-            if self._store.alerts.get(alert_id) is None:  # type: ignore[arg-type]
+            if self._store.alerts.get(AlertId(alert_id)) is None:
                 self._fail("an accepted alert is lost", alert_id)
+        taken = Counter(
+            alert.dedupe_key
+            for alert_id, alert in self._ledger.alerts.items()
+            if alert_id not in self._ledger.lost_by_restore
+            and self._store.alerts.get(AlertId(alert_id)) is not None
+        )
+        for key, count in taken.items():
+            if count > 1:
+                self._fail("an alert was taken twice", f"{key}, {count} times")
 
     def _legs(self) -> None:
         legs: dict[Leg, list[Placed]] = defaultdict(list)
@@ -177,7 +192,7 @@ class Checks:
             if ours[key] == theirs[key]:
                 continue
             text = f"{key[0]} {key[1]}: {ours[key]} here, {theirs[key]} there"
-            is_seen = self._is_seen((key[0],))
+            is_seen = any(key[0] in each for each in self._seen_positions)
             if key[0] != FOREIGN_SYMBOL:
                 self._fail("positions differ", text)
             if not is_seen:
@@ -239,13 +254,18 @@ class Checks:
         """Return all that is in front of the operator, as one text."""
         parts = [text for _, text in self._ledger.errors]
         parts += [str(each) for each in self._store.discrepancies.open()]
+        self._seen_positions += [
+            str(each)
+            for each in self._store.discrepancies.open(DiscrepancyKind.POSITION_DIFFERS)
+        ]
         last = self._store.recovery.last()
         if last is not None and last.succeeded:
             report = decode(last.report)
             notes = [*report.contradicted, *report.missing]
             notes += [*report.unknown, *report.stuck]
             parts += [str(note) for note in notes]
-            parts += [str(note) for note in report.differences]
+            self._seen_positions += [str(note) for note in report.differences]
+            parts += self._seen_positions
         unknown = self._store.orders.in_status(OrderStatus.OUTCOME_UNKNOWN)
         parts += [str(order.client_order_id) for order in unknown]
         return "\n".join(parts)

@@ -90,6 +90,7 @@ class Market:
         self._tell = tell
         self.orders: dict[str, Placed] = {}
         self.prices = {name: price for name, (_, price) in INSTRUMENTS.items()}
+        self.prices[FOREIGN_SYMBOL] = Decimal(10)
         self.positions: Counter[Holding] = Counter()
         self._next_number = 26112500000001
         self._trades_made = 0
@@ -157,6 +158,13 @@ class Market:
         if not placed.ignores_cancel:
             self._end(placed, OrderStatus.CANCELED, "")
 
+    def fill_after_end(self, number: str) -> None:
+        """Let a canceled order fill: the exchange was faster than the broker knew."""
+        placed = self.orders[number]
+        if placed.claim.status is OrderStatus.CANCELED:
+            left = placed.claim.quantity - placed.claim.filled_quantity
+            self._trade(placed, min(left, 65))
+
     def modify(self, asked: Mapping[str, str]) -> None:
         placed = self.orders.get(asked["norenordno"])
         if placed is None or not placed.is_open:
@@ -221,6 +229,10 @@ class Market:
         quantity = min(quantity, claim.quantity - claim.filled_quantity)
         if quantity <= 0 or not placed.is_open or not self.is_marketable(placed):
             return
+        self._trade(placed, quantity)
+
+    def _trade(self, placed: Placed, quantity: int) -> None:
+        claim = placed.claim
         self._trades_made += 1
         price = self.prices[claim.tradingsymbol]
         fill = Fill(
@@ -231,10 +243,14 @@ class Market:
         )
         filled = claim.filled_quantity + quantity
         before = (claim.average_price or Decimal(0)) * claim.filled_quantity
-        is_whole = filled == claim.quantity
+        status = claim.status
+        if filled == claim.quantity:
+            status = OrderStatus.FILLED
+        elif placed.is_open:
+            status = OrderStatus.PARTIALLY_FILLED
         placed.claim = replace(
             claim,
-            status=OrderStatus.FILLED if is_whole else OrderStatus.PARTIALLY_FILLED,
+            status=status,
             filled_quantity=filled,
             average_price=(before + price * quantity) / filled,
             updated_at=self._world.clock.now(),

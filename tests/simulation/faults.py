@@ -58,6 +58,7 @@ class Fault(StrEnum):
     FEED_BROKEN = "feed-broken"
     FEED_GARBAGE = "feed-garbage"
     CANCEL_IGNORED = "cancel-ignored"
+    FILL_AFTER_END = "fill-after-end"
     EXCHANGE_REJECTS = "exchange-rejects"
     # The operator.
     RESTORE = "restore"
@@ -105,6 +106,7 @@ RATES: Mapping[Fault, float] = {
     Fault.FEED_BROKEN: 0.5,
     Fault.FEED_GARBAGE: 0.3,
     Fault.CANCEL_IGNORED: 0.2,
+    Fault.FILL_AFTER_END: 0.3,
     Fault.EXCHANGE_REJECTS: 0.05,
     Fault.RESTORE: 0.2,
     Fault.HALT: 0.03,
@@ -131,6 +133,10 @@ class Faults:
 
     Args:
         allowed: Kinds that may occur; each history draws its mix of these.
+
+        everything: Instead of a mix each history has all of them.
+
+        intensity: What all rates are multiplied by.
     """
 
     def __init__(
@@ -140,6 +146,7 @@ class Faults:
         *,
         script: Collection[Scripted] = (),
         everything: bool = False,
+        intensity: float = 1.0,
     ) -> None:
         self._random = random
         self.counts: Counter[Fault] = Counter()
@@ -150,7 +157,8 @@ class Faults:
         if not everything and len(kinds) > MOST_KINDS:
             kinds = random.sample(kinds, random.randint(1, MOST_KINDS))
         self.rates = {
-            kind: RATES[kind] * random.choice((0.3, 1.0, 1.0, 3.0)) for kind in kinds
+            kind: RATES[kind] * random.choice((0.3, 1.0, 1.0, 3.0)) * intensity
+            for kind in kinds
         }
         if script:
             self.rates = {}

@@ -50,6 +50,8 @@ class Ledger:
     asked_quantities: dict[tuple[str, int], int] = field(default_factory=dict)
     oddities: list[Oddity] = field(default_factory=list)
     violations: list[tuple[str, str]] = field(default_factory=list)
+    #: Services and what they crashed with, those that a fault ended apart.
+    crashes: list[tuple[str, str]] = field(default_factory=list)
     given_up: dict[str, str] = field(default_factory=dict)
     #: Records of ERROR and above, as (time, sentence with its fields).
     errors: list[tuple[float, str]] = field(default_factory=list)

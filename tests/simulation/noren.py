@@ -78,6 +78,10 @@ class Noren:
                 self._world.note("FAULT", f"the cancel of {number} is ignored")
                 return {"stat": "Ok", "result": number}
             market.cancel(number)
+            if self._faults.happens(Fault.FILL_AFTER_END, number):
+                seconds = self._faults.figure(Fault.FILL_AFTER_END, 0.1, 20)
+                self._world.note("FAULT", f"{number} will fill after its cancel")
+                self._world.after(seconds, lambda: market.fill_after_end(number))
             return {"stat": "Ok", "result": number}
         if route in ("OrderBook", "TradeBook", "PositionBook"):
             return self._book(route)

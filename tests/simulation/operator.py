@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from shoonya_platform.domain.orders import OrderStatus
 from shoonya_platform.domain.trading import TradingState
 from shoonya_platform.errors import StoreError
 from shoonya_platform.store.base import OrderStore
@@ -15,7 +16,7 @@ from tests.simulation.ledger import Ledger, Oddity
 from tests.simulation.noren import Noren
 from tests.simulation.platform import Platform
 from tests.simulation.traffic import ask_cancel, ask_terms
-from tests.simulation.world import World
+from tests.simulation.world import Task, World
 
 #: Between two copies that the operator keeps.
 _COPY_SECONDS = 45.0
@@ -41,7 +42,9 @@ class Operator:
         self._ledger = ledger
         self._copies: list[tuple[float, object]] = []
         self._is_busy = False
+        self._commands: list[Task] = []
         platform.before_place = self._before_place
+        platform.before_take = self._before_take
 
     def begin(self) -> None:
         world = self._world
@@ -76,13 +79,15 @@ class Operator:
                     try:
                         act(store)
                     finally:
+                        # Also where it is ended in the middle: the kernel closes.
                         self._engine.drop(store)
                     return
                 except StoreError as e:
                     self._world.note("operator", f"tries again: {e.message}"[:120])
                     self._world.sleep(2.0)
 
-        self._world.spawn("shoonyactl", run)
+        self._commands = [task for task in self._commands if not task.is_done]
+        self._commands.append(self._world.spawn("shoonyactl", run))
 
     def cut_power(self) -> None:
         """End everything at once; what the disk has no word for may be lost."""
@@ -91,6 +96,7 @@ class Operator:
         self._is_busy = True
         left = self._engine.note_power()
         self._platform.kill_all()
+        self._end_commands()
         self._engine.restore(left)
         self._platform.mail.clear()
         world.monotonic_offset = -900.0 - world.time
@@ -111,6 +117,7 @@ class Operator:
         def put() -> None:
             if not self._platform.is_down:
                 self._platform.kill_all()
+            self._end_commands()
             self._engine.restore(copy)
             for alert_id in list(self._ledger.accepted):
                 self._ledger.lost_by_restore.add(alert_id)
@@ -119,16 +126,23 @@ class Operator:
 
         world.after(40.0, put)
 
+    def _end_commands(self) -> None:
+        for task in self._commands:
+            task.kill()
+
     def _start(self) -> None:
         self._platform.start()
         self._is_busy = False
 
-    # -- what comes by itself ----------------------------------------------------
-
-    def _copy(self) -> None:
+    def _keep_copy(self) -> None:
         if not self._is_busy:
             self._copies.append((self._world.time, self._engine.copy()))
             self._copies = self._copies[-5:]
+
+    # -- what comes by itself ----------------------------------------------------
+
+    def _copy(self) -> None:
+        self._keep_copy()
         if not self._faults.is_over and Fault.RESTORE in self._faults.rates:
             self._world.after(_COPY_SECONDS, self._copy)
 
@@ -174,7 +188,7 @@ class Operator:
             self.restore()
         if random.random() < 1 / 60:
             self.command(lambda store: ask_cancel(world, store))
-        if random.random() < 1 / 60:
+        if random.random() < 1 / 40:
             self.command(lambda store: ask_terms(world, store, self._ledger))
 
     def forge(self) -> None:
@@ -191,7 +205,7 @@ class Operator:
                 "exch": "NFO",
                 "tsym": FOREIGN_SYMBOL,
                 "qty": "130",
-                "prc": "5.00",
+                "prc": self._world.random.choice(("5.00", "15.00")),
                 "prd": "M",
                 "trantype": "S",
                 "prctyp": "LMT",
@@ -207,6 +221,18 @@ class Operator:
                 text=f"broker order {number} named '{name}'",
             )
         )
+
+    def _before_take(self) -> None:
+        """Keep a copy that lacks what is just being sent: the worst one there is."""
+        if Fault.RESTORE not in self._faults.rates or self._faults.is_over:
+            return
+        store = self._platform.open_store(None, "simulation", "look")
+        try:
+            is_ready = bool(store.orders.in_status(OrderStatus.GUARD_PASSED, limit=1))
+        finally:
+            self._engine.drop(store)
+        if is_ready and self._world.random.random() < 0.5:
+            self._keep_copy()
 
     def _before_place(self) -> None:
         world = self._world

@@ -253,11 +253,16 @@ class Process:
             raise Death(self.name)
         if point == "before place":
             self._platform.before_place()
+        elif point == "begin" and self.name == "command_service":
+            self._platform.before_take()
         act = self._platform.at_calls.pop((self.name, point), None)
         if act is not None:
             act()
+        # Others run in between, where the scheduler likes to.
         if point == "begin" and world.random.random() < 0.1:
             world.sleep(world.random.uniform(0.0001, 0.01))
+        elif point.startswith("before") and world.random.random() < 0.2:
+            world.sleep(world.random.uniform(0.0001, 0.05))
 
     def _begin(self, run: int) -> None:
         if run != self.runs or self._service is not None:
@@ -360,6 +365,7 @@ class Platform:
         self.mail: deque[tuple[bytes, Callable[[str, Alert], None]]] = deque()
         self.processes = {name: Process(self, name) for name in (*BUILDERS, INTAKE)}
         self.before_place: Callable[[], None] = lambda: None
+        self.before_take: Callable[[], None] = lambda: None
         #: What a scripted case does once at a service's call or commit.
         self.at_calls: dict[tuple[str, str], Callable[[], None]] = {}
         #: What waiting at the doorbell is stretched by, while nothing goes on.

@@ -74,6 +74,9 @@ QUIET_SECONDS = 70.0
 #: Read from the disk once, and not with each start of a service.
 _migrations = cache(sqlite_store.migrations)
 
+#: No order of the traffic is further from the market, as a share of its price.
+_FAR = Decimal("0.4")
+
 _MUCH = Decimal(10) ** 12
 
 _SECRETS = {
@@ -108,6 +111,9 @@ class Options:
     #: Takes the place of the usual traffic: gets the simulation before its begin.
     scenario: Callable[[Simulation], None] | None = None
     seconds: float | None = None
+    #: Each history has all kinds that are allowed, and not a mix of its own.
+    everything: bool = False
+    intensity: float = 1.0
 
 
 class Simulation:
@@ -165,10 +171,10 @@ class Simulation:
         world.note("world", "the end")
         store = self.platform.open_store(None, "simulation", "end")
         try:
+            self.ledger.crashes = self.platform.crashes
             return Checks(store, self.market, self.ledger).judge()
         finally:
             self.engine.drop(store)
-            self.platform.kill_all()
 
     @property
     def orders(self) -> int:
@@ -233,6 +239,13 @@ class Simulation:
             return
         ledger, world = self.ledger, self.world
         name = request.fields.get("remarks", "")
+        price = Decimal(request.fields["prc"])
+        market = self.market.prices[request.fields["tsym"]]
+        if price and abs(price - market) > market * _FAR:
+            ledger.violate(
+                "an order has a price that is not its instrument's",
+                f"{name}: {price}, the market is at {market}",
+            )
         alert = ledger.alert_of(name)
         side = rows.SIDES[request.fields["trantype"]]
         if alert is None or alert.intent is Intent.EXIT:
@@ -382,6 +395,7 @@ def run(seed: int, options: Options | None = None) -> Result:
         with _in_place(simulation):
             try:
                 failures = simulation.run()
+                simulation.platform.kill_all()
             except Stuck as e:
                 failures = [Failure("the history does not end", str(e))]
             except Exception as e:  # noqa: BLE001 a defect of the simulation's own

@@ -36,8 +36,13 @@ class Traffic:
 
     def plan(self, seconds: float) -> None:
         random = self._world.random
+        # Often many at one moment, as at a candle's end: then orders go in batches.
+        together = random.uniform(0.1, seconds * 0.8)
+        share = random.choice((0.0, 0.5, 1.0))
         for number in range(random.randint(2, 7)):
-            at = random.uniform(2.0, seconds * 0.8)
+            at = random.uniform(0.1, seconds * 0.8)
+            if random.random() < share:
+                at = together + random.uniform(0.0, 0.1)
             self._plan_strategy(f"s{number}", at, seconds)
 
     def send(
