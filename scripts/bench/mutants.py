@@ -175,6 +175,12 @@ def parsed() -> argparse.Namespace:
         default=60.0,
         help="of tests a change, the fastest first (60)",
     )
+    parser.add_argument(
+        "--histories",
+        type=int,
+        default=24,
+        help="simulated where no test notices (24; 0 without scripts/bench/simulate)",
+    )
     parser.add_argument("--at-least", type=float, default=85.0, metavar="PERCENT")
     parser.add_argument("--list", action="store_true", help="show the changes only")
     parser.add_argument("--replay", metavar="ID", help="one change, with all its tests")
@@ -218,12 +224,14 @@ def main() -> int:
             return 0
     began = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="mutants-", dir="/var/tmp") as folder:
-        bench = Bench(Path(folder), 1 if asked.replay else asked.jobs)
+        jobs = 1 if asked.replay else asked.jobs
+        bench = Bench(Path(folder), jobs, asked.histories)
         if asked.replay:
             return 0 if bench.replay(mutants[0]) else 1
         packages = [
             name for name in PACKAGES if any(m.package == name for m in mutants)
         ]
+        bench.simulate()
         outcomes = judged(bench, mutants, traced(bench, packages), asked.seconds)
     detected = sum(outcome.is_detected for _, outcome in outcomes)
     if asked.json:

@@ -3,22 +3,18 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
-import signal
-import subprocess
 import sys
-import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from queue import SimpleQueue
 
 import pytest
 from mutants_places import Mutant
+from mutants_programs import ROOT, SIMULATION, pytest_on, simulation_on
 
-ROOT = Path(__file__).resolve().parents[2]
 NAME = "shoonya_platform"
 SOURCES = ROOT / "src" / NAME
 
@@ -33,26 +29,16 @@ TESTS = {
         "tests/integration/test_query_plans.py",
         "tests/migration",
     ),
-    "execution": ("tests/unit/execution",),
+    "execution": ("tests/unit/execution", "tests/simulation/test_known_failures.py"),
     "brokers": (
         "tests/unit/brokers",
         "tests/contract/test_broker.py",
         "tests/integration/brokers",
     ),
 }
-#: For every package, where it exists: its histories reach all of the order path.
-SIMULATION = "tests/simulation"
 
-#: Only these: Playwright's and others take most of a second to load.
-PLUGINS = ("pytest_timeout", "_hypothesis_pytestplugin", "mutants_plugin")
-#: One test that takes this long with a change in it hangs.
-TEST_SECONDS = 60
 #: pytest itself, loading and collecting, on a busy machine.
 START_SECONDS = 60.0
-#: Enough for every test; a change that gathers without end reaches it.
-MEMORY_BYTES = 4 << 30
-
-
 #: What is run before the first test; no test, but all that use the module depend on it.
 IMPORTS = ""
 
@@ -79,6 +65,8 @@ class Bench:
 
     folder: Path
     jobs: int
+    histories: int = 0  #: simulated where no test has noticed a change
+    _simulation_seconds: float = 0.0
     _copies: SimpleQueue[Path] = field(default_factory=SimpleQueue)
 
     def __post_init__(self) -> None:
@@ -92,7 +80,8 @@ class Bench:
         with self._copy() as copy:
             target = copy / "trace.json"
             env = {"MUTANTS_TRACE": str(target), "MUTANTS_COPY": str(copy / NAME)}
-            done = _pytest(copy, [path], env, limit=3600)
+            # Tracing makes a test several times slower.
+            done = pytest_on(copy, [path], env, limit=3600, test_seconds=600)
             if done.code != 0:
                 sys.exit(
                     f"mutants: '{path}' fails on the unchanged sources:\n{done.output}"
@@ -105,22 +94,46 @@ class Bench:
                 for test, ran in json.loads(target.read_text()).items()
             }
 
+    def simulate(self) -> None:
+        """Simulate on an unchanged copy; the time it takes limits the later ones."""
+        if not SIMULATION.exists():
+            self.histories = 0
+        if self.histories:
+            with self._copy() as copy:
+                done = simulation_on(copy, self.histories, limit=3600)
+            if done.code != 0:
+                sys.exit(f"mutants: the simulation fails unchanged:\n{done.output}")
+            self._simulation_seconds = START_SECONDS + 5 * done.seconds
+
     def judge(self, mutant: Mutant, tests: dict[str, Ran], seconds: float) -> Outcome:
-        """Run those tests that run the place, the fastest first, on a changed copy."""
+        """
+        Run those tests that run the place, the fastest first, on a changed copy.
+
+        Then the simulation, if none of them has noticed.
+        """
         chosen = _chosen(mutant, tests, seconds)
+        with self._changed(mutant) as copy:
+            outcome = self._tested(copy, chosen, sum(tests[t].seconds for t in chosen))
+            if outcome.is_detected or not self.histories:
+                return outcome
+            done = simulation_on(copy, self.histories, limit=self._simulation_seconds)
+        if done.code == 0:
+            return outcome
+        return replace(outcome, is_detected=True, by="the simulation")
+
+    def _tested(self, copy: Path, chosen: list[str], seconds: float) -> Outcome:
         if not chosen:
             return Outcome(
                 is_detected=False, by="no test runs it", tests=0, seconds=0.0
             )
-        with self._changed(mutant) as copy:
-            only = copy / "only.json"
-            only.write_text(json.dumps(chosen))
-            files = sorted({test.split("::", 1)[0] for test in chosen})
-            limit = START_SECONDS + 5 * sum(tests[test].seconds for test in chosen)
-            done = _pytest(copy, files, {"MUTANTS_ONLY": str(only)}, limit=limit)
-            if done.code == pytest.ExitCode.NO_TESTS_COLLECTED:
-                # The change renamed them: parameters are named after values.
-                done = _pytest(copy, files, {}, limit=limit)
+        only = copy / "only.json"
+        only.write_text(json.dumps(chosen))
+        files = sorted({test.split("::", 1)[0] for test in chosen})
+        limit = START_SECONDS + 5 * seconds
+        done = pytest_on(copy, files, {"MUTANTS_ONLY": str(only)}, limit=limit)
+        if done.code == pytest.ExitCode.NO_TESTS_COLLECTED:
+            # The change renamed them: parameters are named after values.
+            done = pytest_on(copy, files, {}, limit=limit)
         return Outcome(
             is_detected=done.code != 0,
             by=done.noticed_by if done.code != 0 else "none of its tests fails",
@@ -131,7 +144,7 @@ class Bench:
     def replay(self, mutant: Mutant) -> int:
         """Run all tests of the package on a changed copy, and show what they print."""
         with self._changed(mutant) as copy:
-            done = _pytest(copy, tests_of(mutant.package), {}, limit=3600)
+            done = pytest_on(copy, tests_of(mutant.package), {}, limit=3600)
         print(done.output)
         return done.code
 
@@ -159,7 +172,7 @@ class Bench:
 
 
 def tests_of(package: str) -> list[str]:
-    return [p for p in (*TESTS[package], SIMULATION) if (ROOT / p).exists()]
+    return [p for p in TESTS[package] if (ROOT / p).exists()]
 
 
 def _chosen(mutant: Mutant, tests: dict[str, Ran], seconds: float) -> list[str]:
@@ -182,53 +195,3 @@ def _chosen(mutant: Mutant, tests: dict[str, Ran], seconds: float) -> list[str]:
             break
         chosen.append(test)
     return chosen
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Done:
-    code: int
-    output: str
-    seconds: float
-
-    @property
-    def noticed_by(self) -> str:
-        for line in self.output.splitlines():
-            if line.startswith(("FAILED ", "ERROR ")):
-                return line.split(" ", 1)[1].split(" - ", 1)[0]
-        return "it hangs" if self.code < 0 else f"pytest ended with {self.code}"
-
-
-def _pytest(
-    copy: Path, tests: Sequence[str], extra: dict[str, str], *, limit: float
-) -> _Done:
-    env = {
-        **os.environ,
-        **extra,
-        "PYTHONPATH": f"{copy}:{Path(__file__).parent}",
-        "PYTHONDONTWRITEBYTECODE": "1",
-        "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
-    }
-    began = time.monotonic()
-    process = subprocess.Popen(
-        [
-            *("nice", "-n", "5", "prlimit", f"--as={MEMORY_BYTES}"),
-            *(sys.executable, "-m", "pytest", "-x", "-q", "--no-header", "--tb=short"),
-            *(f"-p{name}" for name in PLUGINS),
-            *("-p", "no:cacheprovider", f"--timeout={TEST_SECONDS}"),
-            *("--hypothesis-seed=0", f"--basetemp={copy / 'tmp'}", *tests),
-        ],
-        cwd=ROOT,
-        env=env,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        errors="replace",
-        start_new_session=True,
-    )
-    try:
-        output, _ = process.communicate(timeout=limit)
-    except subprocess.TimeoutExpired:
-        os.killpg(process.pid, signal.SIGKILL)
-        output, _ = process.communicate()
-    seconds = time.monotonic() - began
-    return _Done(code=process.returncode, output=output, seconds=seconds)

@@ -68,6 +68,8 @@ def test_each_pair_is_in_the_table_or_refused_by_name(status, trigger):
         next_status(status, trigger)
 
     assert (caught.value.status, caught.value.trigger) == (status, trigger)
+    assert status in str(caught.value)
+    assert trigger in str(caught.value)
 
 
 def test_sets_of_statuses_share_out_every_status_once():

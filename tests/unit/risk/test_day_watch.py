@@ -1,5 +1,6 @@
 """A day that loses too much ends its entries once, and closes what is held."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
@@ -37,10 +38,10 @@ def rung() -> list[str]:
     return []
 
 
-def watch(store, clock, rung, **breach) -> DayWatch:
+def watch(store, clock, rung, *, limits=LIMITS, **breach) -> DayWatch:
     return DayWatch(
         store,
-        LIMITS,
+        limits,
         BreachRules(**breach),
         clock,
         lambda *services: rung.extend(services),
@@ -303,6 +304,15 @@ def test_the_warning_comes_at_its_share_of_the_loss(store, clock, rung, pnl, war
     look(watch(store, clock, rung), store, pnl)
 
     assert store.risk.day(trading_day(clock.now())).warned is warned
+
+
+@pytest.mark.parametrize("pnl", [-999, -1, 0, 1])
+def test_share_of_0_never_warns(store, clock, rung, pnl):
+    limits = replace(LIMITS, warning_share=ZERO)
+
+    look(watch(store, clock, rung, limits=limits), store, pnl)
+
+    assert not store.risk.day(trading_day(clock.now())).warned
 
 
 def test_warning_and_breach_are_logged_once_each(store, clock, rung, caplog):
