@@ -47,10 +47,10 @@ def test_locks_are_waited_for_and_reported(machine, lock, command):
 
     def state() -> str:
         shown = machine.run("systemctl", "show", "installer", "--property=SubState")
-        return shown.stdout.strip()
+        return str(shown.stdout).strip()
 
     def said() -> str:
-        return machine.run("cat", "/run/said", check=False).stdout
+        return str(machine.run("cat", "/run/said", check=False).stdout)
 
     eventually(lambda: "waiting, as another process" in said())
     assert f"{lock}. It is held by process" in said()
