@@ -2,9 +2,14 @@
 
 import os
 import signal
+import sqlite3
+import sys
+import warnings
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from shutil import which
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -29,6 +34,29 @@ for name in list(os.environ):
 signal.signal(signal.SIGQUIT, signal.SIG_DFL)
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# Python 3.13 warns of a database that is not closed; so do older ones here.
+if sys.version_info < (3, 13):
+
+    class _Connection(sqlite3.Connection):
+        is_open = False
+
+        def __init__(self, *args: Any, **options: Any) -> None:
+            super().__init__(*args, **options)
+            self.is_open = True
+
+        def close(self) -> None:
+            super().close()
+            self.is_open = False
+
+        def __del__(self) -> None:
+            if self.is_open:
+                warnings.warn(f"unclosed database in {self}", ResourceWarning, 1, self)
+
+    # Overloaded, which no partial is.
+    sqlite3.connect = partial(  # type: ignore[assignment]
+        sqlite3.connect, factory=_Connection
+    )
 
 # Programs that scripts/test fetches for this clone alone.
 os.environ["PATH"] += f":{Path(__file__).parents[1] / '.venv' / 'tools'}"

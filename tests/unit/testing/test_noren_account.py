@@ -40,3 +40,4 @@ def test_prices_bands_and_steps_do_not_meet_in_one_transaction(tmp_path: Path):
         for done in [executor.submit(deed) for _ in range(100) for deed in deeds]:
             done.result()
     account.release()
+    account.close()
