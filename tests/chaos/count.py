@@ -11,6 +11,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 
 from shoonya_platform.domain.alerts import StoredAlert
+from shoonya_platform.domain.legs import ordering_of
 from shoonya_platform.domain.orders import AlertId, ClientOrderId, Order, OrderStatus
 from shoonya_platform.store.base import OrderStore
 from tests.chaos.traffic import Traffic
@@ -38,6 +39,8 @@ def count(world: World, store: OrderStore, traffic: Traffic) -> Count:
     orders = store.orders.recent(limit=_ALL)
     ours = {order.client_order_id: order for order in orders}
     sent = set(traffic.all())
+    # The others close what a leg had too much.
+    ordering = {order.order_id for order in ordering_of_each(orders)}
     found = Count()
     there: Counter[str] = Counter()
     legs: Counter[tuple[AlertId, int]] = Counter()
@@ -46,7 +49,7 @@ def count(world: World, store: OrderStore, traffic: Traffic) -> Count:
         order = ours.get(claim.client_order_id or ClientOrderId(""))
         if order is None or not claim.filled_quantity:
             continue
-        if order.alert_id in sent:
+        if order.alert_id in sent and order.order_id in ordering:
             legs[order.alert_id, order.leg] += claim.filled_quantity
         else:
             found.closed += claim.filled_quantity
@@ -60,6 +63,14 @@ def count(world: World, store: OrderStore, traffic: Traffic) -> Count:
                 f"{symbol}: {there[symbol]} at the broker, {asked[symbol]} were asked"
             )
     return found
+
+
+def ordering_of_each(orders: list[Order]) -> list[Order]:
+    """Return the orders that do what their alerts asked for."""
+    alerts: dict[AlertId, list[Order]] = {}
+    for order in orders:
+        alerts.setdefault(order.alert_id, []).append(order)
+    return [order for each in alerts.values() for order in ordering_of(each)]
 
 
 def _asked(
