@@ -359,7 +359,7 @@ def _check(settings: Settings, sources: Mapping[str, str]) -> None:
         if not path.is_absolute():
             raise refuse(f"paths.{name}", "an absolute path", f"'{path}'")
     timeout = settings.broker.timeout_seconds
-    for name in ("absent_seconds", "exit_absent_seconds"):
+    for name in ("absent_seconds", "exit_absent_seconds", "lost_leg_seconds"):
         seconds = getattr(settings.recovery, name)
         if seconds <= timeout:
             raise refuse(

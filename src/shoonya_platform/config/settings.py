@@ -311,6 +311,9 @@ class Recovery(Section, frozen=True):
     #: The same for an exit, as waiting leaves its position open: then it is sent again,
     #: for no more than the broker's own position shows at that moment.
     exit_absent_seconds: Seconds = 20.0
+    #: The same for one of several orders of an entry, with guard.all_or_nothing: it
+    #: counts as failed, the others are exited, and what turns up of it is closed.
+    lost_leg_seconds: Seconds = 60.0
     #: An entry that was given up is planned again, under a new id and with all checks,
     #: while its alert is younger than this; 0 never does.  If the first turns up after
     #: all, one of the two is canceled or closed again, at a loss of the spread.

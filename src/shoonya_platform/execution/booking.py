@@ -41,6 +41,9 @@ _ANSWERED = (
     OrderStatus.PENDING_CANCEL,
     OrderStatus.PENDING_REPLACE,
 )
+#: Who asks for the cancel of an entry whose exit does not wait for it.
+FOR_EXIT = "trading_bot for exit"
+
 #: Given up by us, or refused as far as we knew.
 _GIVEN_UP = (OrderStatus.NOT_PLACED, OrderStatus.REJECTED)
 
@@ -245,12 +248,14 @@ class Booking:
         )
 
     def _is_overtaken(self, before: Order) -> bool:
-        """Return whether it was unknown when an exit or a cancel went past it."""
-        return (
-            before.status is OrderStatus.OUTCOME_UNKNOWN
-            and before.intent is not Intent.EXIT
-            and self._store.orders.has_cancel_request(before.order_id)
-        )
+        """Return whether it was unknown when its exit went past it."""
+        if (
+            before.status is not OrderStatus.OUTCOME_UNKNOWN
+            or before.intent is Intent.EXIT
+        ):
+            return False
+        request = self._store.orders.cancel_request(before.order_id)
+        return request is not None and request.requested_by.startswith(FOR_EXIT)
 
     def _note_surplus(self, order: Order) -> None:
         leg = [

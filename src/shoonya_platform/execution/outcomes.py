@@ -42,12 +42,24 @@ class RecoveryRules:
     absent_seconds: float
     #: The same for an exit.
     exit_absent_seconds: float
+    #: The same for one of several orders of an entry, when they are to be whole or
+    #: nothing; None treats it like any entry.
+    lost_leg_seconds: float | None = None
     #: An order that works at the broker for longer is reported; 0 never is.
     old_order_seconds: float = 0.0
 
-    def absent_seconds_of(self, order: Order) -> float:
-        is_exit = order.intent is Intent.EXIT
-        return self.exit_absent_seconds if is_exit else self.absent_seconds
+    def absent_seconds_of(self, order: Order, alert: Sequence[Order]) -> float:
+        """
+        Return over how long readings must lack an order.
+
+        Args:
+            alert: All orders of its alert.
+        """
+        if order.intent is Intent.EXIT:
+            return self.exit_absent_seconds
+        if self.lost_leg_seconds is None or len(alert) == 1:
+            return self.absent_seconds
+        return min(self.lost_leg_seconds, self.absent_seconds)
 
 
 class OutcomeSearch:
@@ -169,9 +181,10 @@ class OutcomeSearch:
             return
         with self._store.transaction(durable=False):
             search = self._store.recovery.note_absence(order, read_at=read_at)
+        alert = self._store.orders.of_alert(order.alert_id)
         if (
             search.reads < self._rules.absent_reads
-            or read_at - search.first_at < self._rules.absent_seconds_of(order)
+            or read_at - search.first_at < self._rules.absent_seconds_of(order, alert)
         ):
             return
         with self._store.transaction(durable=True):

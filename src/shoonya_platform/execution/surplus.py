@@ -80,7 +80,7 @@ class SurplusCloser:
         surplus = surplus_of(leg, unwanted_of(self._store, leg))
         done = 0
         for extra in surplus.cancel:
-            if not self._store.orders.has_cancel_request(extra.order_id):
+            if self._store.orders.cancel_request(extra.order_id) is None:
                 done += self._cancel(extra)
         quantity = self._closable(order, surplus)
         if quantity and not surplus.closing and self._is_due(leg, surplus):

@@ -34,6 +34,7 @@ from shoonya_platform.domain.orders import (
 )
 from shoonya_platform.errors import BrokerUnavailable
 from shoonya_platform.execution.bands import BandKeeper, Told
+from shoonya_platform.execution.booking import FOR_EXIT
 from shoonya_platform.execution.planning import LegPlanner, Prices, is_of
 from shoonya_platform.execution.settling import BATCH, Holdings, Settler
 from shoonya_platform.execution.surplus import SurplusCloser
@@ -387,7 +388,7 @@ class TradingBot:
 
     def _request_cancel(self, order: Order, exit_alert: StoredAlert) -> None:
         self._store.orders.request_cancel(
-            order.order_id, by=f"trading_bot for exit {exit_alert.alert_id}"
+            order.order_id, by=f"{FOR_EXIT} {exit_alert.alert_id}"
         )
         self._logger.info(
             "Order %d is canceled before the exit of '%s'",

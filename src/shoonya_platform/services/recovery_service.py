@@ -19,6 +19,9 @@ def build(parts: Parts) -> RecoveryService:
         absent_reads=recovery.absent_reads,
         absent_seconds=recovery.absent_seconds,
         exit_absent_seconds=recovery.exit_absent_seconds,
+        lost_leg_seconds=(
+            recovery.lost_leg_seconds if parts.settings.guard.all_or_nothing else None
+        ),
         old_order_seconds=recovery.old_order_seconds,
     )
     return RecoveryService(

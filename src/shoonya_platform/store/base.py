@@ -354,8 +354,8 @@ class OrderTable(Protocol):
         """
         ...
 
-    def has_cancel_request(self, order_id: OrderId) -> bool:
-        """Return whether a request for an order's cancel has not been seen to yet."""
+    def cancel_request(self, order_id: OrderId) -> CancelRequest | None:
+        """Return the request for an order's cancel that is not done yet, if any."""
         ...
 
     def finish_cancel(self, order_id: OrderId, *, result: str) -> None:

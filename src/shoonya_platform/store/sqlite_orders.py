@@ -456,29 +456,23 @@ class SqliteOrders:
         )
 
     def cancel_requests(self, *, limit: int) -> list[CancelRequest]:
-        rows = self._session.query(
+        return self._session.read(
+            _cancel_request,
             "SELECT order_id, requested_by, requested_at"
             " FROM cancel_requests JOIN orders USING (order_id)"
             " WHERE result IS NULL"
             " ORDER BY orders.status IN (?, ?), requested_at LIMIT ?",
             (OrderStatus.SUBMITTED, OrderStatus.OUTCOME_UNKNOWN, limit),
         )
-        return [
-            CancelRequest(
-                order_id=OrderId(row["order_id"]),
-                requested_by=row["requested_by"],
-                requested_at=datetime.fromisoformat(row["requested_at"]),
-            )
-            for row in rows
-        ]
 
-    def has_cancel_request(self, order_id: OrderId) -> bool:
-        return bool(
-            self._session.query(
-                "SELECT 1 FROM cancel_requests WHERE order_id = ? AND result IS NULL",
-                (order_id,),
-            )
+    def cancel_request(self, order_id: OrderId) -> CancelRequest | None:
+        found = self._session.read(
+            _cancel_request,
+            "SELECT order_id, requested_by, requested_at FROM cancel_requests"
+            " WHERE order_id = ? AND result IS NULL",
+            (order_id,),
         )
+        return found[0] if found else None
 
     def finish_cancel(self, order_id: OrderId, *, result: str) -> None:
         self._session.execute(
@@ -545,6 +539,14 @@ class SqliteOrders:
 
 def _stored(value: object) -> object:
     return str(value) if isinstance(value, Decimal) else value
+
+
+def _cancel_request(row: sqlite3.Row) -> CancelRequest:
+    return CancelRequest(
+        order_id=OrderId(row["order_id"]),
+        requested_by=row["requested_by"],
+        requested_at=datetime.fromisoformat(row["requested_at"]),
+    )
 
 
 def _fill(row: sqlite3.Row) -> Fill:

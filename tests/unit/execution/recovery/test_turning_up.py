@@ -9,6 +9,7 @@ from shoonya_platform.domain.alerts import client_order_id, copy_name
 from shoonya_platform.domain.discrepancies import DiscrepancyKind as K
 from shoonya_platform.domain.orders import Intent, Side
 from shoonya_platform.execution.adoption import STRATEGY
+from shoonya_platform.execution.booking import FOR_EXIT
 from shoonya_platform.execution.reconciling import STALE_SECONDS
 from shoonya_platform.execution.recovery import RecoveryService
 from shoonya_platform.testing.orders import (
@@ -117,12 +118,26 @@ def test_id_of_ours_on_another_instrument_than_its_alert_names_is_not_adopted(
     assert kinds(store) == [K.FOREIGN_CLAIM]
 
 
+def test_entry_found_filled_that_an_operator_wanted_canceled_is_kept(
+    recovery, store, broker
+):
+    order = store_order(store, S.OUTCOME_UNKNOWN)
+    with store.transaction(durable=False):
+        store.orders.request_cancel(order.order_id, by="operator")
+    broker.fill(at_broker(broker, order), 65)
+
+    recovery.step()
+
+    assert state(store, order) == (S.FILLED, 65)
+    assert K.ORDER_REAPPEARED not in kinds(store)
+
+
 def test_entry_found_filled_after_its_exit_went_past_it_is_an_incident(
     recovery, store, broker
 ):
     order = store_order(store, S.OUTCOME_UNKNOWN)
     with store.transaction(durable=False):
-        store.orders.request_cancel(order.order_id, by="trading_bot for exit")
+        store.orders.request_cancel(order.order_id, by=f"{FOR_EXIT} A1")
     broker.fill(at_broker(broker, order), 65)
 
     recovery.step()
@@ -173,14 +188,28 @@ def test_book_that_lacks_what_we_know_is_there_proves_nothing(
 
 
 @pytest.mark.parametrize(
-    ("intent", "seconds"), [(Intent.ENTRY, 60.0), (Intent.EXIT, 12.0)]
+    ("intent", "legs", "lost_leg_seconds", "seconds"),
+    [
+        (Intent.ENTRY, 1, 30.0, 60.0),
+        (Intent.ENTRY, 2, 30.0, 30.0),
+        (Intent.ENTRY, 2, None, 60.0),
+        (Intent.EXIT, 1, 30.0, 12.0),
+        (Intent.EXIT, 2, 30.0, 12.0),
+    ],
 )
-def test_entry_is_looked_for_longer_than_an_exit(
-    store, broker, clock, rings, intent, seconds
+def test_how_long_an_order_is_looked_for(
+    store, broker, clock, rings, intent, legs, lost_leg_seconds, seconds
 ):
-    rules = replace(RULES, absent_seconds=60.0, exit_absent_seconds=12.0)
+    rules = replace(
+        RULES,
+        absent_seconds=60.0,
+        exit_absent_seconds=12.0,
+        lost_leg_seconds=lost_leg_seconds,
+    )
     recovery = RecoveryService(store, broker, rules, clock, rings)
     order = store_order(store, S.OUTCOME_UNKNOWN, intent=intent, side=Side.SELL)
+    for leg in range(2, legs + 1):
+        store_order(store, S.DENIED, alert_id=order.alert_id, leg=leg)
     waited = 0.0
     recovery.step()
     while state(store, order) == (S.OUTCOME_UNKNOWN, 0) and waited < 100:
