@@ -22,6 +22,8 @@ from unittest.mock import patch
 import httpcore
 import websockets.sync.client
 
+from shoonya_platform.assessment.conditions import Condition
+from shoonya_platform.assessment.configured import configured_rules
 from shoonya_platform.brokers import shoonya, shoonya_feed, shoonya_session
 from shoonya_platform.config.loader import Config
 from shoonya_platform.config.secrets import Secrets, variable
@@ -45,9 +47,11 @@ from shoonya_platform.logging.context import CONTEXT_ATTRIBUTE
 from shoonya_platform.services import runtime
 from shoonya_platform.store import sendlock
 from shoonya_platform.store import sqlite as sqlite_store
+from shoonya_platform.store.base import OrderStore
 from shoonya_platform.testing.clock import FakeClock
 from shoonya_platform.testing.noren import rows
-from tests.simulation.checks import Checks, Failure
+from tests.simulation.attention import Attention
+from tests.simulation.checks import Checks
 from tests.simulation.engine import SqliteEngine, make_template
 from tests.simulation.exchange import INSTRUMENTS, TICK, Holding, Placed
 from tests.simulation.faults import Fault, Faults, Scripted
@@ -56,6 +60,7 @@ from tests.simulation.network import Network, Request
 from tests.simulation.noren import Noren
 from tests.simulation.operator import Operator
 from tests.simulation.platform import BUILDERS, INTAKE, Platform
+from tests.simulation.promises import Failure, Promise
 from tests.simulation.trace import Trace
 from tests.simulation.traffic import Traffic
 from tests.simulation.world import (
@@ -98,6 +103,8 @@ class Result:
     seconds: float  #: of simulated time
     orders: int
     crashes: list[tuple[str, str]] = field(default_factory=list)
+    #: What `check` names at the end.
+    conditions: list[Condition] = field(default_factory=list)
     #: What the exchange holds at the end.
     held: Counter[Holding] = field(default_factory=Counter)
 
@@ -145,6 +152,8 @@ class Simulation:
         )
         self.market.plan = self._fills
         self._quiet_since: float | None = None
+        #: What `check` names at the end.
+        self.conditions: list[Condition] = []
 
     def run(self) -> list[Failure]:
         """Live through the history; return what does not hold at its end."""
@@ -172,9 +181,22 @@ class Simulation:
         store = self.platform.open_store(None, "simulation", "end")
         try:
             self.ledger.crashes = self.platform.crashes
-            return Checks(store, self.market, self.ledger).judge()
+            attention = self.attention(store)
+            self.conditions = attention.conditions
+            return Checks(store, self.market, self.ledger, attention).judge()
         finally:
             self.engine.drop(store)
+
+    def attention(self, store: OrderStore) -> Attention:
+        """Return what is in front of the operator now."""
+        rules = configured_rules(self.config.settings)
+        return Attention(
+            store,
+            self.ledger,
+            self.world.clock.now(),
+            rules,
+            was_set_back=self.world.was_set_back,
+        )
 
     @property
     def orders(self) -> int:
@@ -243,7 +265,7 @@ class Simulation:
         market = self.market.prices[request.fields["tsym"]]
         if price and abs(price - market) > market * _FAR:
             ledger.violate(
-                "an order has a price that is not its instrument's",
+                Promise.PRICE,
                 f"{name}: {price}, the market is at {market}",
             )
         alert = ledger.alert_of(name)
@@ -255,7 +277,7 @@ class Simulation:
             return
         if ledger.halted_at is not None and world.time > ledger.halted_at:
             ledger.violate(
-                "an entry was sent after a halt",
+                Promise.HALT,
                 f"{name}, {world.time - ledger.halted_at:.3f} s after it",
             )
         if alert.intent is not Intent.ENTRY:
@@ -265,7 +287,7 @@ class Simulation:
         age = (world.clock.now() - ledger.alerted_at[leg[0]]).total_seconds()
         # The wait for the network is part of the sending.
         if age > self.config.settings.guard.max_alert_age_seconds + 6.0:
-            ledger.violate("an entry was sent past its age", f"{name}, {age:.0f} s old")
+            ledger.violate(Promise.AGE, f"{name}, {age:.0f} s old")
         unread = [
             book
             for book in ("OrderBook", "TradeBook", "PositionBook")
@@ -273,7 +295,7 @@ class Simulation:
         ]
         if unread:
             ledger.violate(
-                "an entry was sent before this start's books were read",
+                Promise.BOOKS,
                 f"{name}: {', '.join(unread)}",
             )
 
@@ -413,6 +435,7 @@ def run(seed: int, options: Options | None = None) -> Result:
         simulation.world.time,
         simulation.orders,
         simulation.platform.crashes,
+        simulation.conditions,
         simulation.market.positions,
     )
 
