@@ -7,7 +7,7 @@ another, and `check` by the monitoring.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from datetime import datetime
 
 from shoonya_platform.assessment.assess import assess
@@ -36,7 +36,7 @@ class Attention:
     The store's discrepancies, and where each of them was shown.
 
     Args:
-        was_set_back: The wall clock was set back some time.
+        excused: What `check` may name although it is over.
     """
 
     def __init__(
@@ -46,10 +46,10 @@ class Attention:
         now: datetime,
         rules: Rules,
         *,
-        was_set_back: bool,
+        excused: Collection[ConditionKind | DiscrepancyKind] = (),
     ) -> None:
         self.conditions = assess(store, now, rules=rules)
-        self._was_set_back = was_set_back
+        self._excused = excused
         self._began = store.discrepancies.recent(limit=_MORE)
         self._errors = [text for _, text in ledger.errors]
         self._news = list(_news(store))
@@ -86,13 +86,9 @@ class Attention:
                 yield Failure(Promise.STILL_NAMED, f"{condition.key}: {condition.text}")
 
     def _may_last(self, condition: Condition) -> bool:
-        if condition.kind is ConditionKind.RECONCILIATION_FAILED:
-            # XXX: the store takes the reconciliation with the highest wall clock for
-            # the last one; see test_9_clock_that_was_set_back_hides_no_reconciliation.
-            return self._was_set_back
         if condition.kind is K.POSITION_DIFFERS:
             return FOREIGN_SYMBOL in condition.subject
-        return condition.kind in _LASTING
+        return condition.kind in _LASTING or condition.kind in self._excused
 
 
 def _news(store: OrderStore) -> Iterator[str]:

@@ -73,6 +73,13 @@ class Checks:
         self.failures += self._attention.failures()
         return self.failures
 
+    def judge_flat(self) -> list[Failure]:
+        """Judge what is left where everything was closed."""
+        for (symbol, product), quantity in sorted(self._market.positions.items()):
+            if quantity and symbol != FOREIGN_SYMBOL:
+                self._fail(Promise.STILL_HELD, f"{symbol} {product}: {quantity}")
+        return self.judge()
+
     def _fail(self, reason: Promise, text: str) -> None:
         self.failures.append(Failure(reason, text))
 

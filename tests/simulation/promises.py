@@ -29,6 +29,7 @@ class Promise(StrEnum):
     OPEN_THERE = "an order is open at the broker alone"
     NOT_BOOKED = "a fill is not booked"
     NEVER_WAS = "a fill is booked that never was"
+    STILL_HELD = "everything was closed, and the exchange still holds some"
     # What the operator sees.
     BEYOND_UNSEEN = "a leg filled beyond its quantity, not reported"
     POSITION_UNSEEN = "a position differs, not reported"

@@ -22,7 +22,7 @@ from unittest.mock import patch
 import httpcore
 import websockets.sync.client
 
-from shoonya_platform.assessment.conditions import Condition
+from shoonya_platform.assessment.conditions import Condition, ConditionKind
 from shoonya_platform.assessment.configured import configured_rules
 from shoonya_platform.brokers import shoonya, shoonya_feed, shoonya_session
 from shoonya_platform.config.loader import Config
@@ -36,6 +36,7 @@ from shoonya_platform.config.settings import (
     Settings,
     Shoonya,
 )
+from shoonya_platform.domain.discrepancies import DiscrepancyKind
 from shoonya_platform.domain.orders import (
     BEFORE_BROKER,
     IN_FLIGHT,
@@ -55,6 +56,7 @@ from tests.simulation.checks import Checks
 from tests.simulation.engine import SqliteEngine, make_template
 from tests.simulation.exchange import INSTRUMENTS, TICK, Holding, Placed
 from tests.simulation.faults import Fault, Faults, Scripted
+from tests.simulation.flatten import Flattening
 from tests.simulation.ledger import Ledger
 from tests.simulation.network import Network, Request
 from tests.simulation.noren import Noren
@@ -101,11 +103,11 @@ class Result:
     faults: Counter[Fault]
     trace: Trace
     seconds: float  #: of simulated time
-    orders: int
+    orders: int  #: before everything was closed at the end, as are those below
     crashes: list[tuple[str, str]] = field(default_factory=list)
-    #: What `check` names at the end.
+    #: What `check` names.
     conditions: list[Condition] = field(default_factory=list)
-    #: What the exchange holds at the end.
+    #: What the exchange holds.
     held: Counter[Holding] = field(default_factory=Counter)
 
 
@@ -152,7 +154,9 @@ class Simulation:
         )
         self.market.plan = self._fills
         self._quiet_since: float | None = None
-        #: What `check` names at the end.
+        # Before everything was closed:
+        self.orders = 0
+        self.held = Counter[Holding]()
         self.conditions: list[Condition] = []
 
     def run(self) -> list[Failure]:
@@ -176,14 +180,29 @@ class Simulation:
         world.after(60.0, self._resume)
         world.after(5.0, self._look)
         self.platform.patience = 2.0
-        world.run(seconds + SETTLE_SECONDS, self._is_settled)
+        self._settle()
+        world.note("world", "all is settled")
+        failures = self._judge(Checks.judge)
+        self.orders = len(self.market.orders)
+        self.held = Counter(self.market.positions)
+        self.conditions = self._attention.conditions
+        if failures:
+            return failures
+        Flattening(world, self.operator, self.traffic, self._settle).run()
         world.note("world", "the end")
+        return self._judge(Checks.judge_flat)
+
+    def _settle(self) -> None:
+        """Let time pass until nothing has moved for a while."""
+        self._quiet_since = None
+        self.world.run(self.world.time + SETTLE_SECONDS, self._is_settled)
+
+    def _judge(self, judge: Callable[[Checks], list[Failure]]) -> list[Failure]:
         store = self.platform.open_store(None, "simulation", "end")
         try:
             self.ledger.crashes = self.platform.crashes
-            attention = self.attention(store)
-            self.conditions = attention.conditions
-            return Checks(store, self.market, self.ledger, attention).judge()
+            self._attention = self.attention(store)
+            return judge(Checks(store, self.market, self.ledger, self._attention))
         finally:
             self.engine.drop(store)
 
@@ -195,12 +214,20 @@ class Simulation:
             self.ledger,
             self.world.clock.now(),
             rules,
-            was_set_back=self.world.was_set_back,
+            excused=self._excused(),
         )
 
-    @property
-    def orders(self) -> int:
-        return len(self.market.orders)
+    def _excused(self) -> set[ConditionKind | DiscrepancyKind]:
+        """Return what 'check' goes on naming for known reasons."""
+        # XXX: both are shown by an expected failure in test_known_failures.
+        excused = set[ConditionKind | DiscrepancyKind]()
+        if self.world.was_set_back:
+            # The last reconciliation is the one with the highest wall clock.
+            excused.add(ConditionKind.RECONCILIATION_FAILED)
+        if self.platform.processes["recovery_service"].runs > 1:
+            # What an earlier run has shown is resolved by none.
+            excused.add(DiscrepancyKind.OUTCOME_UNKNOWN)
+        return excused
 
     def at_call(self, service: str, point: str, act: Callable[[], None]) -> None:
         """Do something the first time a service comes to a call or a commit."""
@@ -436,7 +463,7 @@ def run(seed: int, options: Options | None = None) -> Result:
         simulation.orders,
         simulation.platform.crashes,
         simulation.conditions,
-        simulation.market.positions,
+        simulation.held,
     )
 
 
