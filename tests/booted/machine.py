@@ -9,6 +9,7 @@ the distribution's packages are there and nothing is downloaded.  Needs root,
 import contextlib
 import fcntl
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -240,7 +241,7 @@ class Machine:
         while time.monotonic() < deadline:
             if self._nspawn is None or self._nspawn.poll() is not None:
                 break
-            self._leader = _only_child(self._nspawn.pid)
+            self._leader = _init_below(self._nspawn.pid)
             if self._leader:
                 state = self.run(
                     "systemctl", "is-system-running", "--wait", check=False
@@ -349,11 +350,20 @@ def _processes(cgroup: Path) -> Iterator[str]:
             yield from procs.read_text().split()
 
 
-def _only_child(pid: int) -> int:
+def _init_below(pid: int) -> int:
+    """
+    Return the first process of the machine that nspawn runs; 0 while there is none.
+
+    At first nspawn has another child, which prepares the mounts and is still in the
+    namespaces of the system below: there systemctl asks that system's own systemd.
+    """
     with contextlib.suppress(FileNotFoundError, ProcessLookupError):
-        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-        if len(children) == 1:
-            return int(children[0])
+        for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
+            status = Path(f"/proc/{child}/status").read_text()
+            (pids,) = re.findall(r"^NSpid:(.*)$", status, re.MULTILINE)
+            # Its number in each namespace of processes, the innermost last.
+            if pids.split()[1:] == ["1"]:
+                return int(child)
     return 0
 
 

@@ -11,7 +11,8 @@ from tests.booted.machine import alone, booted
 from tests.booted.supplies import lay_checkout
 
 ROOT = Path(__file__).parents[2]
-USER = "newcomer"
+#: None that the system below could have: its users are in the machine too.
+USER = "shoonya-tester"
 CLONE = f"/home/{USER}/shoonya"
 TOOLS = "/srv/tools"
 SECONDS = 1800

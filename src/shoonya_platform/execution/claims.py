@@ -15,7 +15,6 @@ from enum import Enum
 from shoonya_platform.brokers.base import BrokerOrder
 from shoonya_platform.domain.alerts import named_order, sent_name
 from shoonya_platform.domain.orders import (
-    BEFORE_BROKER,
     BrokerOrderId,
     ClientOrderId,
     Order,
@@ -97,14 +96,19 @@ def _match_name(
     why = _difference(order, claim)
     if not why and holder is not None and holder.is_number_confirmed:
         why = f"order {holder.order_id} has its number, confirmed"
-    if not why and order.broker_order_id is None and not _quantity_fits(order, claim):
-        why = f"its quantity is {claim.quantity}, ours {order.quantity}"
     if why:
         return Matched(claim, Verdict.FOREIGN, order, why)
-    if order.broker_order_id is None:
+    if order.broker_order_id is None and claim.quantity == order.quantity:
         return Matched(claim, Verdict.OURS, order, wrong_holder=holder)
     if numbers is None:
         return Matched(claim, Verdict.NEEDS_BOOK, order)
+    if order.broker_order_id is None:
+        # Changed or cut since the copy that the store was restored from, if it is the
+        # only one under its id.
+        if len(numbers.get(order.client_order_id, ())) <= 1:
+            return Matched(claim, Verdict.OURS, order, wrong_holder=holder)
+        why = f"its quantity is {claim.quantity}, ours {order.quantity}"
+        return Matched(claim, Verdict.FOREIGN, order, why)
     if not order.is_number_confirmed and order.broker_order_id not in numbers.get(
         order.client_order_id, ()
     ):
@@ -119,10 +123,3 @@ def _difference(order: Order, claim: BrokerOrder) -> str:
         if ours != theirs:
             return f"its {name} is {theirs}, ours {ours}"
     return ""
-
-
-def _quantity_fits(order: Order, claim: BrokerOrder) -> bool:
-    # A store restored from before the guard cut the order into parts has it whole.
-    return claim.quantity == order.quantity or (
-        order.status in BEFORE_BROKER and claim.quantity < order.quantity
-    )

@@ -273,14 +273,15 @@ class CommandService:
 
     def _record_answers(self) -> list[tuple[Order, Answer]]:
         """Record what the broker answered, within a transaction; return that."""
-        self._answers = [
-            (order, self._checked(order, answer)) for order, answer in self._answers
-        ]
-        for order, answer in self._answers:
+        told = []
+        for order, given in self._answers:
+            # One by one: two answers of a batch may carry one number.
+            answer = self._checked(order, given)
             self._record(order, answer)
             # Logged before the commit: a crash in between may duplicate the line.
             self._tell(order, answer)
-        return self._answers
+            told.append((order, answer))
+        return told
 
     def _written(self, answers: list[tuple[Order, Answer]]) -> None:
         """Forget answers that the store has, and say that there is news."""

@@ -22,8 +22,10 @@ from shoonya_platform.domain.orders import (
     Intent,
     NewOrder,
     Order,
+    OrderStatus,
     OrderType,
 )
+from shoonya_platform.domain.trading import TradingState
 from shoonya_platform.execution.booking import unwanted_of
 from shoonya_platform.logging import get_component_logger
 from shoonya_platform.store.base import OrderStore
@@ -31,7 +33,7 @@ from shoonya_platform.store.base import OrderStore
 #: Seconds between two looks.
 LOOK_SECONDS = 1.0
 #: A closing order that failed is followed by another after so long, doubling.
-AGAIN_SECONDS = (10.0, 600.0)
+AGAIN_SECONDS = (10.0, 120.0)
 
 KINDS = (
     DiscrepancyKind.LEG_OVERFILLED,
@@ -80,7 +82,11 @@ class SurplusCloser:
         surplus = surplus_of(leg, unwanted_of(self._store, leg))
         done = 0
         for extra in surplus.cancel:
-            if self._store.orders.cancel_request(extra.order_id) is None:
+            # A cancel that is on its way is repeated by command_service.
+            if (
+                extra.status is not OrderStatus.PENDING_CANCEL
+                and self._store.orders.cancel_request(extra.order_id) is None
+            ):
                 done += self._cancel(extra)
         quantity = self._closable(order, surplus)
         if quantity and not surplus.closing and self._is_due(leg, surplus):
@@ -125,6 +131,8 @@ class SurplusCloser:
         return max(0, min(surplus.quantity, left))
 
     def _is_due(self, leg: Sequence[Order], surplus: Surplus) -> bool:
+        if self._store.trading.status().state is TradingState.HALTED:
+            return False
         failed = [order for order in leg if order.side is surplus.side]
         if not failed:
             return True

@@ -437,7 +437,7 @@ def test_bad_row_of_the_order_book_affects_only_itself(simulator, broker, change
     simulator.app.routes.reading["OrderBook"] = lambda _: [bad, row]
 
     assert [order.broker_order_id for order in broker.order_book()] == [placed]
-    expected = UnreadableRow(book="order_book", subject="7", why=why)
+    expected = UnreadableRow(book="order_book", subject="7", why=why, may_be_ours=False)
     assert broker.unreadable() == [expected]
     assert broker.unreadable() == [expected]
     assert {report.order.broker_order_id for report in broker.reports()} == {placed}
@@ -448,6 +448,28 @@ def test_bad_row_of_the_order_book_affects_only_itself(simulator, broker, change
     ]
     assert len(broker.order_book()) == 2
     assert broker.unreadable() == []
+
+
+@pytest.mark.parametrize(
+    ("remarks", "may_be_ours"),
+    [
+        ({"remarks": "O261125-7K3M9QXZ-1"}, True),
+        ({"remarks": ["O261125-7K3M9QXZ-1"]}, True),
+        ({"remarks": "of another program"}, False),
+        ({}, False),
+    ],
+)
+def test_bad_row_says_whether_it_may_be_an_order_of_ours(
+    simulator, broker, remarks, may_be_ours
+):
+    broker.place(an_order())
+    (row,) = simulator.orders()
+    bad = {key: value for key, value in row.items() if key != "remarks"} | remarks
+    simulator.app.routes.reading["OrderBook"] = lambda _: [{**bad, "prd": "F"}, row]
+
+    broker.order_book()
+
+    assert [each.may_be_ours for each in broker.unreadable()] == [may_be_ours]
 
 
 @pytest.mark.parametrize("row", ["noise", "7", None, [], {}])

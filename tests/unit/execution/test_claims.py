@@ -45,7 +45,6 @@ def test_row_with_our_id_and_terms_is_ours_whatever_its_number(store, broker):
         {"exchange": Exchange.NSE},
         {"side": Side.SELL},
         {"product": Product.MIS},
-        {"quantity": 130},
     ],
     ids=lambda changes: next(iter(changes)),
 )
@@ -69,6 +68,19 @@ def test_quantity_may_change_under_a_number_that_is_known(store, broker):
     claim = a_claim(broker, order, order.broker_order_id, quantity=130)
 
     assert verdict(store, claim) == (V.OURS, order.order_id)
+
+
+@pytest.mark.parametrize("status", [S.GUARD_PASSED, S.OUTCOME_UNKNOWN])
+def test_row_with_another_quantity_is_ours_if_it_is_the_only_one(store, broker, status):
+    order = store_order(store, status, quantity=130)
+    claim = a_claim(broker, order, "B9", quantity=65)
+
+    assert verdict(store, claim) == (V.OURS, order.order_id)
+    assert match(store, claim, None).verdict is V.NEEDS_BOOK
+    assert verdict(store, claim, a_claim(broker, order, "B8")) == (
+        V.FOREIGN,
+        order.order_id,
+    )
 
 
 def test_number_of_an_answer_that_the_book_has_under_our_id_is_ours(store, broker):
@@ -166,12 +178,3 @@ def test_row_of_no_order_here(store, broker, name, expected):
     found = verdict(store, a_claim(broker, order, client_order_id=name))
 
     assert found == (expected, None)
-
-
-def test_store_of_before_the_cut_takes_the_first_part_for_its_order(store, broker):
-    order = store_order(store, S.GUARD_PASSED, quantity=130)
-
-    assert verdict(store, a_claim(broker, order, quantity=65)) == (
-        V.OURS,
-        order.order_id,
-    )

@@ -95,6 +95,9 @@ def world(tmp_path, programs, clock) -> World:
         (root / path).parent.mkdir(parents=True, exist_ok=True)
         (root / path).write_text(text)
     (root / "opt/shoonya/venv/bin/python").chmod(0o755)
+    # As on a real machine, whatever the umask of the user who runs the tests.
+    for folder in (root, *(path for path in root.rglob("*") if path.is_dir())):
+        folder.chmod(0o755)
     # pytest's own folder is its owner's alone, and lies above the made-up root.
     user = User(name="shoonya", uid=os.getuid(), gids=frozenset({os.getgid()}))
     settings = Settings(

@@ -234,6 +234,18 @@ def test_number_that_another_order_has_makes_the_outcome_unknown(
     assert store.orders.by_broker_order_id(holder.broker_order_id) == holder
 
 
+def test_one_number_in_two_answers_of_a_batch_is_believed_once(
+    new_command, store, broker, monkeypatch
+):
+    first, second = (store_order(store, S.GUARD_PASSED) for _ in range(2))
+    monkeypatch.setattr(broker, "place", lambda _: "B7")
+
+    new_command().step()
+
+    assert status_of(store, first) is S.ACCEPTED
+    assert status_of(store, second) is S.OUTCOME_UNKNOWN
+
+
 def test_cancel_goes_out_only_under_a_number_that_the_book_shows(
     new_command, store, broker, clock
 ):

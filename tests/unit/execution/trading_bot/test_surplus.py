@@ -6,8 +6,9 @@ from shoonya_platform.domain.alerts import copy_name
 from shoonya_platform.domain.discrepancies import Discrepancy
 from shoonya_platform.domain.discrepancies import DiscrepancyKind as K
 from shoonya_platform.domain.orders import Intent, OrderType, Side
+from shoonya_platform.domain.trading import TradingState
 from shoonya_platform.testing.orders import a_fill, store_alert, store_order
-from tests.unit.execution.rows import S, T
+from tests.unit.execution.rows import S, T, set_trading
 
 
 def note(store, kind, order):
@@ -128,6 +129,27 @@ def test_closing_that_was_denied_is_tried_again_later_and_later(bot, store, cloc
 
     # After 10, 20, 40 and 80 s.
     assert [made.count(number) for number in (1, 2, 3, 4)] == [5, 10, 20, 40]
+
+
+def test_nothing_is_closed_while_trading_is_halted_and_then_at_once(bot, store, clock):
+    order, _ = doubled(store)
+    set_trading(store, TradingState.HALTED)
+    bot.step()
+    assert closings(store, order) == []
+    set_trading(store, TradingState.ACTIVE)
+    clock.advance(2)
+
+    bot.step()
+
+    assert len(closings(store, order)) == 1
+
+
+def test_cancel_that_is_on_its_way_is_not_asked_for_again(bot, store):
+    doubled(store, S.PENDING_CANCEL)
+
+    bot.step()
+
+    assert asked_to_cancel(store) == []
 
 
 @pytest.mark.parametrize("status", [S.NOT_PLACED, S.REJECTED])
