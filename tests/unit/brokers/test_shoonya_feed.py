@@ -167,7 +167,7 @@ def test_another_token_is_tried_at_once_after_a_refusal(tried):
 def test_feed_without_a_token_has_tried_so_that_its_caller_goes_on(new_feed):
     feed = new_feed(lambda: None)
 
-    feed.begin(wait_seconds=30)
+    feed.begin(wait_seconds=5)
     has_tried = feed._tried.is_set()
     feed.close()
 
@@ -199,14 +199,26 @@ def test_feed_without_a_token_looks_again_as_soon_as_the_session_changes(
     assert waits == [True, False, False]
 
 
-def test_feed_has_begun_once_it_was_asked_to(new_feed, monkeypatch):
-    feed = new_feed()
-    monkeypatch.setattr(feed, "_run", lambda: None)
+def test_feed_has_begun_once_it_was_asked_to(new_feed):
+    feed = new_feed(lambda: None)
     assert not feed.has_begun
 
-    feed.begin(wait_seconds=30)
+    feed.begin(wait_seconds=5)
+    has_begun = feed.has_begun
+    feed.close()
 
-    assert feed.has_begun
+    assert has_begun
+
+
+def test_thread_that_ends_at_once_leaves_its_caller_nothing_to_wait_for(
+    new_feed, monkeypatch
+):
+    feed = new_feed()
+    monkeypatch.setattr(feed, "_run", lambda: None)
+
+    feed.begin(wait_seconds=5)
+
+    assert feed._tried.is_set()
 
 
 # -- while it is connected -------------------------------------------------------
@@ -274,6 +286,16 @@ def test_prices_are_asked_for_once_in_a_connection(new_feed, play):
     socket = play(feed, 1, 1, 1)
 
     assert socket.sent[2:] == [{"t": "t", "k": "NFO|1#NFO|2"}]
+
+
+def test_frame_that_cannot_be_read_has_the_books_read(new_feed, play):
+    feed = new_feed()
+    play(feed)
+    feed.take_reread()
+
+    feed._take(b"{")
+
+    assert feed.take_reread()
 
 
 def test_messages_beyond_what_is_kept_have_the_books_read(new_feed, play, monkeypatch):

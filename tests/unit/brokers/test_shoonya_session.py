@@ -2,6 +2,7 @@
 
 import base64
 import os
+from pathlib import Path
 
 import pytest
 
@@ -70,8 +71,8 @@ def test_private_file_is_on_the_disk_before_it_replaces_the_old_one(
 
 
 def test_private_file_is_not_left_open(tmp_path):
-    opened = os.listdir("/proc/self/fd")
+    opened = sorted(Path("/proc/self/fd").iterdir())
 
     write_private(tmp_path / "token", "new")
 
-    assert os.listdir("/proc/self/fd") == opened
+    assert sorted(Path("/proc/self/fd").iterdir()) == opened
