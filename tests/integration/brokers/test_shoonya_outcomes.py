@@ -2,11 +2,13 @@
 
 import logging
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 import pytest
 
 from shoonya_platform.brokers.base import UnreadableRow
+from shoonya_platform.brokers.shoonya import ShoonyaBroker
 from shoonya_platform.domain.instruments import Exchange, PriceBand, Product
 from shoonya_platform.domain.orders import OrderStatus
 from shoonya_platform.errors import (
@@ -16,6 +18,7 @@ from shoonya_platform.errors import (
 )
 from shoonya_platform.testing.waiting import eventually
 from tests.contract.broker_worlds import (
+    StandingClock,
     a_change,
     a_limit_order,
     an_order,
@@ -312,6 +315,28 @@ def test_circuit_opens_after_failures_and_says_when_it_tries_again(simulator, br
     assert "PlaceOrder" not in simulator.app.asked
 
 
+def test_circuit_opens_after_requests_that_nobody_answers(simulator, broker):
+    broker.order_book()
+    simulator.add_fault("disconnect", count=5, on="OrderBook")
+    for _ in range(5):
+        with pytest.raises(BrokerUnavailable):
+            broker.order_book()
+
+    with pytest.raises(BrokerUnavailable, match="5 times"):
+        broker.order_book()
+
+
+def test_circuit_counts_only_failures_in_a_row(simulator, broker):
+    for _ in range(2):
+        broker.order_book()
+        simulator.add_fault("bad_gateway", count=4, on="OrderBook")
+        for _ in range(4):
+            with pytest.raises(BrokerUnavailable, match="502"):
+                broker.order_book()
+
+    assert broker.order_book() == []
+
+
 def test_orders_keep_to_the_brokers_rate(simulator, open_broker):
     simulator.set_rules(orders_per_second=9)
     first = open_broker(orders_per_second=9, timeout_seconds=5.0)
@@ -546,6 +571,23 @@ def test_quote_has_the_band_of_the_day_and_serves_as_a_price_for_a_while(
     assert (quote.last_price, quote.band.lower, quote.band.upper) == (100, 90, 110)
     assert broker.last_price(Exchange.NFO, name) == 100
     assert simulator.app.asked["GetQuotes"] == 1
+
+
+def test_quote_is_asked_for_again_once_it_has_aged(simulator, open_broker):
+    clock = StandingClock(datetime.now(UTC))
+    account = open_broker().account
+    broker = ShoonyaBroker(account, clock, tell=print)
+    name = "NIFTY27JAN26C25700"
+    try:
+        assert broker.last_price(Exchange.NFO, name) == 100
+        simulator.set_price(Exchange.NFO, name, "101")
+        assert broker.last_price(Exchange.NFO, name) == 100
+
+        clock.time += timedelta(seconds=2)
+
+        assert broker.last_price(Exchange.NFO, name) == 101
+    finally:
+        broker.close()
 
 
 # -- other terms -----------------------------------------------------------------

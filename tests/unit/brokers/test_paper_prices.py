@@ -106,6 +106,18 @@ def test_walk_is_the_same_for_every_process_and_however_often_it_is_asked(connec
     assert asked_all_along == asked_once
 
 
+def test_walk_asked_for_an_earlier_moment_answers_as_if_asked_first(connection):
+    settings = PaperSettings(price_source="walk")
+    earlier = NOON + timedelta(seconds=STEPS_A_BLOCK + 100)
+    asked_later = Prices(settings)
+    asked_later.last(connection, NIFTY, NOON + timedelta(seconds=9 * STEPS_A_BLOCK))
+
+    # Another process, or a wall clock that was set back.
+    assert asked_later.last(connection, NIFTY, earlier) == Prices(settings).last(
+        connection, NIFTY, earlier
+    )
+
+
 def test_walk_moves_with_the_seed_and_the_instrument(connection):
     one = path(Prices(PaperSettings(price_source="walk", seed=1)), connection)
     two = path(Prices(PaperSettings(price_source="walk", seed=2)), connection)

@@ -1,6 +1,8 @@
 """TOTP, and what is kept of a session."""
 
 import base64
+import os
+from pathlib import Path
 
 import pytest
 
@@ -49,3 +51,28 @@ def test_private_file_is_replaced_whole_and_only_its_owner_reads_it(tmp_path):
 
     assert (path.read_text(), path.stat().st_mode & 0o777) == ("new", 0o600)
     assert [each.name for each in tmp_path.iterdir()] == ["token"]
+
+
+def test_private_file_is_on_the_disk_before_it_replaces_the_old_one(
+    tmp_path, monkeypatch
+):
+    path = tmp_path / "token"
+    path.write_text("old")
+    at_sync = []
+
+    def fsync(file):
+        at_sync.append((os.fstat(file).st_size, path.read_text()))
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    write_private(path, "new token")
+
+    # Otherwise a power cut may leave an empty file in place of both.
+    assert at_sync == [(len("new token"), "old")]
+
+
+def test_private_file_is_not_left_open(tmp_path):
+    opened = sorted(Path("/proc/self/fd").iterdir())
+
+    write_private(tmp_path / "token", "new")
+
+    assert sorted(Path("/proc/self/fd").iterdir()) == opened

@@ -9,7 +9,14 @@ from decimal import Decimal
 import pytest
 
 from shoonya_platform.domain.days import day_begin
-from shoonya_platform.domain.orders import Intent, OrderStatus, OrderTrigger, Side
+from shoonya_platform.domain.orders import (
+    Intent,
+    OrderStatus,
+    OrderTrigger,
+    OrderType,
+    Side,
+)
+from shoonya_platform.domain.terms import ModifyStage, Terms
 from shoonya_platform.domain.trading import TradingState
 from shoonya_platform.risk.limits import RiskLimits
 from shoonya_platform.risk.supreme_risk import (
@@ -28,6 +35,8 @@ LIMITS = RiskLimits(
     max_order_value=Decimal(10_000),
 )
 DAY = 86_400
+#: A limit order of half the largest value.
+AT_100 = {"order_type": OrderType.LIMIT, "price": Decimal(100), "quantity": 50}
 
 
 class Rings(list[str]):
@@ -353,3 +362,44 @@ def test_order_that_was_claimed_meanwhile_is_not_passed_twice(
 
     events = store.orders.events(order_id=order.order_id)
     assert [event.trigger for event in events].count(OrderTrigger.RISK_PASSED) == 1
+
+
+# -- new terms -------------------------------------------------------------------
+
+
+def ask_for(store, order, quantity):
+    """Ask for another quantity of an order that works at a limit of 100."""
+    terms = Terms(quantity=quantity, price=Decimal(100), trigger_price=None)
+    with store.transaction(durable=False):
+        assert store.modifies.request(order.order_id, terms, by="me")
+
+
+def test_new_terms_within_the_limits_pass_and_the_guard_is_rung(store, risk, rings):
+    order = store_order(store, S.ACCEPTED, **AT_100)
+    ask_for(store, order, 100)
+
+    assert risk.step() == 1
+
+    assert store.modifies.get(order.order_id).stage is ModifyStage.RISK_PASSED
+    assert "execution_guard" in rings
+
+
+def test_new_terms_beyond_a_limit_are_denied_and_the_old_ones_hold(store, risk):
+    order = store_order(store, S.ACCEPTED, **AT_100)
+    ask_for(store, order, 101)
+
+    assert risk.step() == 1
+
+    assert "ORDER_VALUE" in store.modifies.get(order.order_id).result
+    assert store.orders.get(order.order_id) == order
+
+
+def test_new_terms_take_the_place_of_the_old_ones_in_the_exposure(store, risk):
+    store_order(store, S.ACCEPTED, strategy="another", **{**AT_100, "quantity": 100})
+    order = store_order(store, S.ACCEPTED, **AT_100)
+    # 20,000 of 20,000; beside the old terms it would be 25,000.
+    ask_for(store, order, 100)
+
+    risk.step()
+
+    assert store.modifies.get(order.order_id).stage is ModifyStage.RISK_PASSED

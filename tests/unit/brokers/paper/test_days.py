@@ -6,6 +6,7 @@ from decimal import Decimal
 
 import pytest
 
+from shoonya_platform.brokers.base import ModifyOrder
 from shoonya_platform.brokers.paper_rows import first_number
 from shoonya_platform.domain.instruments import Exchange
 from shoonya_platform.domain.orders import OrderStatus, Side
@@ -135,3 +136,44 @@ def test_walking_price_fills_a_resting_order_with_time(open_broker, clock):
         if status(broker, placed) is OrderStatus.FILLED:
             return
     pytest.fail("the price never came by")
+
+
+def new_terms(broker_order_id):
+    order = limit("91")
+    return ModifyOrder(
+        broker_order_id=broker_order_id,
+        exchange=order.exchange,
+        tradingsymbol=order.tradingsymbol,
+        quantity=LOT,
+        order_type=order.order_type,
+        time_in_force=order.time_in_force,
+        price=order.price,
+        trigger_price=None,
+    )
+
+
+def test_order_of_yesterday_takes_no_new_terms(broker, clock):
+    placed = broker.place(limit("90"))
+    clock.time += timedelta(days=1)
+
+    with pytest.raises(BrokerRejected, match="not found"):
+        broker.modify(new_terms(placed))
+
+
+def test_canceled_order_takes_no_new_terms(broker):
+    placed = broker.place(limit("90"))
+    broker.cancel(placed)
+
+    with pytest.raises(BrokerRejected, match="not found"):
+        broker.modify(new_terms(placed))
+
+    assert status(broker, placed) is OrderStatus.CANCELED
+
+
+def test_price_that_is_set_trades_what_it_touches_at_once(broker):
+    broker.place(limit("90"))
+
+    broker.set_price(Exchange.NFO, SYMBOL, Decimal(89))
+
+    # The trade book takes no step of the market itself.
+    assert [trade.fill.price for trade in broker.trade_book()] == [90]

@@ -37,12 +37,15 @@ def test_refuse_is_a_rejection_with_nothing_placed(broker):
     broker.place(market())
 
 
-def test_slow_answer_comes_late_and_is_an_answer(broker, clock):
-    broker.add_fault(FaultKind.SLOW, seconds=2.0)
+@pytest.mark.parametrize("seconds", [2.0, 5.0])
+def test_slow_answer_up_to_the_time_out_comes_late_and_is_an_answer(
+    broker, clock, seconds
+):
+    broker.add_fault(FaultKind.SLOW, seconds=seconds)
 
     placed = broker.place(market())
 
-    assert clock.slept == [2.0]
+    assert clock.slept == [seconds]
     assert status(broker, placed) is OrderStatus.FILLED
 
 
