@@ -56,6 +56,11 @@ NOT_TYPED = {
     "journalctl --update-catalog": "what install-units does",
     "shoonyactl install-units": "how it works",
     "shoonyactl why": "what it shows",
+    "shoonyactl discrepancy show": "what it names",
+    "shoonyactl discrepancy acknowledge": "what ends an incident",
+    # No order is at work.
+    "sudo shoonyactl order modify 42 --price 101": "needs an order at work",
+    "sudo shoonyactl order cancel 42": "needs an order at work",
     "systemctl stop": "what it does to sockets",
 }
 
@@ -67,6 +72,9 @@ GIVEN = {
         'sudo shoonyactl upgrade "$(basename "$(readlink /opt/shoonya/venv)")"'
     ),
     "trace ID": "trace 1",
+    "trace 42": "trace 1",
+    "order show 42": "order show 1",
+    "discrepancy acknowledge ID": "discrepancy acknowledge 3 --yes",
     "why NAME": "why risk_manager",
     "start NAME": "start risk_manager",
     "start SERVICE": "start risk_manager",
@@ -107,6 +115,22 @@ MAY_END = {
     "sudo shoonyactl logs verify": (40, "the same"),
     "sudo shoonyactl logs verify --since 1d": (40, "the same"),
 }
+
+#: Three incidents that wait to be acknowledged.
+INCIDENTS = """
+from shoonya_platform.clock import SystemClock
+from shoonya_platform.domain.discrepancies import Discrepancy, DiscrepancyKind
+from shoonya_platform.store.sqlite import SqliteOrderStore
+from pathlib import Path
+path = Path("/var/lib/shoonya/orders.db")
+store = SqliteOrderStore(path, service="tests", run_id="tests", clock=SystemClock())
+kind = DiscrepancyKind.OUTCOME_LOST
+for name in ("one", "two", "three"):
+    with store.transaction(durable=True):
+        found = Discrepancy(kind=kind, subject=name, text="a test", action="look")
+        store.discrepancies.note(found)
+        store.discrepancies.resolve(kind, name)
+"""
 
 #: Commands after which somebody looks before going on.
 CHANGES = re.compile("start|stop|kill|install|upgrade|restore")
@@ -261,6 +285,8 @@ def _operating(reader: Reader) -> list[str]:
         lambda: machine.run("test", "-e", archive, check=False).returncode == 0, 60
     )
     machine.run("shoonyactl", "risk", "resume", "--yes")
+    python = "/opt/shoonya/venv/bin/python"
+    machine.run("runuser", "-u", "shoonya", "--", python, "-c", INCIDENTS)
     sample = f"{HOME}/shoonya/src/shoonya_platform/ctl/samples/two_legs.json"
     machine.run("shoonyactl", "alert", "send", sample, "--wait")
     wrong = []

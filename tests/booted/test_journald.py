@@ -209,7 +209,9 @@ def restart_with_its_sockets(machine):
         for name in triggers
         if machine.run("systemctl", "is-active", name, check=False).returncode == 0
     ]
-    machine.run("systemctl", "stop", "systemd-journald.service", *sockets)
+    stop = ("systemctl", "stop", "systemd-journald.service", *sockets)
+    # What is sent meanwhile starts the service again, which cancels the stop.
+    eventually(lambda: machine.run(*stop, check=False).returncode == 0, 30)
     machine.run("systemctl", "start", *sockets, "systemd-journald.service")
 
 
