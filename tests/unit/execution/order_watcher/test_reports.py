@@ -144,6 +144,18 @@ def test_report_before_the_answer_is_believed(watcher, store, broker, status):
     assert {"accepted", "found"} & set(triggers(store, order))
 
 
+@pytest.mark.parametrize("status", [S.GUARD_PASSED, S.NOT_PLACED])
+def test_order_that_turns_up_notifies_the_operator_and_its_alerts_services(
+    watcher, store, broker, rings, events, status
+):
+    both(store, broker, status, tell=True)
+
+    watcher.step()
+
+    assert "order_turned_up" in events()
+    assert {"trading_bot", "command_service"} <= set(rings)
+
+
 def test_report_without_our_name_is_found_by_the_brokers_number(watcher, store, broker):
     order, number = both(store, broker)
     report = broker.fill(number, 65)

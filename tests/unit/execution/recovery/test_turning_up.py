@@ -82,6 +82,22 @@ def test_order_that_the_store_lacks_is_adopted_under_its_alert(recovery, store, 
     assert kinds(store) == [K.ORDER_ADOPTED]
 
 
+@pytest.mark.parametrize(
+    ("side", "intent"), [(Side.BUY, Intent.ENTRY), (Side.SELL, Intent.EXIT)]
+)
+def test_order_against_the_side_of_its_leg_is_adopted_as_what_closed_it(
+    recovery, store, broker, side, intent
+):
+    alert_id = store_alert(store)
+    order = store_order(store, S.GUARD_PASSED)
+    name = client_order_id(alert_id, 1, 2)
+    at_broker(broker, replace(order, client_order_id=name, side=side), "B7")
+
+    recovery.begin()
+
+    assert store.orders.by_client_order_id(name).intent is intent
+
+
 def test_order_of_an_alert_that_the_store_lacks_gets_a_strategy_of_its_own(
     recovery, store, broker
 ):
@@ -249,16 +265,19 @@ def test_row_that_cannot_be_read_is_shown_until_it_can(recovery, store, broker, 
 
 
 @pytest.mark.parametrize(
-    ("may_be_ours", "status"), [(True, S.OUTCOME_UNKNOWN), (False, S.NOT_PLACED)]
+    ("book", "may_be_ours", "status"),
+    [
+        ("order_book", True, S.OUTCOME_UNKNOWN),
+        ("order_book", False, S.NOT_PLACED),
+        ("positions", True, S.NOT_PLACED),
+    ],
 )
 def test_row_of_ours_that_cannot_be_read_may_be_the_one_that_is_missing(
-    recovery, store, broker, clock, may_be_ours, status
+    recovery, store, broker, clock, book, may_be_ours, status
 ):
     order = store_order(store, S.OUTCOME_UNKNOWN)
     broker.passed_over = [
-        UnreadableRow(
-            book="order_book", subject="B7", why="qty: ''", may_be_ours=may_be_ours
-        )
+        UnreadableRow(book=book, subject="B7", why="qty: ''", may_be_ours=may_be_ours)
     ]
 
     for _ in range(5):
