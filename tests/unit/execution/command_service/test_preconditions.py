@@ -1,5 +1,7 @@
 """What must hold at the moment of sending, whatever an order has passed before."""
 
+from dataclasses import replace
+
 import pytest
 
 from shoonya_platform.brokers.base import PlaceOrder
@@ -262,6 +264,34 @@ def test_cancel_goes_out_only_under_a_number_that_the_book_shows(
     command.step()
 
     assert broker.canceled == ["B9"]
+
+
+@pytest.mark.parametrize(
+    ("number", "changes"),
+    [
+        pytest.param("B9", {"side": Side.SELL}, id="other-side"),
+        pytest.param("B9", {"tradingsymbol": "OTHER"}, id="other-instrument"),
+        # Its row is there, but under a number that is order_watcher's to book.
+        pytest.param("B10", {}, id="other-number"),
+    ],
+)
+def test_cancel_waits_while_the_book_shows_something_else_under_our_id(
+    new_command, store, broker, clock, number, changes
+):
+    order = store_order(store, S.ACCEPTED)
+    with store.transaction(durable=False):
+        store.orders.note_number(order, "B9", is_confirmed=False)
+    broker.accept(replace(PlaceOrder.of(order), **changes), number)
+    request_cancel(store, order)
+    command = new_command()
+
+    for _ in range(3):
+        command.step()
+        clock.advance(5)
+
+    assert broker.canceled == []
+    assert store.orders.by_broker_order_id("B10") is None
+    assert not store.orders.get(order.order_id).is_number_confirmed
 
 
 def test_cancel_that_the_broker_took_and_ignored_is_asked_for_again_and_shown(

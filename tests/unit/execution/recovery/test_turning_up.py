@@ -65,6 +65,24 @@ def test_number_of_an_answer_that_was_another_orders_is_put_right(
     assert K.WRONG_NUMBER in kinds(store)
 
 
+def test_number_goes_to_the_order_that_the_book_names_and_its_holder_is_unknown(
+    recovery, store, broker, clock
+):
+    holder = store_order(store, S.SUBMITTED)
+    with store.transaction(durable=False):
+        store.orders.record(holder, "accepted", broker_order_id="B1")
+    owner = store_order(store, S.OUTCOME_UNKNOWN)
+    broker.fill(at_broker(broker, owner, "B1"), 65)
+    clock.advance(20)
+
+    recovery.begin()
+
+    assert state(store, owner) == (S.FILLED, 65)
+    assert state(store, holder) == (S.OUTCOME_UNKNOWN, 0)
+    assert store.orders.by_broker_order_id("B1").order_id == owner.order_id
+    assert K.WRONG_NUMBER in kinds(store)
+
+
 def test_order_that_the_store_lacks_is_adopted_under_its_alert(recovery, store, broker):
     alert_id = store_alert(store)
     order = store_order(store, S.GUARD_PASSED)
