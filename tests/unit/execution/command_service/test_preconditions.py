@@ -119,6 +119,31 @@ def test_entry_waits_for_the_first_reconciliation_and_an_exit_does_not(
     assert sent(broker) == [leaving.client_order_id, entry.client_order_id]
 
 
+@pytest.mark.parametrize(
+    ("failure", "why"),
+    [
+        pytest.param(None, "not done yet", id="none-yet"),
+        pytest.param("nobody answers", "nobody answers", id="failed"),
+    ],
+)
+def test_entry_before_the_first_reconciliation_is_denied_with_what_is_awaited(
+    store, moments, failure, why
+):
+    with store.transaction(durable=False):
+        store.recovery.begin(silent_seconds=15)
+        if failure is not None:
+            store.recovery.record(succeeded=False, summary=failure, report="{}")
+    rules = SendPreconditions(store, moments, awaits_reconciliation=True)
+    entry = store_order(store, S.GUARD_PASSED)
+    leaving = store_order(store, S.GUARD_PASSED, intent=Intent.EXIT, side=Side.SELL)
+    trading = store.trading.status()
+
+    assert rules.denial(entry, trading) == Denial(
+        DenialCode.AWAITING_RECONCILIATION, {"first": why}
+    )
+    assert rules.denial(leaving, trading) is None
+
+
 def test_many_entries_that_wait_do_not_hold_up_an_exit_behind_them(
     new_command, store, broker
 ):

@@ -182,7 +182,7 @@ def test_entry_found_filled_after_its_exit_went_past_it_is_an_incident(
 
 @pytest.mark.parametrize("status", [S.CANCELED, S.REJECTED])
 def test_order_that_works_long_after_its_end_is_taken_back_and_canceled_again(
-    recovery, store, broker, clock, status
+    recovery, store, broker, clock, rings, status
 ):
     order = store_order(store, status)
     if order.broker_order_id is None:
@@ -193,10 +193,12 @@ def test_order_that_works_long_after_its_end_is_taken_back_and_canceled_again(
     assert state(store, order) == (status, 0)
 
     for _ in range(int(STALE_SECONDS / RULES.interval_seconds)):
+        assert "command_service" not in rings
         clock.advance(RULES.interval_seconds)
         recovery.step()
 
     assert state(store, order) == (S.ACCEPTED, 0)
+    assert "command_service" in rings
     assert [r.order_id for r in store.orders.cancel_requests(limit=9)] == [
         order.order_id
     ]
