@@ -129,7 +129,10 @@ def test_order_in_flight_explains_a_difference_only_as_far_as_it_can_fill(
     )
 
 
-def test_new_terms_without_an_answer_are_settled_too(recovery, store, broker):
+def test_new_terms_without_an_answer_are_settled_between_two_looks(
+    recovery, store, broker
+):
+    recovery.begin()
     order = store_order(store, S.ACCEPTED, order_type=OrderType.LIMIT, price=Decimal(9))
     at_broker(broker, order, order.broker_order_id)
     asked = Terms(quantity=130, price=Decimal(9), trigger_price=None)
