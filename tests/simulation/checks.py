@@ -8,10 +8,10 @@ is meant to achieve it.
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from dataclasses import dataclass
 
 from shoonya_platform.domain.alerts import named_order
 from shoonya_platform.domain.discrepancies import DiscrepancyKind
+from shoonya_platform.domain.instruments import Exchange
 from shoonya_platform.domain.orders import (
     BEFORE_BROKER,
     CLOSED,
@@ -19,13 +19,13 @@ from shoonya_platform.domain.orders import (
     AlertId,
     Intent,
     Order,
-    OrderStatus,
     Side,
 )
-from shoonya_platform.execution.recovery_report import decode
 from shoonya_platform.store.base import OrderStore
+from tests.simulation.attention import Attention
 from tests.simulation.exchange import FOREIGN_SYMBOL, Holding, Market, Placed
 from tests.simulation.ledger import Ledger
+from tests.simulation.promises import Failure, Promise
 
 _MORE = 100_000
 
@@ -33,21 +33,20 @@ _MORE = 100_000
 Leg = tuple[str, int]
 
 
-@dataclass(slots=True)
-class Failure:
-    """Something that does not hold."""
+K = DiscrepancyKind
 
-    reason: str  #: the same for all of its kind
-    text: str
-
-    def __str__(self) -> str:
-        return f"{self.reason}: {self.text}"
+#: What a leg that has too much may be reported as.
+_TOO_MUCH = (K.LEG_OVERFILLED, K.DUPLICATE_ORDER, K.ORDER_REAPPEARED, K.ORDER_ADOPTED)
+#: What another program's order under a name of ours may be reported as.
+_FOREIGN = (K.FOREIGN_CLAIM, K.ORDER_CONTRADICTED, K.ORDER_ADOPTED)
 
 
 class Checks:
     """Compares what the store says with what the exchange did."""
 
-    def __init__(self, store: OrderStore, market: Market, ledger: Ledger) -> None:
+    def __init__(
+        self, store: OrderStore, market: Market, ledger: Ledger, attention: Attention
+    ) -> None:
         self._store = store
         self._market = market
         self._ledger = ledger
@@ -58,9 +57,7 @@ class Checks:
             for placed in market.orders.values()
             if placed.name and not placed.is_foreign
         ]
-        #: Of these alone: another matter may name the same instrument.
-        self._seen_positions: list[str] = []
-        self._seen = self._visible()
+        self._attention = attention
         self.failures: list[Failure] = []
 
     def judge(self) -> list[Failure]:
@@ -72,17 +69,25 @@ class Checks:
         self._positions()
         self._at_an_end()
         self._fills()
-        self._oddities()
+        self._foreign_orders()
+        self.failures += self._attention.failures()
         return self.failures
 
-    def _fail(self, reason: str, text: str) -> None:
+    def judge_flat(self) -> list[Failure]:
+        """Judge what is left where everything was closed."""
+        for (symbol, product), quantity in sorted(self._market.positions.items()):
+            if quantity and symbol != FOREIGN_SYMBOL:
+                self._fail(Promise.STILL_HELD, f"{symbol} {product}: {quantity}")
+        return self.judge()
+
+    def _fail(self, reason: Promise, text: str) -> None:
         self.failures.append(Failure(reason, text))
 
     def _kept_running(self) -> None:
         for name, why in self._ledger.given_up.items():
-            self._fail(f"service given up: {name}", why[:200])
+            self._fail(Promise.GIVEN_UP, f"{name}, {why}"[:200])
         for name, why in self._ledger.crashes:
-            self._fail(f"service crashed: {name}", why[:200])
+            self._fail(Promise.CRASHED, f"{name}, {why}"[:200])
 
     def _rules_of_sending(self) -> None:
         for reason, text in self._ledger.violations:
@@ -92,14 +97,14 @@ class Checks:
         counts = Counter(sent.name for sent in self._ledger.sent if sent.is_ambiguous)
         for name, count in counts.items():
             if count > 1:
-                self._fail("an id was sent twice", f"{name}, {count} times")
+                self._fail(Promise.SENT_TWICE, f"{name}, {count} times")
 
     def _alerts(self) -> None:
         for alert_id in self._ledger.accepted:
             if alert_id in self._ledger.lost_by_restore:
                 continue
             if self._store.alerts.get(AlertId(alert_id)) is None:
-                self._fail("an accepted alert is lost", alert_id)
+                self._fail(Promise.ALERT_LOST, alert_id)
         taken = Counter(
             alert.dedupe_key
             for alert_id, alert in self._ledger.alerts.items()
@@ -108,7 +113,7 @@ class Checks:
         )
         for key, count in taken.items():
             if count > 1:
-                self._fail("an alert was taken twice", f"{key}, {count} times")
+                self._fail(Promise.ALERT_TWICE, f"{key}, {count} times")
 
     def _legs(self) -> None:
         legs: dict[Leg, list[Placed]] = defaultdict(list)
@@ -127,11 +132,12 @@ class Checks:
                 continue
             closed = sum(placed.claim.filled_quantity for placed in orders) - filled
             text = f"leg {leg[1]} of {leg[0]}: {filled} filled of {allowed}"
-            if not self._is_seen({name for o in orders for name in (o.name, o.number)}):
-                self._fail("a leg filled beyond its quantity, not reported", text)
+            words = {str(word) for o in orders for word in (o.name, o.number)}
+            if not self._attention.names({leg[0], *words}, *_TOO_MUCH):
+                self._fail(Promise.BEYOND_UNSEEN, text)
             if filled - closed > allowed and not self._is_exited(leg, legs):
                 self._fail(
-                    "a leg filled beyond its quantity, not closed",
+                    Promise.NOT_CLOSED,
                     f"{text}, {closed} closed",
                 )
 
@@ -192,11 +198,11 @@ class Checks:
             if ours[key] == theirs[key]:
                 continue
             text = f"{key[0]} {key[1]}: {ours[key]} here, {theirs[key]} there"
-            is_seen = any(key[0] in each for each in self._seen_positions)
+            subject = f"{Exchange.NFO}:{key[0]} {key[1]}"
             if key[0] != FOREIGN_SYMBOL:
-                self._fail("positions differ", text)
-            if not is_seen:
-                self._fail("a position differs, and nobody hears of it", text)
+                self._fail(Promise.POSITIONS, text)
+            if not self._attention.names_position(subject):
+                self._fail(Promise.POSITION_UNSEEN, text)
 
     def _at_an_end(self) -> None:
         for order in self._orders:
@@ -205,10 +211,10 @@ class Checks:
             there = self._market.orders.get(order.broker_order_id or "")
             text = f"{order.client_order_id} is {order.status}"
             if order.status in BEFORE_BROKER | IN_FLIGHT:
-                self._fail(f"an order stays {order.status}", text)
+                self._fail(Promise.NO_END, text)
             elif there is None or not there.is_open:
                 ended = "not there" if there is None else there.claim.status
-                self._fail("an order is open here alone", f"{text}, {ended}")
+                self._fail(Promise.OPEN_HERE, f"{text}, {ended}")
         for placed in self._ours:
             if not placed.is_open:
                 continue
@@ -216,7 +222,7 @@ class Checks:
             if ours is None or ours.status in CLOSED:
                 here = "unknown" if ours is None else ours.status
                 self._fail(
-                    "an order is open at the broker alone",
+                    Promise.OPEN_THERE,
                     f"{placed.name} as {placed.number}, {here} here",
                 )
 
@@ -228,7 +234,7 @@ class Checks:
             if booked != filled:
                 here = "unknown" if order is None else order.status
                 self._fail(
-                    "a fill is not booked",
+                    Promise.NOT_BOOKED,
                     f"{placed.name} as {placed.number}: {filled} there, {booked} here "
                     f"({here})",
                 )
@@ -236,40 +242,19 @@ class Checks:
         for order in self._orders:
             if order.traded_quantity and order.broker_order_id not in known:
                 self._fail(
-                    "a fill is booked that never was",
+                    Promise.NEVER_WAS,
                     f"{order.client_order_id} as {order.broker_order_id}",
                 )
 
-    def _oddities(self) -> None:
-        for odd in self._ledger.oddities:
-            if not self._is_seen(odd.words):
-                self._fail(f"not reported: {odd.kind}", odd.text)
+    def _foreign_orders(self) -> None:
+        for placed in self._market.orders.values():
+            if not placed.is_foreign or not placed.name:
+                continue
+            if not self._attention.names({str(placed.number)}, *_FOREIGN):
+                self._fail(
+                    Promise.FOREIGN_UNSEEN,
+                    f"broker order {placed.number} named '{placed.name}'",
+                )
 
     def _order_of(self, placed: Placed) -> Order | None:
         return self._by_number.get(placed.number)
-
-    # -- what the operator sees ----------------------------------------------------
-
-    def _visible(self) -> str:
-        """Return all that is in front of the operator, as one text."""
-        parts = [text for _, text in self._ledger.errors]
-        parts += [str(each) for each in self._store.discrepancies.open()]
-        self._seen_positions += [
-            str(each)
-            for each in self._store.discrepancies.open(DiscrepancyKind.POSITION_DIFFERS)
-        ]
-        last = self._store.recovery.last()
-        if last is not None and last.succeeded:
-            report = decode(last.report)
-            notes = [*report.contradicted, *report.missing]
-            notes += [*report.unknown, *report.stuck]
-            parts += [str(note) for note in notes]
-            self._seen_positions += [str(note) for note in report.differences]
-            parts += self._seen_positions
-        unknown = self._store.orders.in_status(OrderStatus.OUTCOME_UNKNOWN)
-        parts += [str(order.client_order_id) for order in unknown]
-        return "\n".join(parts)
-
-    def _is_seen(self, words: object) -> bool:
-        assert isinstance(words, tuple | set | list)
-        return any(str(word) in self._seen for word in words)

@@ -12,6 +12,7 @@ from datetime import datetime
 
 from shoonya_platform.domain.alerts import Alert, named_order
 from shoonya_platform.domain.orders import Side
+from tests.simulation.promises import Promise
 
 
 @dataclass(slots=True, kw_only=True)
@@ -22,16 +23,6 @@ class Sent:
     at: float
     #: The broker may have executed it, as far as any client can know.
     is_ambiguous: bool = True
-
-
-@dataclass(slots=True, kw_only=True)
-class Oddity:
-    """Something that an operator has to hear of until it is resolved."""
-
-    kind: str
-    #: Any of these words in what the operator sees will do.
-    words: tuple[str, ...]
-    text: str
 
 
 @dataclass(slots=True)
@@ -48,8 +39,7 @@ class Ledger:
     sent: list[Sent] = field(default_factory=list)
     #: Quantities that an operator asked for, by leg.
     asked_quantities: dict[tuple[str, int], int] = field(default_factory=dict)
-    oddities: list[Oddity] = field(default_factory=list)
-    violations: list[tuple[str, str]] = field(default_factory=list)
+    violations: list[tuple[Promise, str]] = field(default_factory=list)
     #: Services and what they crashed with, those that a fault ended apart.
     crashes: list[tuple[str, str]] = field(default_factory=list)
     given_up: dict[str, str] = field(default_factory=dict)
@@ -87,6 +77,6 @@ class Ledger:
             return None
         return alert.legs[leg[1] - 1].side
 
-    def violate(self, reason: str, text: str) -> None:
+    def violate(self, reason: Promise, text: str) -> None:
         if (reason, text) not in self.violations:
             self.violations.append((reason, text))

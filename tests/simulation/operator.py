@@ -12,7 +12,7 @@ from shoonya_platform.store.trading_state import set_trading_state
 from tests.simulation.engine import SqliteEngine
 from tests.simulation.exchange import FOREIGN_SYMBOL
 from tests.simulation.faults import Fault, Faults
-from tests.simulation.ledger import Ledger, Oddity
+from tests.simulation.ledger import Ledger
 from tests.simulation.noren import Noren
 from tests.simulation.platform import Platform
 from tests.simulation.traffic import ask_cancel, ask_terms
@@ -166,9 +166,9 @@ class Operator:
         if hit(Fault.PAUSE):
             random.choice(processes).pause_seconds = random.uniform(20, 240)
         if hit(Fault.WALL_JUMP):
-            seconds = random.choice((-300, -60, -5, 5, 60, 300)) * random.random()
-            world.wall_offset += seconds
-            world.note("FAULT", f"the wall clock jumps by {seconds:.1f} s")
+            world.set_wall_clock(
+                random.choice((-300, -60, -5, 5, 60, 300)) * random.random()
+            )
         if hit(Fault.MONOTONIC_JUMP):
             seconds = random.uniform(1, 120)
             world.monotonic_offset += seconds
@@ -198,7 +198,7 @@ class Operator:
             return
         name = self._world.random.choice(names)
         self._world.note("FAULT", f"another program orders under '{name}'")
-        number = self._noren.market.place(
+        self._noren.market.place(
             {
                 "uid": "U1",
                 "actid": "U1",
@@ -213,13 +213,6 @@ class Operator:
                 "remarks": name,
             },
             is_foreign=True,
-        )
-        self._ledger.oddities.append(
-            Oddity(
-                kind="foreign order with a name of ours",
-                words=(number, name),
-                text=f"broker order {number} named '{name}'",
-            )
         )
 
     def _before_take(self) -> None:

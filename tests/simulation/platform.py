@@ -132,11 +132,12 @@ class IntakeService(StoreService):
         self.ready()
         mail = self._platform.mail
         while not self.should_stop():
-            while mail:
-                body, answer = mail.popleft()
-                self._take(intake, body, answer)
+            # Its HTTP server's threads wait for the store, and not the heartbeat.
+            if mail:
+                self._take(intake, *mail.popleft())
             self._retrying(lambda: self.heartbeat("listening"))
-            self.doorbell.wait(self._settings.service.poll_seconds)
+            if not mail:
+                self.doorbell.wait(self._settings.service.poll_seconds)
 
     def _take(
         self, intake: Intake, body: bytes, answer: Callable[[str, Alert], None]

@@ -10,8 +10,10 @@ from collections.abc import Callable
 
 import pytest
 
+from shoonya_platform.domain.discrepancies import DiscrepancyKind
 from shoonya_platform.domain.orders import OrderStatus
 from shoonya_platform.domain.trading import TradingState
+from tests.simulation.exchange import FOREIGN_SYMBOL
 from tests.simulation.faults import Fault, Scripted
 from tests.simulation.run import Options, Result, Simulation, run
 
@@ -232,3 +234,124 @@ def test_8_undecodable_frame_does_not_end_the_feed():
 
     assert reasons(result) == []
     assert connected == [1]
+
+
+def watch(simulation: Simulation, since: float, named: list[set[str]]) -> None:
+    """Note every 5 s what `check` names, from a moment on."""
+
+    def look() -> None:
+        store = simulation.platform.open_store(None, "simulation", "look")
+        try:
+            conditions = simulation.attention(store).conditions
+        finally:
+            simulation.engine.drop(store)
+        named.append({str(condition.kind) for condition in conditions})
+        simulation.world.after(5, look)
+
+    simulation.world.after(since, look)
+
+
+def trade_elsewhere(simulation: Simulation) -> None:
+    """Have another program sell at the market, without a name."""
+    simulation.market.place(
+        {
+            "uid": "U1",
+            "actid": "U1",
+            "exch": "NFO",
+            "tsym": FOREIGN_SYMBOL,
+            "qty": "130",
+            "prc": "0",
+            "prd": "M",
+            "trantype": "S",
+            "prctyp": "MKT",
+            "ret": "DAY",
+        },
+        is_foreign=True,
+    )
+
+
+def forge(simulation: Simulation) -> None:
+    simulation.operator.forge()
+
+
+def nothing(simulation: Simulation) -> None:
+    """The fault of the script is enough."""
+
+
+@pytest.mark.parametrize(
+    ("act", "fault", "kind"),
+    [
+        pytest.param(
+            trade_elsewhere,
+            _NOTHING,
+            DiscrepancyKind.POSITION_DIFFERS,
+            id="differing-positions",
+        ),
+        pytest.param(
+            forge, _NOTHING, DiscrepancyKind.FOREIGN_CLAIM, id="contradictory-orders"
+        ),
+        pytest.param(
+            nothing,
+            Scripted(Fault.DUPLICATED, "PlaceOrder", figure=3),
+            DiscrepancyKind.DUPLICATE_ORDER,
+            id="doubled-leg",
+        ),
+    ],
+)
+def test_9_check_is_never_ok(act, fault, kind):
+    def scenario(simulation: Simulation) -> None:
+        enter(simulation, 5)
+        simulation.world.after(20, lambda: act(simulation))
+        # What a comparison has to confirm first takes two of them.
+        watch(simulation, 100, named)
+
+    named: list[set[str]] = []
+    result = live(scenario, fault)
+
+    assert reasons(result) == []
+    assert len(named) > 5
+    assert all(kind in each for each in named)
+    assert kind in {condition.kind for condition in result.conditions}
+
+
+def test_9_check_is_ok_where_nothing_is_wrong():
+    def scenario(simulation: Simulation) -> None:
+        enter(simulation, 5)
+        watch(simulation, 20, named)
+
+    named: list[set[str]] = []
+    result = live(scenario)
+
+    assert reasons(result) == []
+    assert named
+    assert not any(named)
+
+
+@pytest.mark.xfail(
+    strict=True, reason="the store orders reconciliations by the wall clock"
+)
+def test_9_clock_that_was_set_back_hides_no_reconciliation():
+    def scenario(simulation: Simulation) -> None:
+        enter(simulation, 5)
+        simulation.world.after(70, lambda: simulation.world.set_wall_clock(-300))
+
+    failing = Scripted(Fault.REFUSED, "recovery_service TradeBook", skip=1, times=1)
+    result = live(scenario, failing)
+
+    assert [condition.text for condition in result.conditions] == []
+
+
+@pytest.mark.xfail(
+    strict=True, reason="OutcomeSearch resolves only what its own run has shown"
+)
+def test_9_outcome_that_was_found_is_not_named_after_a_restart():
+    def scenario(simulation: Simulation) -> None:
+        enter(simulation, 5)
+        process = simulation.platform.processes["recovery_service"]
+        # While its request is still under way, and after it was shown.
+        simulation.world.after(25, lambda: process.kill(injected=True))
+
+    late = Scripted(Fault.LATE, "PlaceOrder", figure=20.2)
+    result = live(scenario, late)
+
+    assert [condition.text for condition in result.conditions] == []

@@ -33,6 +33,7 @@ class Traffic:
         self._market = market
         self._ledger = ledger
         self._sent = 0
+        self.symbols = frozenset(INSTRUMENTS)
 
     def plan(self, seconds: float) -> None:
         random = self._world.random

@@ -111,6 +111,7 @@ class World:
         self.trace = trace
         self.time = 0.0  #: seconds since the begin, the queue's own
         self.wall_offset = 0.0  #: what the wall clock has jumped by
+        self.was_set_back = False  #: the wall clock, some time
         self.monotonic_offset = 0.0
         self.hub = greenlet.getcurrent()
         self.current: Task | None = None
@@ -149,6 +150,12 @@ class World:
             act()
         if not is_over():
             self.time = max(self.time, until)
+
+    def set_wall_clock(self, seconds: float) -> None:
+        """Let the wall clock jump, back if it is less than 0."""
+        self.wall_offset += seconds
+        self.was_set_back = self.was_set_back or seconds < 0
+        self.note("FAULT", f"the wall clock jumps by {seconds:.1f} s")
 
     def note(self, actor: str, text: str) -> None:
         """Write a line into the history."""

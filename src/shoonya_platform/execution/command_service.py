@@ -155,7 +155,7 @@ class CommandService:
             How many orders were moved, and those of them that may go out.
         """
         with self._store.transaction(durable=True):
-            told = self._record_answers()
+            recorded = self._record_answers()
             trading = self._store.trading.status()
             ready = self._store.orders.ready(limit=most + self._held_back)
             taken = [order for order in ready if not self._waits(order)][:most]
@@ -170,7 +170,7 @@ class CommandService:
                 if self._allowed(order, trading)
             ]
             there = [order for order in orders if self._is_there(order)]
-        self._written(told)
+        self._written(recorded)
         if there:
             self._ring("recovery_service")
         return len(taken), [order for order in orders if order not in there]
@@ -268,20 +268,20 @@ class CommandService:
         if not self._answers:
             return
         with self._store.transaction(durable=True):
-            told = self._record_answers()
-        self._written(told)
+            recorded = self._record_answers()
+        self._written(recorded)
 
     def _record_answers(self) -> list[tuple[Order, Answer]]:
         """Record what the broker answered, within a transaction; return that."""
-        told = []
+        recorded = []
         for order, given in self._answers:
             # One by one: two answers of a batch may carry one number.
             answer = self._checked(order, given)
             self._record(order, answer)
             # Logged before the commit: a crash in between may duplicate the line.
             self._tell(order, answer)
-            told.append((order, answer))
-        return told
+            recorded.append((order, answer))
+        return recorded
 
     def _written(self, answers: list[tuple[Order, Answer]]) -> None:
         """Forget answers that the store has, and say that there is news."""

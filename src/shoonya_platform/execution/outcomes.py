@@ -1,7 +1,7 @@
 """
 Orders without an answer: found at the broker by the id that travelled along.
 
-A request may still be on its way when its answer is long overdue: a route that heals
+A request may still be on its way when its answer is long overdue: a repaired route
 delivers what was buffered.  So absence is never proven, only given up on, after many
 readings over longer than any plausible transit; each counts only if the book has all
 that we know is there.  They are counted in the store: a service that is killed again

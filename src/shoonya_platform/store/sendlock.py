@@ -2,7 +2,7 @@
 The lock under which one order is sent, so that a halt can wait for it.
 
 `flock` on a file beside the database: the kernel releases it with the process, however
-that ends, so a dead sender blocks nobody.
+that ends, so a dead sender blocks no one.
 """
 
 from __future__ import annotations
