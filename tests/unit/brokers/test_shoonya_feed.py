@@ -113,8 +113,9 @@ def test_short_connection_after_a_long_one_does_not_count(pauses_between):
 class Tokens:
     """Hands out the tokens of a test, and ends the feed after the last."""
 
+    feed: Feed
+
     def __init__(self, clock, *tokens):
-        self.feed = None
         self._clock = clock
         self._tokens = list(tokens)
 

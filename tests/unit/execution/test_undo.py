@@ -3,7 +3,7 @@
 import pytest
 
 from shoonya_platform.domain.orders import Intent, OrderStatus, Side
-from shoonya_platform.execution.undo import undoing
+from shoonya_platform.execution.undo import attempts_that_count, failed, undoing
 from shoonya_platform.testing.orders import a_fill, store_alert, store_order
 
 S = OrderStatus
@@ -78,6 +78,15 @@ def test_a_leg_that_was_planned_anew_and_filled_did_not_fail(store):
     a_filled(store, alert_id, leg=2, attempt=2)
 
     assert undoing(store.orders.of_alert(alert_id)) is None
+
+
+def test_newest_of_the_attempts_that_filled_nothing_says_how_the_leg_ended(store):
+    alert_id = store_alert(store)
+    lost = store_order(store, S.NOT_PLACED, alert_id=alert_id)
+    again = store_order(store, S.CANCELED, alert_id=alert_id, attempt=2)
+
+    assert attempts_that_count([lost, again]) == [again]
+    assert failed([lost, again]) == []
 
 
 def test_attempt_that_turned_up_after_all_did_not_fail_and_is_exited_too(store):

@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
+from typing import Any
 
 import pytest
 
@@ -36,7 +37,11 @@ LIMITS = RiskLimits(
 )
 DAY = 86_400
 #: A limit order of half the largest value.
-AT_100 = {"order_type": OrderType.LIMIT, "price": Decimal(100), "quantity": 50}
+AT_100: dict[str, Any] = {
+    "order_type": OrderType.LIMIT,
+    "price": Decimal(100),
+    "quantity": 50,
+}
 
 
 class Rings(list[str]):

@@ -1,5 +1,7 @@
 """What must hold at the moment of sending, whatever an order has passed before."""
 
+from dataclasses import replace
+
 import pytest
 
 from shoonya_platform.brokers.base import PlaceOrder
@@ -115,6 +117,31 @@ def test_entry_waits_for_the_first_reconciliation_and_an_exit_does_not(
     command.step()
 
     assert sent(broker) == [leaving.client_order_id, entry.client_order_id]
+
+
+@pytest.mark.parametrize(
+    ("failure", "why"),
+    [
+        pytest.param(None, "not done yet", id="none-yet"),
+        pytest.param("nobody answers", "nobody answers", id="failed"),
+    ],
+)
+def test_entry_before_the_first_reconciliation_is_denied_with_what_is_awaited(
+    store, moments, failure, why
+):
+    with store.transaction(durable=False):
+        store.recovery.begin(silent_seconds=15)
+        if failure is not None:
+            store.recovery.record(succeeded=False, summary=failure, report="{}")
+    rules = SendPreconditions(store, moments, awaits_reconciliation=True)
+    entry = store_order(store, S.GUARD_PASSED)
+    leaving = store_order(store, S.GUARD_PASSED, intent=Intent.EXIT, side=Side.SELL)
+    trading = store.trading.status()
+
+    assert rules.denial(entry, trading) == Denial(
+        DenialCode.AWAITING_RECONCILIATION, {"first": why}
+    )
+    assert rules.denial(leaving, trading) is None
 
 
 def test_many_entries_that_wait_do_not_hold_up_an_exit_behind_them(
@@ -262,6 +289,34 @@ def test_cancel_goes_out_only_under_a_number_that_the_book_shows(
     command.step()
 
     assert broker.canceled == ["B9"]
+
+
+@pytest.mark.parametrize(
+    ("number", "changes"),
+    [
+        pytest.param("B9", {"side": Side.SELL}, id="other-side"),
+        pytest.param("B9", {"tradingsymbol": "OTHER"}, id="other-instrument"),
+        # Its row is there, but under a number that is order_watcher's to book.
+        pytest.param("B10", {}, id="other-number"),
+    ],
+)
+def test_cancel_waits_while_the_book_shows_something_else_under_our_id(
+    new_command, store, broker, clock, number, changes
+):
+    order = store_order(store, S.ACCEPTED)
+    with store.transaction(durable=False):
+        store.orders.note_number(order, "B9", is_confirmed=False)
+    broker.accept(replace(PlaceOrder.of(order), **changes), number)
+    request_cancel(store, order)
+    command = new_command()
+
+    for _ in range(3):
+        command.step()
+        clock.advance(5)
+
+    assert broker.canceled == []
+    assert store.orders.by_broker_order_id("B10") is None
+    assert not store.orders.get(order.order_id).is_number_confirmed
 
 
 def test_cancel_that_the_broker_took_and_ignored_is_asked_for_again_and_shown(

@@ -10,7 +10,7 @@ from tests.unit.execution.modifying.conftest import claimed, pending, stage
 from tests.unit.execution.rows import S, T, current
 
 
-def test_unknown_terms_that_the_book_shows_hold(store, broker, search):
+def test_unknown_terms_that_the_book_shows_hold(store, broker, search, rings):
     order = pending(store, broker, stage=ModifyStage.UNKNOWN)
     claimed(broker, order, price=Decimal(101))
 
@@ -21,10 +21,11 @@ def test_unknown_terms_that_the_book_shows_hold(store, broker, search):
         Decimal(101),
     )
     assert stage(store, order) == "replaced"
+    assert {"order_watcher", "trading_bot"} <= set(rings)
 
 
 def test_unknown_terms_are_given_up_after_several_readings_over_long_enough(
-    store, broker, search, clock
+    store, broker, search, clock, rings
 ):
     order = pending(store, broker, stage=ModifyStage.UNKNOWN)
 
@@ -39,6 +40,7 @@ def test_unknown_terms_are_given_up_after_several_readings_over_long_enough(
     assert (after.status, after.price) == (S.ACCEPTED, Decimal(100))
     assert stage(store, order).startswith("rejected: 6 readings of the order book")
     assert broker.modified == []
+    assert {"order_watcher", "trading_bot"} <= set(rings)
 
 
 def test_reading_that_fails_proves_nothing(store, broker, search, clock):

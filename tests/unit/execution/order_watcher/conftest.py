@@ -1,5 +1,6 @@
 """A watcher, and what its tests look at."""
 
+import logging
 from dataclasses import replace
 
 import pytest
@@ -33,3 +34,14 @@ def both(store, broker, status=S.ACCEPTED, *, tell=False, **changes):
 
 def held(store):
     return [position.quantity for position in store.positions.open()]
+
+
+@pytest.fixture
+def events(caplog):
+    """Return the names of what was logged: what operators and alarms go by."""
+    caplog.set_level(logging.DEBUG, "ORDER_WATCHER")
+
+    def names():
+        return [getattr(record, "event", "") for record in caplog.records]
+
+    return names

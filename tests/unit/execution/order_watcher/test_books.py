@@ -76,6 +76,28 @@ def test_books_are_not_read_at_each_ring(watcher, store, broker, clock):
     assert broker.readings["order_book"] == before
 
 
+@pytest.mark.parametrize(
+    "changes",
+    [
+        pytest.param({}, id="untouched"),
+        pytest.param({"filled_quantity": 25}, id="filled-in-part"),
+    ],
+)
+def test_order_book_that_agrees_needs_no_trade_book(
+    watcher, store, broker, clock, changes
+):
+    status = S.PARTIALLY_FILLED if changes else S.ACCEPTED
+    _, number = both(store, broker, status, **changes)
+    if changes:
+        broker.book[number] = replace(broker.book[number], **changes)
+    read = broker.readings.get("trade_book", 0)
+
+    clock.advance(RECONCILE_SECONDS + 1)
+    watcher.step()
+
+    assert broker.readings.get("trade_book", 0) == read
+
+
 def test_trade_book_that_lags_leaves_the_end_for_later(watcher, store, broker, clock):
     order, number = both(store, broker)
     broker.fill(number, 25)
@@ -103,7 +125,9 @@ def test_broker_that_is_away_changes_nothing(watcher, store, broker, clock):
     assert current(store, order) == order
 
 
-def test_order_of_another_program_is_left_alone(watcher, store, broker, clock):
+def test_order_of_another_program_is_left_alone_and_shown_once(
+    watcher, store, broker, clock, events
+):
     both(store, broker)
     external = broker.accept(
         PlaceOrder(
@@ -128,6 +152,7 @@ def test_order_of_another_program_is_left_alone(watcher, store, broker, clock):
 
     assert held(store) == []
     assert len(store.orders.recent(limit=9)) == 1
+    assert events().count("external_order") == 1
 
 
 def test_row_that_cannot_be_booked_stops_neither_the_watcher_nor_other_orders(

@@ -5,13 +5,13 @@ from decimal import Decimal
 
 import pytest
 
-from shoonya_platform.domain.orders import TradeId
+from shoonya_platform.domain.orders import OrderType, TradeId
 from shoonya_platform.execution.order_watcher import RECONCILE_SECONDS
 from tests.unit.execution.order_watcher.conftest import both, held
 from tests.unit.execution.rows import S, current, state, triggers
 
 
-def test_fills_move_the_order_and_the_position(watcher, store, broker):
+def test_fills_move_the_order_and_the_position(watcher, store, broker, events):
     order, number = both(store, broker)
     broker.fill(number, 25, 100)
     assert watcher.step() == 1
@@ -24,6 +24,8 @@ def test_fills_move_the_order_and_the_position(watcher, store, broker):
     assert (after.status, after.filled_quantity) == (S.FILLED, 65)
     assert after.average_price == (25 * Decimal(100) + 40 * Decimal(110)) / 65
     assert held(store) == [65]
+    assert events().count("order_filled") == 2
+    assert "order_overfilled" not in events()
 
 
 @pytest.mark.parametrize("status", [S.CANCELED, S.REJECTED, S.EXPIRED])
@@ -142,6 +144,18 @@ def test_report_before_the_answer_is_believed(watcher, store, broker, status):
     assert {"accepted", "found"} & set(triggers(store, order))
 
 
+@pytest.mark.parametrize("status", [S.GUARD_PASSED, S.NOT_PLACED])
+def test_order_that_turns_up_notifies_the_operator_and_its_alerts_services(
+    watcher, store, broker, rings, events, status
+):
+    both(store, broker, status, tell=True)
+
+    watcher.step()
+
+    assert "order_turned_up" in events()
+    assert {"trading_bot", "command_service"} <= set(rings)
+
+
 def test_report_without_our_name_is_found_by_the_brokers_number(watcher, store, broker):
     order, number = both(store, broker)
     report = broker.fill(number, 65)
@@ -153,7 +167,7 @@ def test_report_without_our_name_is_found_by_the_brokers_number(watcher, store, 
 
 
 def test_more_than_was_ordered_is_booked_once_the_trade_book_says_so(
-    watcher, store, broker, clock
+    watcher, store, broker, clock, events
 ):
     order, number = both(store, broker)
     broker.fill(number, 50)
@@ -169,6 +183,7 @@ def test_more_than_was_ordered_is_booked_once_the_trade_book_says_so(
     after = store.orders.get(order.order_id)
     assert (after.overfilled_quantity, after.reason) == (35, "35 more than was ordered")
     assert held(store) == [100]
+    assert events().count("order_overfilled") == 1
 
 
 def test_report_under_another_trades_name_books_nothing_twice(
@@ -186,3 +201,45 @@ def test_report_under_another_trades_name_books_nothing_twice(
 
     assert state(store, order) == (S.FILLED, 65)
     assert held(store) == [65]
+
+
+def limit_order(store, broker, **changes):
+    """Have a limit order at 101 in our store and at the broker."""
+    fields = {"order_type": OrderType.LIMIT, "price": Decimal(101), **changes}
+    return both(store, broker, **fields)
+
+
+def test_late_fill_with_the_old_price_does_not_undo_the_new_one(watcher, store, broker):
+    order, number = limit_order(store, broker)
+    report = broker.fill(number, 25)
+    broker.news = [replace(report, order=replace(report.order, price=Decimal(100)))]
+
+    watcher.step()
+
+    assert state(store, order) == (S.PARTIALLY_FILLED, 25)
+    assert current(store, order).price == 101
+
+
+def test_larger_quantity_is_believed_once_something_trades(watcher, store, broker):
+    order, number = limit_order(store, broker)
+    broker.add(replace(broker.book[number], quantity=130))
+    watcher.step()
+    assert current(store, order).quantity == 65
+
+    broker.fill(number, 25)
+    watcher.step()
+
+    assert current(store, order).quantity == 130
+
+
+@pytest.mark.parametrize("stop", [True, False], ids=["stop", "limit"])
+def test_row_without_a_trigger_price_leaves_ours(watcher, store, broker, clock, stop):
+    changes = {"order_type": OrderType.STOP_LIMIT, "trigger_price": Decimal(100)}
+    order, number = limit_order(store, broker, **(changes if stop else {}))
+    # Zero is how some rows say "none", also where there was never one.
+    for price in (None, Decimal(0)):
+        broker.add(replace(broker.book[number], trigger_price=price))
+        clock.advance(RECONCILE_SECONDS + 1)
+        watcher.step()
+
+    assert current(store, order) == order

@@ -78,7 +78,7 @@ def test_what_was_filled_beyond_the_order_is_booked_and_told_once(
 
 
 def test_overfill_that_only_the_order_book_claims_is_told_and_not_booked(
-    recovery, store, broker
+    recovery, store, broker, clock
 ):
     order = placed(store, broker)
     number = BrokerOrderId(f"B{order.order_id}")
@@ -90,6 +90,26 @@ def test_overfill_that_only_the_order_book_claims_is_told_and_not_booked(
     assert state(store, order) == (S.FILLED, 65)
     assert store.orders.get(order.order_id).overfilled_quantity == 0
     assert [position.quantity for position in store.positions.open()] == [65]
+    # The fills are news themselves: the next look finds what they do not explain.
+    assert report(store).contradicted == []
+    clock.advance(60)
+    recovery._look()
+    assert [note.order_id for note in report(store).contradicted] == [order.order_id]
+
+
+def test_trade_book_that_lags_behind_a_whole_fill_contradicts_nothing(
+    recovery, store, broker, clock
+):
+    order = placed(store, broker)
+    broker.fill(BrokerOrderId(f"B{order.order_id}"), 65)
+    broker.trades.clear()
+
+    for _ in range(2):
+        recovery._look()
+        clock.advance(60)
+
+    assert report(store).contradicted == []
+    assert state(store, order) == (S.ACCEPTED, 0)
 
 
 def test_row_touched_a_moment_ago_is_left_to_order_watcher(

@@ -65,6 +65,24 @@ def test_number_of_an_answer_that_was_another_orders_is_put_right(
     assert K.WRONG_NUMBER in kinds(store)
 
 
+def test_number_goes_to_the_order_that_the_book_names_and_its_holder_is_unknown(
+    recovery, store, broker, clock
+):
+    holder = store_order(store, S.SUBMITTED)
+    with store.transaction(durable=False):
+        store.orders.record(holder, "accepted", broker_order_id="B1")
+    owner = store_order(store, S.OUTCOME_UNKNOWN)
+    broker.fill(at_broker(broker, owner, "B1"), 65)
+    clock.advance(20)
+
+    recovery.begin()
+
+    assert state(store, owner) == (S.FILLED, 65)
+    assert state(store, holder) == (S.OUTCOME_UNKNOWN, 0)
+    assert store.orders.by_broker_order_id("B1").order_id == owner.order_id
+    assert K.WRONG_NUMBER in kinds(store)
+
+
 def test_order_that_the_store_lacks_is_adopted_under_its_alert(recovery, store, broker):
     alert_id = store_alert(store)
     order = store_order(store, S.GUARD_PASSED)
@@ -80,6 +98,22 @@ def test_order_that_the_store_lacks_is_adopted_under_its_alert(recovery, store, 
     assert (adopted.status, adopted.filled_quantity) == (S.FILLED, 65)
     assert triggers(store, adopted)[0] == "adopted"
     assert kinds(store) == [K.ORDER_ADOPTED]
+
+
+@pytest.mark.parametrize(
+    ("side", "intent"), [(Side.BUY, Intent.ENTRY), (Side.SELL, Intent.EXIT)]
+)
+def test_order_against_the_side_of_its_leg_is_adopted_as_what_closed_it(
+    recovery, store, broker, side, intent
+):
+    alert_id = store_alert(store)
+    order = store_order(store, S.GUARD_PASSED)
+    name = client_order_id(alert_id, 1, 2)
+    at_broker(broker, replace(order, client_order_id=name, side=side), "B7")
+
+    recovery.begin()
+
+    assert store.orders.by_client_order_id(name).intent is intent
 
 
 def test_order_of_an_alert_that_the_store_lacks_gets_a_strategy_of_its_own(
@@ -148,7 +182,7 @@ def test_entry_found_filled_after_its_exit_went_past_it_is_an_incident(
 
 @pytest.mark.parametrize("status", [S.CANCELED, S.REJECTED])
 def test_order_that_works_long_after_its_end_is_taken_back_and_canceled_again(
-    recovery, store, broker, clock, status
+    recovery, store, broker, clock, rings, status
 ):
     order = store_order(store, status)
     if order.broker_order_id is None:
@@ -159,10 +193,12 @@ def test_order_that_works_long_after_its_end_is_taken_back_and_canceled_again(
     assert state(store, order) == (status, 0)
 
     for _ in range(int(STALE_SECONDS / RULES.interval_seconds)):
+        assert "command_service" not in rings
         clock.advance(RULES.interval_seconds)
         recovery.step()
 
     assert state(store, order) == (S.ACCEPTED, 0)
+    assert "command_service" in rings
     assert [r.order_id for r in store.orders.cancel_requests(limit=9)] == [
         order.order_id
     ]
@@ -249,16 +285,19 @@ def test_row_that_cannot_be_read_is_shown_until_it_can(recovery, store, broker, 
 
 
 @pytest.mark.parametrize(
-    ("may_be_ours", "status"), [(True, S.OUTCOME_UNKNOWN), (False, S.NOT_PLACED)]
+    ("book", "may_be_ours", "status"),
+    [
+        ("order_book", True, S.OUTCOME_UNKNOWN),
+        ("order_book", False, S.NOT_PLACED),
+        ("positions", True, S.NOT_PLACED),
+    ],
 )
 def test_row_of_ours_that_cannot_be_read_may_be_the_one_that_is_missing(
-    recovery, store, broker, clock, may_be_ours, status
+    recovery, store, broker, clock, book, may_be_ours, status
 ):
     order = store_order(store, S.OUTCOME_UNKNOWN)
     broker.passed_over = [
-        UnreadableRow(
-            book="order_book", subject="B7", why="qty: ''", may_be_ours=may_be_ours
-        )
+        UnreadableRow(book=book, subject="B7", why="qty: ''", may_be_ours=may_be_ours)
     ]
 
     for _ in range(5):

@@ -256,6 +256,29 @@ def test_order_that_is_found_by_another_during_the_last_reading_is_not_lost(
     assert state(store, order) == (S.ACCEPTED, 0)
 
 
+def test_readings_from_before_an_order_was_found_do_not_count_later(
+    recovery, store, broker, clock
+):
+    order = store_order(store, S.OUTCOME_UNKNOWN)
+    for _ in range(RULES.absent_reads - 1):
+        recovery.step()
+        clock.advance(RULES.absent_seconds)
+    number = at_broker(broker, order)
+    recovery.step()
+    assert state(store, order) == (S.ACCEPTED, 0)
+    # The row was another order's after all.
+    del broker.book[number]
+    with store.transaction(durable=False):
+        found = store.orders.get(order.order_id)
+        found = store.orders.note_number(found, None, is_confirmed=False)
+        store.orders.record(found, T.OUTCOME_UNKNOWN)
+    clock.advance(RULES.absent_seconds)
+
+    recovery.step()
+
+    assert state(store, order) == (S.OUTCOME_UNKNOWN, 0)
+
+
 def test_each_order_has_a_search_of_its_own(recovery, store, clock):
     first = store_order(store, S.OUTCOME_UNKNOWN)
     search(recovery, clock, 4)

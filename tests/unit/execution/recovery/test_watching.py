@@ -1,14 +1,18 @@
 """Rows that nobody moves, and positions that differ from the broker's."""
 
+from dataclasses import replace
+from decimal import Decimal
+
 import pytest
 
 from shoonya_platform.domain.discrepancies import DiscrepancyKind as K
-from shoonya_platform.domain.orders import BEFORE_BROKER, IN_FLIGHT, Side
+from shoonya_platform.domain.orders import BEFORE_BROKER, IN_FLIGHT, OrderType, Side
+from shoonya_platform.domain.terms import ModifyStage, Terms
 from shoonya_platform.execution.reconciling import STALE_SECONDS
 from shoonya_platform.execution.recovery import STUCK_SECONDS
 from shoonya_platform.testing.orders import store_order
-from tests.unit.execution.recovery.conftest import RULES
-from tests.unit.execution.rows import S, broker_holds, state
+from tests.unit.execution.recovery.conftest import RULES, at_broker
+from tests.unit.execution.rows import S, T, broker_holds, state
 
 
 # One that is unknown is looked for, and found before it can be stuck.
@@ -123,6 +127,26 @@ def test_order_in_flight_explains_a_difference_only_as_far_as_it_can_fill(
     assert [each.subject for each in found] == (
         [] if is_explained else [f"{order.exchange}:{order.tradingsymbol} NRML"]
     )
+
+
+def test_new_terms_without_an_answer_are_settled_between_two_looks(
+    recovery, store, broker
+):
+    recovery.begin()
+    order = store_order(store, S.ACCEPTED, order_type=OrderType.LIMIT, price=Decimal(9))
+    at_broker(broker, order, order.broker_order_id)
+    asked = Terms(quantity=130, price=Decimal(9), trigger_price=None)
+    with store.transaction(durable=False):
+        store.modifies.request(order.order_id, asked, by="me")
+        store.modifies.pass_on(order, ModifyStage.UNKNOWN)
+        store.orders.record(order, T.REPLACE_REQUESTED)
+    claim = broker.book[order.broker_order_id]
+    broker.book[order.broker_order_id] = replace(claim, quantity=130)
+
+    recovery.step()
+
+    assert store.modifies.get(order.order_id).result == "replaced"
+    assert store.orders.get(order.order_id).quantity == 130
 
 
 def test_nothing_is_mended_by_trading(recovery, store, broker):

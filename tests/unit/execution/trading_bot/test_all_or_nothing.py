@@ -2,12 +2,13 @@
 
 import pytest
 
-from shoonya_platform.execution.settling import WITHDRAW_SECONDS
+from shoonya_platform.execution.settling import MAX_ATTEMPTS, WITHDRAW_SECONDS
 from shoonya_platform.testing.orders import a_fill, a_leg, an_alert, store_alert
 from tests.unit.execution.rows import T
 from tests.unit.execution.trading_bot.conftest import (
     CALL,
     PUT,
+    REPLAN_SECONDS,
     asked_to_cancel,
     outcome,
     walk,
@@ -69,6 +70,38 @@ def test_nothing_is_canceled_for_a_leg_that_is_planned_anew(bot, store, clock):
     bot.step()
 
     assert asked_to_cancel(store) == []
+
+
+def test_what_works_of_an_entry_is_canceled_for_a_lost_leg_of_an_old_alert(
+    bot, store, clock
+):
+    call, put = two_legs(bot, store)
+    walk(store, put, T.OUTCOME_UNKNOWN, T.NOT_PLACED)
+    clock.advance(REPLAN_SECONDS)
+
+    bot.step()
+
+    assert asked_to_cancel(store) == [call.order_id]
+
+
+def test_what_works_of_an_entry_is_canceled_once_a_leg_is_lost_for_the_last_time(
+    bot, store, clock
+):
+    call, put = two_legs(bot, store)
+    way = (T.RISK_PASSED, T.GUARD_PASSED, T.SUBMITTED)
+    for attempt in range(1, MAX_ATTEMPTS + 1):
+        clock.advance(WITHDRAW_SECONDS)
+        bot.step()
+        assert asked_to_cancel(store) == []
+        put = store.orders.of_alert(call.alert_id)[-1]
+        assert put.attempt == attempt
+        sent = way if attempt > 1 else ()
+        walk(store, put, *sent, T.OUTCOME_UNKNOWN, T.NOT_PLACED)
+    clock.advance(WITHDRAW_SECONDS)
+
+    bot.step()
+
+    assert asked_to_cancel(store) == [call.order_id]
 
 
 def test_each_leg_of_an_exit_or_adjustment_works_on_alone(bot, store, clock):

@@ -5,9 +5,10 @@ import pytest
 from shoonya_platform.domain.alerts import AlertStatus
 from shoonya_platform.domain.orders import Side
 from shoonya_platform.execution.settling import MAX_ATTEMPTS, POSITION_PATIENCE
-from shoonya_platform.testing.orders import a_leg, an_alert, store_alert
+from shoonya_platform.testing.orders import SYMBOL, a_leg, an_alert, store_alert
 from tests.unit.execution.rows import S, T, broker_holds
 from tests.unit.execution.trading_bot.conftest import (
+    CALL,
     REPLAN_SECONDS,
     exit_alert,
     hold,
@@ -104,6 +105,23 @@ def test_lost_leg_is_not_planned_anew_once_its_cancel_was_asked_for(bot, store, 
     bot.step()
 
     assert store.orders.of_alert(lost.alert_id) == [lost]
+
+
+@pytest.mark.parametrize(
+    ("strategy", "symbol"),
+    [
+        pytest.param("another", SYMBOL, id="strategy"),
+        pytest.param("straddle", CALL, id="instrument"),
+    ],
+)
+def test_lost_entry_is_planned_again_after_the_exit_of_something_else(
+    bot, store, lost, strategy, symbol
+):
+    exit_alert(store, a_leg(symbol), strategy_name=strategy)
+
+    bot.step()
+
+    assert [order.attempt for order in store.orders.of_alert(lost.alert_id)] == [1, 2]
 
 
 def test_lost_entry_is_not_planned_anew_after_its_exit(bot, store, lost):

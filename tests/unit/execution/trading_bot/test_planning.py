@@ -109,6 +109,22 @@ def test_price_of_the_alert_is_the_reference_and_is_passed_on(bot, store, quotes
     assert quotes.noted == {SYMBOL: Decimal("101.5")}
 
 
+@pytest.mark.parametrize(
+    ("order_type", "is_passed_on"), [("MKT", True), ("LMT", False)]
+)
+def test_price_is_passed_on_as_the_markets_unless_a_limit_wishes_for_it(
+    bot, store, quotes, order_type, is_passed_on
+):
+    quotes.prices[SYMBOL] = Decimal(100)
+    store_alert(store)
+    bot.step()
+
+    store_alert(store, an_alert(a_leg(price="900", order_type=order_type)))
+    bot.step()
+
+    assert quotes.noted == ({SYMBOL: Decimal(900)} if is_passed_on else {})
+
+
 @pytest.mark.parametrize("order_type", ["MKT", "LMT"])
 def test_last_price_is_the_brokers_at_each_alert_whatever_was_heard_before(
     bot, store, quotes, order_type

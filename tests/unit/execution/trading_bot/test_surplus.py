@@ -5,6 +5,7 @@ import pytest
 from shoonya_platform.domain.alerts import copy_name
 from shoonya_platform.domain.discrepancies import Discrepancy
 from shoonya_platform.domain.discrepancies import DiscrepancyKind as K
+from shoonya_platform.domain.instruments import Product
 from shoonya_platform.domain.orders import Intent, OrderType, Side
 from shoonya_platform.domain.trading import TradingState
 from shoonya_platform.testing.orders import a_fill, store_alert, store_order
@@ -95,6 +96,34 @@ def test_excess_that_an_exit_has_closed_is_not_closed_again(bot, store):
 
     assert closings(store, order) == []
     assert store.discrepancies.unresolved() == []
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        pytest.param({"strategy": "another"}, id="another-strategy"),
+        pytest.param({"product": Product.MIS}, id="another-product"),
+        pytest.param({"intent": Intent.ADJUST}, id="no-exit"),
+        pytest.param({"side": Side.BUY}, id="other-side"),
+    ],
+)
+def test_excess_is_not_left_to_an_order_that_does_not_close_it(bot, store, changes):
+    order, _ = doubled(store)
+    fields = {"side": Side.SELL, "intent": Intent.EXIT, **changes}
+    store_order(store, S.ACCEPTED, quantity=100, **fields)
+
+    bot.step()
+
+    assert [quantity for _, quantity, _, _ in closings(store, order)] == [65]
+
+
+def test_closing_of_an_excess_notifies_the_operator(bot, store, caplog):
+    doubled(store)
+
+    bot.step()
+
+    errors = [record.event for record in caplog.records if record.levelname == "ERROR"]
+    assert errors == ["surplus_closed"]
 
 
 def test_excess_that_an_exit_is_about_to_close_is_left_to_it(bot, store):
