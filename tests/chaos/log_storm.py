@@ -30,6 +30,8 @@ _PHASES = {"rotate": 1, "heal": 2}
 _PHASE_NAMES = {0: "writing", 1: "rotating", 2: "healing"}
 _PR_SET_CHILD_SUBREAPER = 36
 ROTATES_WITHIN_SECONDS = 1.0
+#: Between two records of a writer whose kill is due.
+DUE_SECONDS = 0.001
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -299,6 +301,9 @@ class Storm:
                 size = chance.randrange(*plan.long_bytes)
             log.info("record", n=number, pad="x" * size, size=size)
             struct.pack_into("<Q", self._memory, at, number)
+            if plan.kills and plan.lifetime_records and number >= writer.last_record:
+                # Its kill is due: it goes on, but no faster than the kill can come.
+                time.sleep(DUE_SECONDS)
 
     def _tell_phases(self, at: int) -> None:
         """Note in shared memory when this process is inside a change of the chain."""

@@ -1545,3 +1545,17 @@ def test_s80_adopted_order_works_under_its_brokers_number(store):
     assert store.orders.by_broker_order_id(BrokerOrderId("B-7")) == order
     assert (order.status, order.is_number_confirmed) == (S.ACCEPTED, True)
     assert triggers(store.orders.events(order_id=order.order_id)) == ["adopted"]
+
+
+def test_s90_newest_reconciliation_is_the_last_one_whatever_the_clock_says(
+    world, store
+):
+    with store.transaction(durable=False):
+        store.recovery.begin(silent_seconds=15)
+        store.recovery.record(succeeded=False, summary="no answer", report="{}")
+    world.clock.jump_to(BEGIN - timedelta(hours=1))
+
+    with store.transaction(durable=False):
+        store.recovery.record(succeeded=True, summary="agrees", report="{}")
+
+    assert store.recovery.last().summary == "agrees"

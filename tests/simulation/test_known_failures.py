@@ -327,9 +327,6 @@ def test_9_check_is_ok_where_nothing_is_wrong():
     assert not any(named)
 
 
-@pytest.mark.xfail(
-    strict=True, reason="the store orders reconciliations by the wall clock"
-)
 def test_9_clock_that_was_set_back_hides_no_reconciliation():
     def scenario(simulation: Simulation) -> None:
         enter(simulation, 5)
@@ -341,9 +338,6 @@ def test_9_clock_that_was_set_back_hides_no_reconciliation():
     assert [condition.text for condition in result.conditions] == []
 
 
-@pytest.mark.xfail(
-    strict=True, reason="OutcomeSearch resolves only what its own run has shown"
-)
 def test_9_outcome_that_was_found_is_not_named_after_a_restart():
     def scenario(simulation: Simulation) -> None:
         enter(simulation, 5)

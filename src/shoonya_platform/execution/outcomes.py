@@ -89,7 +89,8 @@ class OutcomeSearch:
         self._logger = get_component_logger("recovery_service")
         self._booking = Booking(store, self._logger)
         self._discrepancies = Discrepancies(store, self._logger)
-        self._shown: set[str] = set()
+        #: Unknown until the first look: an earlier run may have shown others.
+        self._shown: set[str] | None = None
 
     def step(self) -> None:
         """Ask for what is unknown; settle what the books say of it."""

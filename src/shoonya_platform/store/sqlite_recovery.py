@@ -62,8 +62,10 @@ class SqliteRecovery:
         was_awaited = self.is_awaited()
         session.execute(
             "INSERT OR REPLACE INTO reconciliations"
-            " SELECT max(start_id), ?, ?, ?, ?, ? FROM starts"
-            " HAVING max(start_id) IS NOT NULL",
+            " (start_id, succeeded, run_id, finished_at, summary, report, number)"
+            " SELECT max(start_id), ?, ?, ?, ?, ?,"
+            " (SELECT coalesce(max(number), 0) + 1 FROM reconciliations)"
+            " FROM starts HAVING max(start_id) IS NOT NULL",
             (
                 succeeded,
                 session.run_id,
@@ -77,7 +79,7 @@ class SqliteRecovery:
     def last(self) -> StoredReconciliation | None:
         rows = self._session.query(
             "SELECT succeeded, run_id, finished_at, summary, report"
-            " FROM reconciliations ORDER BY start_id DESC, finished_at DESC,"
+            " FROM reconciliations ORDER BY start_id DESC, number DESC, finished_at DESC,"
             " succeeded DESC LIMIT 1"
         )
         if not rows:

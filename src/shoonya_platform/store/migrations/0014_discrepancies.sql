@@ -19,6 +19,9 @@ CREATE INDEX discrepancies_unacknowledged ON discrepancies (kind)
     WHERE acknowledged_at IS NULL;
 CREATE INDEX discrepancies_by_order ON discrepancies (order_id);
 
+-- The order of reconciliations, whatever the wall clock does.
+ALTER TABLE reconciliations ADD COLUMN number INTEGER NOT NULL DEFAULT 0;
+
 -- Whether every service had ended in order before a start of the platform.  If not, the
 -- store may be a copy from when they ran.
 ALTER TABLE starts ADD COLUMN is_orderly INTEGER NOT NULL DEFAULT 0
