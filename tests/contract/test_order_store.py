@@ -1531,7 +1531,7 @@ def test_s79_halt_waits_for_the_order_that_is_being_sent(store, other):
 # -- adopted orders ------------------------------------------------------------
 
 
-def test_s80_adopted_order_works_under_its_brokers_number(store):
+def test_s86_adopted_order_works_under_its_brokers_number(store):
     alert_id = store_alert(store)
 
     with store.transaction(durable=True):
@@ -1547,7 +1547,7 @@ def test_s80_adopted_order_works_under_its_brokers_number(store):
     assert triggers(store.orders.events(order_id=order.order_id)) == ["adopted"]
 
 
-def test_s90_newest_reconciliation_is_the_last_one_whatever_the_clock_says(
+def test_s87_newest_reconciliation_is_the_last_one_whatever_the_clock_says(
     world, store
 ):
     with store.transaction(durable=False):

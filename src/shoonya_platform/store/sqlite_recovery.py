@@ -79,8 +79,8 @@ class SqliteRecovery:
     def last(self) -> StoredReconciliation | None:
         rows = self._session.query(
             "SELECT succeeded, run_id, finished_at, summary, report"
-            " FROM reconciliations ORDER BY start_id DESC, number DESC, finished_at DESC,"
-            " succeeded DESC LIMIT 1"
+            " FROM reconciliations ORDER BY start_id DESC, number DESC,"
+            " finished_at DESC, succeeded DESC LIMIT 1"
         )
         if not rows:
             return None
