@@ -35,6 +35,7 @@ class Ledger:
     alerted_at: dict[str, datetime] = field(default_factory=dict)
     #: The senders' own: accepted with a 202.
     accepted: dict[str, Alert] = field(default_factory=dict)
+    accepted_at: dict[str, float] = field(default_factory=dict)
     lost_by_restore: set[str] = field(default_factory=set)
     sent: list[Sent] = field(default_factory=list)
     #: Quantities that an operator asked for, by leg.
@@ -59,6 +60,17 @@ class Ledger:
         sent = alert.sent_at
         self.alerted_at[alert_id] = (
             received_at if sent is None else min(sent, received_at)
+        )
+
+    def accept(self, alert_id: str, alert: Alert, at: float) -> None:
+        """Note that a sender got an alert's 202."""
+        self.accepted[alert_id] = alert
+        self.accepted_at[alert_id] = at
+
+    def lose_since(self, at: float) -> None:
+        """Excuse the alerts that a copy of the store cannot have."""
+        self.lost_by_restore.update(
+            alert_id for alert_id, when in self.accepted_at.items() if when >= at
         )
 
     def leg_of(self, name: str) -> tuple[str, int] | None:

@@ -21,6 +21,9 @@ from tests.simulation.world import Task, World
 #: Between two copies that the operator keeps.
 _COPY_SECONDS = 45.0
 
+#: When it was made, and what the engine puts back.
+Copy = tuple[float, object]
+
 
 class Operator:
     """Acts on the platform from outside."""
@@ -40,7 +43,7 @@ class Operator:
         self._noren = noren
         self._faults = faults
         self._ledger = ledger
-        self._copies: list[tuple[float, object]] = []
+        self._copies: list[Copy] = []
         self._is_busy = False
         self._commands: list[Task] = []
         platform.before_place = self._before_place
@@ -102,14 +105,15 @@ class Operator:
         world.monotonic_offset = -900.0 - world.time
         world.after(world.random.uniform(20, 60), self._start)
 
-    def restore(self, copy: object = None) -> None:
+    def restore(self, kept: Copy | None = None) -> None:
         """Stop the services, put an old copy in the store's place, start them."""
         world = self._world
-        if copy is None:
+        if kept is None:
             if not self._copies:
                 return
-            at, copy = world.random.choice(self._copies)
-            world.note("FAULT", f"the store as of {at:.1f} is put back")
+            kept = world.random.choice(self._copies)
+        at, copy = kept
+        world.note("FAULT", f"the store as of {at:.1f} is put back")
         self._is_busy = True
         for process in self._platform.processes.values():
             process.stop()
@@ -119,8 +123,7 @@ class Operator:
                 self._platform.kill_all()
             self._end_commands()
             self._engine.restore(copy)
-            for alert_id in list(self._ledger.accepted):
-                self._ledger.lost_by_restore.add(alert_id)
+            self._ledger.lose_since(at)
             self._ledger.halted_at = None
             self._start()
 
@@ -134,9 +137,13 @@ class Operator:
         self._platform.start()
         self._is_busy = False
 
+    def copy(self) -> Copy:
+        """Return a copy of the store as it is now."""
+        return self._world.time, self._engine.copy()
+
     def _keep_copy(self) -> None:
         if not self._is_busy:
-            self._copies.append((self._world.time, self._engine.copy()))
+            self._copies.append(self.copy())
             self._copies = self._copies[-5:]
 
     # -- what comes by itself ----------------------------------------------------

@@ -15,6 +15,7 @@ from shoonya_platform.domain.orders import OrderStatus
 from shoonya_platform.domain.trading import TradingState
 from tests.simulation.exchange import FOREIGN_SYMBOL
 from tests.simulation.faults import Fault, Scripted
+from tests.simulation.operator import Copy
 from tests.simulation.run import Options, Result, Simulation, run
 
 SYMBOL = "NIFTY28DEC27F"
@@ -138,12 +139,12 @@ def test_4_left_over_is_not_sent_past_its_age():
 
 def test_5_store_put_back_sends_nothing_again():
     def scenario(simulation: Simulation) -> None:
-        copies: list[object] = []
+        copies: list[Copy] = []
         world, operator = simulation.world, simulation.operator
 
         def keep() -> None:
             if statuses(simulation) == [OrderStatus.GUARD_PASSED]:
-                copies.append(simulation.engine.copy())
+                copies.append(simulation.operator.copy())
             else:
                 simulation.at_call("command_service", "begin", keep)
 

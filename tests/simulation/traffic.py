@@ -68,7 +68,7 @@ class Traffic:
 
         def answered(alert_id: str, alert: Alert) -> None:
             self._world.note("sender", f"{kind} of {strategy} is taken, {alert_id}")
-            self._ledger.accepted[alert_id] = alert
+            self._ledger.accept(alert_id, alert, self._world.time)
 
         self._platform.post(body, answered)
 
