@@ -94,8 +94,12 @@ class Checks:
             self._fail(reason, text)
 
     def _sent_once(self) -> None:
-        counts = Counter(sent.name for sent in self._ledger.sent if sent.is_ambiguous)
-        for name, count in counts.items():
+        counts = Counter(
+            (sent.name, sent.restores)
+            for sent in self._ledger.sent
+            if sent.is_ambiguous
+        )
+        for (name, _), count in counts.items():
             if count > 1:
                 self._fail(Promise.SENT_TWICE, f"{name}, {count} times")
 
@@ -105,12 +109,13 @@ class Checks:
                 continue
             if self._store.alerts.get(AlertId(alert_id)) is None:
                 self._fail(Promise.ALERT_LOST, alert_id)
-        taken = Counter(
-            alert.dedupe_key
-            for alert_id, alert in self._ledger.alerts.items()
+        # By the store's own key: what it adopted after a restore has another one.
+        stored = (
+            self._store.alerts.get(AlertId(alert_id))
+            for alert_id in self._ledger.alerts
             if alert_id not in self._ledger.lost_by_restore
-            and self._store.alerts.get(AlertId(alert_id)) is not None
         )
+        taken = Counter(each.alert.dedupe_key for each in stored if each is not None)
         for key, count in taken.items():
             if count > 1:
                 self._fail(Promise.ALERT_TWICE, f"{key}, {count} times")

@@ -21,6 +21,9 @@ class Sent:
 
     name: str
     at: float
+    #: How often the store had been put back by then: what it forgets it may send again,
+    #: once the order book has shown that the broker has not got it.
+    restores: int
     #: The broker may have executed it, as far as any client can know.
     is_ambiguous: bool = True
 
@@ -37,6 +40,7 @@ class Ledger:
     accepted: dict[str, Alert] = field(default_factory=dict)
     accepted_at: dict[str, float] = field(default_factory=dict)
     lost_by_restore: set[str] = field(default_factory=set)
+    restores: int = 0
     sent: list[Sent] = field(default_factory=list)
     #: Quantities that an operator asked for, by leg.
     asked_quantities: dict[tuple[str, int], int] = field(default_factory=dict)
@@ -69,6 +73,7 @@ class Ledger:
 
     def lose_since(self, at: float) -> None:
         """Excuse the alerts that a copy of the store cannot have."""
+        self.restores += 1
         self.lost_by_restore.update(
             alert_id for alert_id, when in self.accepted_at.items() if when >= at
         )

@@ -110,7 +110,11 @@ class Network:
         written()
         sent = None
         if route == "PlaceOrder":
-            sent = Sent(name=fields.get("remarks", ""), at=world.time)
+            sent = Sent(
+                name=fields.get("remarks", ""),
+                at=world.time,
+                restores=self._ledger.restores,
+            )
             self._ledger.sent.append(sent)
         if hit(Fault.SLOW, 0.2):
             self._slow_until = world.time + faults.figure(Fault.SLOW, 20, 180)

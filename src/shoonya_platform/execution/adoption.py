@@ -3,8 +3,9 @@ Orders of ours that the broker has and the store lacks.
 
 That is a store restored from an earlier copy: the orders were sent by what came after
 it.  They are adopted before any entry goes out, with their fills, so that book and
-broker agree; those of an alert that the store lacks too belong to a strategy of their
-own, which an exit alert can close.
+broker agree.  Of an alert that the store lacks too, an order that closes what exactly
+one strategy holds was that strategy's exit; any other belongs to a strategy of its own,
+which an exit alert can close.
 """
 
 from __future__ import annotations
@@ -35,6 +36,7 @@ from shoonya_platform.store.base import OrderStore
 
 #: The strategy of orders whose alert the store lacks.
 STRATEGY = "recovered"
+_ADOPTED = "adopted-"
 
 
 class Adoption:
@@ -95,11 +97,15 @@ class Adoption:
         while attempt in taken:
             attempt += 1
         alert = stored.alert
-        is_closing = (
+        strategy, intent = alert.strategy, alert.intent
+        if _is_adopted(stored):
+            strategy, intent = self._owner(claim)
+        elif (
             named.leg <= len(alert.legs)
-            and alert.intent is not Intent.EXIT
             and alert.legs[named.leg - 1].side is not claim.side
-        )
+        ):
+            # It closed what the leg had too much; an exit's side is the position's.
+            intent = Intent.EXIT
         return self._store.orders.adopt(
             NewOrder(
                 client_order_id=name,
@@ -107,8 +113,8 @@ class Adoption:
                 leg=named.leg,
                 attempt=attempt,
                 part=named.part,
-                strategy=alert.strategy,
-                intent=Intent.EXIT if is_closing else alert.intent,
+                strategy=strategy,
+                intent=intent,
                 exchange=claim.exchange,
                 tradingsymbol=claim.tradingsymbol,
                 side=claim.side,
@@ -122,6 +128,19 @@ class Adoption:
             text=f"broker order {claim.broker_order_id}, which the store lacked",
         )
 
+    def _owner(self, claim: BrokerOrder) -> tuple[str, Intent]:
+        """Return whose order it was, as far as the positions show, and what for."""
+        closed = {
+            position.strategy
+            for position in self._store.positions.open()
+            if (position.exchange, position.tradingsymbol, position.product)
+            == (claim.exchange, claim.tradingsymbol, claim.product)
+            and -position.quantity * claim.side.sign >= claim.quantity
+        }
+        if len(closed) == 1:
+            return closed.pop(), Intent.EXIT
+        return STRATEGY, Intent.ADJUST
+
     def _add_alert(self, named: NamedOrder, claim: BrokerOrder) -> StoredAlert:
         now = self._clock.now()
         alert = parse(
@@ -129,7 +148,7 @@ class Adoption:
                 "execution_type": Intent.ADJUST.value,
                 "strategy_name": STRATEGY,
                 "exchange": claim.exchange.value,
-                "dedupe_id": f"adopted-{named.alert_id}",
+                "dedupe_id": f"{_ADOPTED}{named.alert_id}",
                 "legs": [
                     {
                         "tradingsymbol": claim.tradingsymbol,
@@ -155,10 +174,12 @@ class Adoption:
 
 def _is_of(claim: BrokerOrder, named: NamedOrder, stored: StoredAlert) -> bool:
     alert = stored.alert
-    if alert.strategy == STRATEGY:
-        return True
-    return (
+    return _is_adopted(stored) or (
         alert.exchange is claim.exchange
         and named.leg <= len(alert.legs)
         and alert.legs[named.leg - 1].tradingsymbol == claim.tradingsymbol
     )
+
+
+def _is_adopted(stored: StoredAlert) -> bool:
+    return stored.alert.dedupe_key.endswith(f":{_ADOPTED}{stored.alert_id}")

@@ -171,7 +171,8 @@ class Reconciler:
         if not behind:
             return
         with self._store.transaction(durable=True):
-            for claim in behind:
+            # As they came, so that an exit finds what it closed.
+            for claim in sorted(behind, key=lambda claim: claim.broker_order_id):
                 matched = match(self._store, claim, numbers)
                 if matched.verdict is Verdict.UNKNOWN_ID:
                     matched = self._adoption.adopt(claim)

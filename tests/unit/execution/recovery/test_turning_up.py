@@ -131,6 +131,22 @@ def test_order_of_an_alert_that_the_store_lacks_gets_a_strategy_of_its_own(
     assert kinds(store) == [K.ORDER_ADOPTED]
 
 
+def test_exit_that_the_store_lacks_closes_what_one_strategy_holds(
+    recovery, store, broker
+):
+    held = store_order(store, S.FILLED, strategy="s2")
+    gone = replace(held, side=Side.SELL)
+    name = client_order_id(an_alert_id(), 2, 1)
+    broker.fill(at_broker(broker, replace(gone, client_order_id=name), "B7"), 65)
+
+    recovery.begin()
+
+    assert store.positions.open() == []
+    adopted = store.orders.by_client_order_id(name)
+    assert adopted is not None
+    assert (adopted.strategy, adopted.intent) == ("s2", Intent.EXIT)
+
+
 def test_id_of_ours_on_another_instrument_than_its_alert_names_is_not_adopted(
     recovery, store, broker
 ):
