@@ -409,7 +409,7 @@ def test_full_disk_is_told_in_the_journal(quiet, tmp_path, journald):
     eventually(lambda: not file.waiting)
     log.info("record 3")
 
-    events = [entry.get("SHOONYA_EVENT") for entry in journald.entries()]
+    events = [entry.get("SHOONYA_EVENT") for entry in journald.entries(5)]
     assert events == [None, "file_failed", None, None, None]
     written = lines(tmp_path / "dashboard.log")
     assert [record.seq for record in written] == [1, 2, 3, 4, 5]
