@@ -89,7 +89,7 @@ class OutcomeSearch:
         self._logger = get_component_logger("recovery_service")
         self._booking = Booking(store, self._logger)
         self._discrepancies = Discrepancies(store, self._logger)
-        #: Unknown until the first look: an earlier run may have shown others.
+        #: None before the first look: an earlier run may have shown some.
         self._shown: set[str] | None = None
 
     def step(self) -> None:
@@ -120,6 +120,11 @@ class OutcomeSearch:
             if (now - order.updated_at).total_seconds() >= SHOWN_AFTER_SECONDS
         ]
         names = {str(order.client_order_id) for order in late}
+        if self._shown is None:
+            known = self._store.discrepancies.unresolved(
+                DiscrepancyKind.OUTCOME_UNKNOWN
+            )
+            self._shown = {each.subject for each in known}
         if names == self._shown:
             return
         with self._store.transaction(durable=False):
