@@ -2,8 +2,8 @@
 Starts the process that compresses, after a rotation; nothing waits for it.
 
 A process of its own: the services stay small, and one that is killed takes
-no half-written archive along.  One at a time works on a directory; the lock that
-says so is inherited by the process and ends with it, however it ends.
+no half-written archive along.  One at a time works on a directory; the process
+inherits the lock that says so, as its standard input, and the lock ends with it.
 """
 
 from __future__ import annotations
@@ -129,8 +129,8 @@ class Archiver:
             # Should we end first it finishes alone; killed, it leaves nothing.
             with subprocess.Popen(
                 [sys.executable, "-m", __package__, *self._arguments],
-                pass_fds=[fd],
-                stdin=subprocess.DEVNULL,
+                # The lock, which it gives back before it looks a last time.
+                stdin=fd,
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
                 env=_environment(),

@@ -2,7 +2,7 @@
 Backups compressed with zstd: made by a process of its own, read by anybody.
 
     python -m shoonya_platform.logging \
-        DIRECTORY MAX_BYTES BACKUP_COUNT BUDGET_BYTES COMPONENT...
+        DIRECTORY MAX_BYTES BACKUP_COUNT BUDGET_BYTES COMPONENT... <LOCK
 
 Compresses the backups from `.2` on, the newest stays plain for grep and tail.  A
 file that some process may still write into is left alone: that process holds a
@@ -34,6 +34,8 @@ from shoonya_platform.logging.making import (
 from shoonya_platform.logging.reframing import look_tableless, reframe_all
 
 _FIRST_ARCHIVED = 2
+# Standard input.
+_LOCK_FD = 0
 _PIECE_BYTES = 1 << 20
 
 
@@ -177,6 +179,16 @@ def _inode(path: str) -> int:
         return -1
 
 
+def _all_waiting(
+    directory: str, backup_count: int, components: Iterable[str]
+) -> set[int]:
+    return {
+        _inode(backup.path)
+        for component in components
+        for backup in waiting(directory, component, backup_count)
+    }
+
+
 def main() -> int:
     """Run as the process that compresses."""
     directory, *numbers = sys.argv[1:5]
@@ -184,7 +196,15 @@ def main() -> int:
     if not components or len(numbers) != 3 or not all(map(str.isdecimal, numbers)):
         return 2
     max_bytes, backup_count, budget_bytes = map(int, numbers)
-    # Until there is nothing: who has rotated meanwhile found the lock taken.
-    while archive_all(directory, max_bytes, backup_count, components, budget_bytes):
-        pass
+    seen = None
+    # Again after the lock is free: whoever has rotated meanwhile found it taken.
+    while (found := _all_waiting(directory, backup_count, components)) != seen:
+        seen = found
+        try:
+            fcntl.flock(_LOCK_FD, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            # The next one's work, and it looks after we did.
+            return 0
+        archive_all(directory, max_bytes, backup_count, components, budget_bytes)
+        fcntl.flock(_LOCK_FD, fcntl.LOCK_UN)
     return 0

@@ -226,6 +226,44 @@ def test_one_process_at_a_time_compresses_a_directory(tmp_path, chain):
     os.close(lock)
 
 
+def test_rotation_that_finds_an_archiver_about_to_end_is_compressed(tmp_path, chain):
+    lock = tmp_path / ".archive.lock"
+    code = f"""
+import fcntl, pathlib
+from shoonya_platform.logging import archives
+
+def compress_all(*arguments, of=archives.archive_all):
+    done = of(*arguments)
+    if not done and not archived.exists():
+        late.write_text("rotated\\n")
+        with lock.open() as other:
+            try:
+                fcntl.flock(other, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                print("taken")
+    return done
+
+late = pathlib.Path({str(tmp_path / "web.log.2")!r})
+archived = late.with_suffix(".2.zst")
+lock = pathlib.Path({str(lock)!r})
+archives.archive_all = compress_all
+archives.main()
+"""
+    numbers = [str(20 * M), "10", "0"]
+    with lock.open("w") as held:
+        done = subprocess.run(
+            [sys.executable, "-c", code, tmp_path, *numbers, "dashboard", "web"],
+            stdin=held,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+
+    assert done.stdout == "taken\n"
+    assert unpacked(tmp_path / "web.log.2.zst") == "rotated\n"
+    assert not (tmp_path / "web.log.2").exists()
+
+
 def test_archiver_killed_at_random_moments_loses_nothing(tmp_path):
     seeded = random.Random(3)
     text = text_of(1) * 20
