@@ -57,6 +57,9 @@ class Instrument:
     tick_size: Decimal = Decimal("0.05")
     #: The largest quantity of one order, in units; None if the exchange sets none.
     freeze_quantity: int | None = None
+    #: Rupees that one unit gains when its price rises by one: 100 for GOLD, whose lot
+    #: of 1 kg is quoted for 10 g.  Noren calls it `prcftr`.
+    price_factor: Decimal = Decimal(1)
 
     @property
     def largest_quantity(self) -> int | None:
