@@ -138,4 +138,4 @@ def stranger(release, drivers, simulator) -> Sdk:
 def sdk(stranger) -> Iterator[Sdk]:
     assert stranger.log_in() is not None
     yield stranger
-    stranger.call("close_websocket")
+    stranger.call("end")

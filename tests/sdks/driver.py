@@ -36,6 +36,14 @@ class Session:
             ),
         )
 
+    def end(self) -> None:
+        """Let the websocket end without waiting: closing it takes up to 10 s."""
+        stop = getattr(self.api, "_NorenApi__stop_event", None)
+        if stop is not None:
+            # Without it the SDK connects again and again after a log-out.
+            stop.set()
+            threading.Thread(target=self.api.close_websocket, daemon=True).start()
+
     def events(self) -> list[object]:
         with self._lock:
             found, self._events = self._events, []

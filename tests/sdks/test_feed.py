@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from shoonya_platform.testing.waiting import eventually
 from tests.sdks.conftest import Sdk
 
 pytestmark = pytest.mark.sdks
@@ -89,6 +90,13 @@ def test_currency_has_four_digits(feed):
     assert (frame["lp"], frame["pp"]) == ("88.7525", "4")
 
 
+def test_websocket_that_is_closed_is_forgotten(feed):
+    feed.call("close_websocket")
+
+    feed.wait_for(is_of("closed"))
+    eventually(lambda: not feed.simulator.hub.connections())
+
+
 def test_logging_out_closes_the_websocket(feed):
     feed.call("subscribe", SBIN)
     feed.wait_for(is_of("tk"))
@@ -96,4 +104,4 @@ def test_logging_out_closes_the_websocket(feed):
     feed.call("logout")
 
     feed.wait_for(is_of("closed"))
-    assert feed.simulator.hub.connections() == []
+    eventually(lambda: not feed.simulator.hub.connections())
