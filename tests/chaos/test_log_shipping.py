@@ -22,7 +22,8 @@ pytestmark = pytest.mark.chaos
 
 COMPONENT = "order_watcher"
 RECORDS = 600
-#: At most half of what a file holds, also in JSON: it is not rotated twice before rsyslog has a look.
+#: At most half of what a file holds, also in JSON: no file is rotated twice before
+#: rsyslog has a look.
 BURST = 50
 LAST_BURST = RECORDS - BURST
 MAX_BYTES = 25_000
