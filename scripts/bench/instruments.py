@@ -59,7 +59,8 @@ def load(folder: Path, place: Path) -> None:
                 f"  {exchange}: {state.rows} rows kept, left out: "
                 f"{state.skipped or 'none'}, {time.perf_counter() - began:.2f} s "
                 f"({time.process_time() - cpu:.2f} s of CPU)"
-                + f"; {state.problem}" * bool(state.problem)
+                + f"; {state.problem}"
+                * bool(state.problem)
             )
     file.close()
     print(f"file: {place.stat().st_size / 1e6:.1f} MB")

@@ -47,7 +47,14 @@ class Source(StrEnum):
     """Where an instrument's figures come from."""
 
     MASTER = "master"  #: the broker's list of the day
-    PACKAGED = "packaged"  #: the table of this version: a guess
+    SECURITY_INFO = "security info"  #: the broker's answer; the list lacks it
+    #: A guess from the packaged table: the list of the day lacks it.
+    UNLISTED = "unlisted"
+    PACKAGED = "packaged"  #: the table of this version; no list is at hand
+
+    @property
+    def is_broker(self) -> bool:
+        return self in (Source.MASTER, Source.SECURITY_INFO)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -242,7 +242,7 @@ class ExecutionGuard:
         if instrument is None:
             return order
         last = self._exchange.last_price(order) or order.reference_price
-        protected = protect(order, last, instrument.tick_size)
+        protected = protect(order, last, instrument)
         if protected is None:
             return order
         price = self._exchange.within_band(order, protected.price)

@@ -13,6 +13,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -103,6 +104,24 @@ class InstrumentFile:
         rows = self._rows("SELECT DISTINCT underlying FROM instruments")
         return [str(row[0]) for row in rows]
 
+    def price_factor(self, exchange: Exchange, underlying: str) -> Decimal | None:
+        """Return the factor of what has this underlying; None if nothing has."""
+        found = self._select(
+            "WHERE i.exchange = ? AND i.underlying = ? LIMIT 1", exchange, underlying
+        )
+        return found[0].instrument.price_factor if found else None
+
+    def has_list(self, exchange: Exchange) -> bool:
+        """
+        Return whether there is a list of this exchange.
+
+        Raises:
+            InstrumentsUnavailable: The file is missing or damaged.
+        """
+        return bool(
+            self._rows("SELECT 1 FROM masters WHERE exchange = ?", str(exchange))
+        )
+
     def states(self) -> list[MasterState]:
         """
         Return how each exchange's list is, in the order of the exchanges.
@@ -126,7 +145,7 @@ class InstrumentFile:
         ]
 
     def _require(self, exchange: Exchange) -> None:
-        if not self._rows("SELECT 1 FROM masters WHERE exchange = ?", str(exchange)):
+        if not self.has_list(exchange):
             raise InstrumentsUnavailable(f"there is no list of {exchange} yet")
 
     def _select(self, clause: str, *values: object) -> list[Listed]:

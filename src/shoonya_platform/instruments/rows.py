@@ -18,7 +18,7 @@ from shoonya_platform.errors import ShoonyaError
 
 COLUMNS = (
     "exchange, tradingsymbol, token, lot_size, tick_size, price_factor, kind, "
-    "underlying, expiry, strike, right, precision, instrument_type"
+    "underlying, expiry, strike, right, precision, instrument_type, source"
 )
 PLACES = ", ".join("?" * len(COLUMNS.split(",")))
 SELECT = (
@@ -85,6 +85,7 @@ def row_of(instrument: Instrument) -> tuple[object, ...]:
         None if instrument.right is None else str(instrument.right),
         instrument.precision,
         instrument.instrument_type,
+        str(instrument.source),
     )
 
 
@@ -96,12 +97,12 @@ def listed_of(row: tuple[Any, ...]) -> Listed:
         ValueError, ArithmeticError: It is damaged.
     """
     security = None
-    if row[15] is not None:
+    if row[16] is not None:
         security = Security(
-            asked_on=date.fromisoformat(str(row[15])),
-            freeze_quantity=_whole(row[13]),
-            precision=_whole(row[14]),
-            name=str(row[16]),
+            asked_on=date.fromisoformat(str(row[16])),
+            freeze_quantity=_whole(row[14]),
+            precision=_whole(row[15]),
+            name=str(row[17]),
         )
     return Listed(
         instrument=Instrument(
@@ -117,9 +118,9 @@ def listed_of(row: tuple[Any, ...]) -> Listed:
             expiry=_day(row[8]),
             strike=None if row[9] is None else Decimal(str(row[9])),
             right=None if row[10] is None else Right(row[10]),
-            precision=_whole(row[14 if row[11] is None else 11]),
+            precision=_whole(row[15 if row[11] is None else 11]),
             instrument_type=str(row[12]),
-            source=Source.MASTER,
+            source=Source(row[13]),
         ),
         security=security,
     )

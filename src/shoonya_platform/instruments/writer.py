@@ -49,6 +49,7 @@ CREATE TABLE instruments (
     right TEXT,
     precision INTEGER,
     instrument_type TEXT NOT NULL,
+    source TEXT NOT NULL,     -- master, or security info where the list lacks it
     PRIMARY KEY (exchange, tradingsymbol)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX instruments_by_token ON instruments (exchange, token);
@@ -161,6 +162,19 @@ class InstrumentWriter(InstrumentFile):
             self._open().execute(
                 "INSERT OR REPLACE INTO attempts VALUES (?, ?, ?)",
                 (str(exchange), at.isoformat(), problem),
+            )
+
+    def add(self, instrument: Instrument) -> None:
+        """
+        Keep an instrument that the list of the day lacks, until the next list.
+
+        Raises:
+            InstrumentsUnavailable: It cannot be written.
+        """
+        with self._translated():
+            self._open().execute(
+                f"INSERT OR IGNORE INTO instruments VALUES ({PLACES})",  # noqa: S608
+                row_of(instrument),
             )
 
     def note_security(self, exchange: Exchange, token: str, security: Security) -> None:

@@ -5,14 +5,14 @@ from __future__ import annotations
 import sys
 
 from shoonya_platform.execution.execution_guard import ExecutionGuard
-from shoonya_platform.services.parts import catalogue, guard_rules
+from shoonya_platform.services.parts import guard_rules, instruments
 from shoonya_platform.services.runtime import Parts, run_worker
 
 
 def build(parts: Parts) -> ExecutionGuard:
     return ExecutionGuard(
         parts.store,
-        catalogue(parts.settings),
+        instruments(parts.settings),
         guard_rules(parts.settings),
         parts.clock,
         parts.ring,
