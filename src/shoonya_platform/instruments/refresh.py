@@ -11,21 +11,19 @@ from __future__ import annotations
 import fcntl
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import date, timedelta
 from pathlib import Path
 
 from shoonya_platform.clock import Clock
 from shoonya_platform.domain.calendar import MarketCalendar
-from shoonya_platform.domain.days import INDIA, trading_day
+from shoonya_platform.domain.days import trading_day
 from shoonya_platform.domain.instruments import Exchange
 from shoonya_platform.errors import BrokerUnavailable
 from shoonya_platform.instruments.file import InstrumentsUnavailable
 from shoonya_platform.instruments.masters import MasterDamaged, Reading, read_master
-from shoonya_platform.instruments.rows import MasterState
+from shoonya_platform.instruments.rows import MasterState, published_before
 from shoonya_platform.instruments.writer import InstrumentWriter
 
-#: The lists are made before half past seven in the morning, in India.
-PUBLISHED_AT = time(8, 0)
 #: Waited after a download that was not used, and after each that follows.
 RETRY_SECONDS = (60.0, 120.0, 300.0, 600.0)
 #: A list made so long before its download is old: no holidays last longer.
@@ -168,13 +166,6 @@ def _age_problem(reading: Reading, last_open: date) -> str:
             f"expired before {last_open}"
         )
     return ""
-
-
-def published_before(moment: datetime) -> datetime:
-    """Return when the lists that are current at a moment were published, in UTC."""
-    local = moment.astimezone(INDIA)
-    at = datetime.combine(local.date(), PUBLISHED_AT, tzinfo=INDIA)
-    return (at if at <= local else at - timedelta(days=1)).astimezone(UTC)
 
 
 @contextmanager

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from typing import Any
 
+from shoonya_platform.domain.days import INDIA
 from shoonya_platform.domain.instruments import (
     Exchange,
     Instrument,
@@ -15,6 +16,9 @@ from shoonya_platform.domain.instruments import (
     Source,
 )
 from shoonya_platform.errors import ShoonyaError
+
+#: The lists are made before half past seven in the morning, in India.
+PUBLISHED_AT = time(8, 0)
 
 COLUMNS = (
     "exchange, tradingsymbol, token, lot_size, tick_size, price_factor, kind, "
@@ -67,6 +71,14 @@ class MasterState:
     expired: int = 0
     tried_at: datetime | None = None
     problem: str = ""  #: why the last download was not used
+
+    @property
+    def is_loaded(self) -> bool:
+        return self.loaded_at is not None
+
+    def is_current(self, now: datetime) -> bool:
+        """Return whether it is the last list that was published before `now`."""
+        return self.loaded_at is not None and self.loaded_at >= published_before(now)
 
 
 def row_of(instrument: Instrument) -> tuple[object, ...]:
@@ -156,3 +168,10 @@ def _day(value: object) -> date | None:
 
 def _moment(value: object) -> datetime | None:
     return None if value is None else datetime.fromisoformat(str(value))
+
+
+def published_before(moment: datetime) -> datetime:
+    """Return when the lists that are current at a moment were published, in UTC."""
+    local = moment.astimezone(INDIA)
+    at = datetime.combine(local.date(), PUBLISHED_AT, tzinfo=INDIA)
+    return (at if at <= local else at - timedelta(days=1)).astimezone(UTC)
