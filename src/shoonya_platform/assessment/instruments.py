@@ -40,7 +40,7 @@ def instrument_lists(now: datetime, rules: Rules) -> Iterator[Condition]:
     old = [
         state
         for state in states
-        if state.is_loaded and (state.problem or not state.is_current(moment))
+        if state.is_loaded and (state.is_old or not state.is_current(moment))
     ]
     if old:
         yield Condition(
@@ -67,5 +67,5 @@ def _names(states: list[MasterState]) -> str:
 
 
 def _why(states: list[MasterState]) -> str:
-    reasons = dict.fromkeys(state.problem for state in states if state.problem)
-    return f" ({'; '.join(reasons)})" if reasons else ""
+    why = [f"{state.exchange}: {state.problem}" for state in states if state.problem]
+    return f" ({'; '.join(why)})" if why else ""

@@ -124,9 +124,9 @@ def show(ctl: Ctl, symbol: str, as_json: bool) -> None:
 def refresh(ctl: Ctl, exchanges: tuple[str, ...]) -> None:
     """Load the broker's lists again.
 
-    All of them, or those of the exchanges named.  recovery_service does the same once a trading day, at 8:00 in India.  A list
-    that cannot be had or used leaves the one at hand as it is; then this ends
-    with 21.
+    All of them, or those of the exchanges named.  recovery_service does the same
+    once a trading day, at 8:00 in India.  A list that cannot be had or used leaves
+    the one at hand as it is; then this ends with 21.
 
     \b
     Examples:

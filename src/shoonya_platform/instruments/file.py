@@ -185,8 +185,8 @@ class InstrumentFile:
                 timeout=_BUSY_SECONDS,
                 check_same_thread=False,
             )
-            database.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
             self._database, self._identity = database, identity
+            database.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
         return self._database
 
     @contextmanager

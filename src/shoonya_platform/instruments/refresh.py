@@ -21,7 +21,7 @@ from shoonya_platform.domain.instruments import Exchange
 from shoonya_platform.errors import BrokerUnavailable
 from shoonya_platform.instruments.file import InstrumentsUnavailable
 from shoonya_platform.instruments.masters import MasterDamaged, Reading, read_master
-from shoonya_platform.instruments.rows import MasterState, published_before
+from shoonya_platform.instruments.rows import MasterState
 from shoonya_platform.instruments.writer import InstrumentWriter
 
 #: Waited after a download that was not used, and after each that follows.
@@ -65,19 +65,16 @@ class MasterRefresh:
         self._download = download
 
     def due(self) -> list[Exchange]:
-        """Return the exchanges that have no list of today, or one with a problem."""
+        """Return the exchanges that have no list of today, or an old one."""
         try:
             states = self._file.states()
         except InstrumentsUnavailable:
             return list(Exchange)
-        since = published_before(self._clock.now())
+        now = self._clock.now()
         return [
             state.exchange
             for state in states
-            if state.loaded_at is None
-            or state.loaded_at < since
-            or state.url != self._base_url
-            or state.problem
+            if state.is_old or not state.is_current(now) or state.url != self._base_url
         ]
 
     def load(self, exchange: Exchange, *, only_if_due: bool = True) -> MasterState:

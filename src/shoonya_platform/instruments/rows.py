@@ -76,6 +76,11 @@ class MasterState:
     def is_loaded(self) -> bool:
         return self.loaded_at is not None
 
+    @property
+    def is_old(self) -> bool:
+        """Return whether these very rows have a problem, and not a later download."""
+        return bool(self.problem) and self.tried_at == self.loaded_at
+
     def is_current(self, now: datetime) -> bool:
         """Return whether it is the last list that was published before `now`."""
         return self.loaded_at is not None and self.loaded_at >= published_before(now)

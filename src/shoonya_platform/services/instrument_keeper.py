@@ -110,7 +110,7 @@ class InstrumentKeeper:
         failures = self._failures.get(exchange, 0)
         self._failures[exchange] = failures + 1
         wait = RETRY_SECONDS[min(failures, len(RETRY_SECONDS) - 1)]
-        if state.tried_at is not None and state.tried_at == state.loaded_at:
+        if state.is_old:
             # It was used all the same: the next one comes tomorrow, or late.
             wait = OLD_SECONDS
         self._retry_at[exchange] = self._clock.monotonic() + wait
