@@ -48,8 +48,9 @@ def test_what_is_not_listed_is_not_found(loaded, reader):
 
 
 @pytest.mark.parametrize(
-    "content", [pytest.param(None, id="missing"), pytest.param(b"no database", id="damaged")]
-)  # fmt: skip
+    "content",
+    [pytest.param(None, id="missing"), pytest.param(b"no database", id="damaged")],
+)
 def test_without_a_usable_file_nothing_is_known_and_that_is_said(reader, content):
     if content is not None:
         reader.path.parent.mkdir()
@@ -82,9 +83,7 @@ def test_reader_takes_up_a_file_that_was_made_again(loaded, reader, writer):
 def test_freeze_quantity_is_kept_beside_the_list_and_outlives_the_next(
     loaded, reader, writer
 ):
-    security = Security(
-        asked_on=TODAY, freeze_quantity=1800, precision=2, name="NIFTY"
-    )
+    security = Security(asked_on=TODAY, freeze_quantity=1800, precision=2, name="NIFTY")
     writer.note_security(Exchange.NFO, "49543", security)
     loaded.load(Exchange.NFO, only_if_due=False)
 

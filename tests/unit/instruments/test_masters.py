@@ -118,21 +118,41 @@ def test_index_is_known_by_its_token_and_not_tradable(exchange, symbol, token):
 @pytest.mark.parametrize(
     ("row", "why"),
     [
-        pytest.param("NFO,,65,NIFTY,X,29-DEC-2026,OPTIDX,CE,1,0.05,", "no symbol", id="token"),
-        pytest.param("NFO,1,65,NIFTY,,29-DEC-2026,OPTIDX,CE,1,0.05,", "no symbol", id="symbol"),
-        pytest.param("NSE,1,65,NIFTY,X,29-DEC-2026,OPTIDX,CE,1,0.05,", "another", id="other"),
+        pytest.param(
+            "NFO,,65,NIFTY,X,29-DEC-2026,OPTIDX,CE,1,0.05,", "no symbol", id="token"
+        ),
+        pytest.param(
+            "NFO,1,65,NIFTY,,29-DEC-2026,OPTIDX,CE,1,0.05,", "no symbol", id="symbol"
+        ),
+        pytest.param(
+            "NSE,1,65,NIFTY,X,29-DEC-2026,OPTIDX,CE,1,0.05,", "another", id="other"
+        ),
         pytest.param("NFO,1,x,NIFTY,X,29-DEC-2026,OPTIDX,CE,1,0.05,", "lot", id="lot"),
-        pytest.param("NFO,1,0,NIFTY,X,29-DEC-2026,OPTIDX,CE,1,0.05,", "lot", id="lot-0"),
-        pytest.param("NFO,1,65,NIFTY,X,29-DEC-2026,OPTIDX,CE,1,0,", "tick", id="tick-0"),
-        pytest.param("NFO,1,65,NIFTY,X,29-DEC-2026,OPTIDX,CE,1,NaN,", "tick", id="tick"),
+        pytest.param(
+            "NFO,1,0,NIFTY,X,29-DEC-2026,OPTIDX,CE,1,0.05,", "lot", id="lot-0"
+        ),
+        pytest.param(
+            "NFO,1,65,NIFTY,X,29-DEC-2026,OPTIDX,CE,1,0,", "tick", id="tick-0"
+        ),
+        pytest.param(
+            "NFO,1,65,NIFTY,X,29-DEC-2026,OPTIDX,CE,1,NaN,", "tick", id="tick"
+        ),
         pytest.param("NFO,1,65,NIFTY,X,29-DEC-2026,OPTIDX,CE,1", "tick", id="cut-off"),
-        pytest.param("NFO,1,65,NIFTY,X,31-FEB-2026,OPTIDX,CE,1,0.05,", "expiry", id="day"),
+        pytest.param(
+            "NFO,1,65,NIFTY,X,31-FEB-2026,OPTIDX,CE,1,0.05,", "expiry", id="day"
+        ),
         pytest.param("NFO,1,65,NIFTY,X,,FUTIDX,XX,0,0.05,", "expiry", id="no-expiry"),
-        pytest.param("NFO,1,65,NIFTY,X,29-DEC-2026,OPTIDX,XX,1,0.05,", "strike", id="right"),
-        pytest.param("NFO,1,65,NIFTY,X,29-DEC-2026,OPTIDX,CE,-1,0.05,", "strike", id="strike"),
-        pytest.param("NFO,1,65,NIFTY,X,29-DEC-2026,SPREAD,CE,1,0.05,", "type", id="type"),
+        pytest.param(
+            "NFO,1,65,NIFTY,X,29-DEC-2026,OPTIDX,XX,1,0.05,", "strike", id="right"
+        ),
+        pytest.param(
+            "NFO,1,65,NIFTY,X,29-DEC-2026,OPTIDX,CE,-1,0.05,", "strike", id="strike"
+        ),
+        pytest.param(
+            "NFO,1,65,NIFTY,X,29-DEC-2026,SPREAD,CE,1,0.05,", "type", id="type"
+        ),
     ],
-)  # fmt: skip
+)
 def test_damaged_row_is_counted_and_affects_no_other(row, why):
     whole, _ = read(Exchange.NFO)
 

@@ -163,9 +163,7 @@ def test_weekend_does_not_make_fridays_list_old(masters, server, clock):
 
 def test_symbol_that_names_two_things_names_none(masters, server, reader):
     row = "NFO,{},65,NIFTY,TWICE29DEC26F,29-DEC-2026,FUTIDX,XX,0,0.05,"
-    server.answers[Exchange.NFO] = zipped(
-        with_rows(NFO, row.format(1), row.format(2))
-    )
+    server.answers[Exchange.NFO] = zipped(with_rows(NFO, row.format(1), row.format(2)))
 
     state = masters.load(Exchange.NFO)
 

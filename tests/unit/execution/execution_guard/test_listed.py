@@ -108,9 +108,7 @@ def test_entry_is_held_against_the_list(loaded, guard, store, changes, reason):
     assert judged(guard, store, **changes) == reason
 
 
-def test_contract_trades_on_its_last_day_and_not_after(
-    loaded, guard, store, clock
-):
+def test_contract_trades_on_its_last_day_and_not_after(loaded, guard, store, clock):
     gold = {"exchange": Exchange.MCX, "tradingsymbol": "GOLD04DEC26", "quantity": 1}
     clock.advance(timedelta(days=9).total_seconds())
     assert judged(guard, store, **gold, alerted_at=clock.now()) == ""
@@ -140,9 +138,7 @@ def test_without_a_list_entries_are_denied_for_that(guard, store):
     ],
 )
 @pytest.mark.parametrize("has_list", [False, True])
-def test_exit_passes_whatever_is_known(
-    request, guard, store, symbol, has_list
-):
+def test_exit_passes_whatever_is_known(request, guard, store, symbol, has_list):
     if has_list:
         request.getfixturevalue("loaded")
 

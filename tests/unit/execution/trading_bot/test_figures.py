@@ -8,7 +8,13 @@ import pytest
 from shoonya_platform.domain.instruments import Exchange, Instrument, Kind, Source
 from shoonya_platform.errors import BrokerUnavailable
 from shoonya_platform.execution.figures import RETRY_SECONDS, FigureKeeper
-from shoonya_platform.testing.orders import a_fill, a_leg, an_alert, store_alert, store_order
+from shoonya_platform.testing.orders import (
+    a_fill,
+    a_leg,
+    an_alert,
+    store_alert,
+    store_order,
+)
 from tests.unit.execution.rows import S
 from tests.unit.execution.trading_bot.conftest import CALL, PUT
 
