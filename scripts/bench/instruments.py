@@ -1,7 +1,7 @@
 """
 Loads real masters into the file of instruments and measures it.
 
-    python scripts/bench/instruments.py DIRECTORY
+    scripts/bench/instruments DIRECTORY
 
 DIRECTORY holds the broker's `NSE_symbols.txt.zip` and the like, as published at
 https://api.shoonya.com/.  Prints, for each exchange, what was kept and left out and how

@@ -81,7 +81,9 @@ class InstrumentWriter(InstrumentFile):
                 return
             self.close()
             journal = self.path.with_name(f"{self.path.name}-journal")
-            for path in (self.path, journal):
+            # An earlier version had a file for each exchange.
+            earlier = self.path.parent.glob("*.scrips")
+            for path in (self.path, journal, *earlier):
                 path.unlink(missing_ok=True)
             database = sqlite3.connect(self.path, isolation_level=None)
             try:

@@ -1,6 +1,6 @@
 """The list of the day, completed by what the broker says of one instrument."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from decimal import Decimal
 
@@ -52,7 +52,9 @@ def broker():
 
 
 @pytest.fixture
-def open_instruments(tmp_path, clock, broker) -> Iterator:
+def open_instruments(
+    tmp_path, clock, broker
+) -> Iterator[Callable[[], ShoonyaInstruments]]:
     opened = []
 
     def call() -> ShoonyaInstruments:

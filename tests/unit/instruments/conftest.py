@@ -53,14 +53,14 @@ def reader(writer) -> Iterator[InstrumentFile]:
 
 
 @pytest.fixture
-def masters(writer, server, clock) -> MasterRefresh:
+def masters(writer, server, clock):
     return MasterRefresh(
         writer, URL, market_calendar(), clock, download=server.download
     )
 
 
 @pytest.fixture
-def loaded(masters) -> MasterRefresh:
+def loaded(masters):
     """All lists of the day are in the file."""
     for exchange in Exchange:
         masters.load(exchange)

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import date, timedelta
 from decimal import ROUND_CEILING, Decimal
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -66,7 +67,7 @@ def loaded(masters):
         masters.load(exchange)
 
 
-FUTURE = {"tradingsymbol": "BANKNIFTY29DEC26F", "quantity": 30}
+FUTURE: dict[str, Any] = {"tradingsymbol": "BANKNIFTY29DEC26F", "quantity": 30}
 LIMIT = {"order_type": OrderType.LIMIT}
 
 
