@@ -33,6 +33,7 @@ class ConditionKind(StrEnum):
     INSTRUMENTS_MISSING = "instruments_missing"  #: no list of them; entries are denied
     INSTRUMENTS_OLD = "instruments_old"  #: the list of an earlier day is used
     TRADING_NOT_ACTIVE = "trading_not_active"  #: halted or reducing
+    OTHER_ACCOUNT_OPEN = "other_account_open"  #: a book that is not traded now
 
 
 Kind = ConditionKind | DiscrepancyKind

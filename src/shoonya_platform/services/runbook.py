@@ -81,6 +81,7 @@ CONDITIONS: Mapping[str, str] = {
     "instruments_missing": _INSTRUMENTS,
     "instruments_old": _INSTRUMENTS,
     "trading_not_active": "trading-is-halted",
+    "other_account_open": "another-accounts-book-is-not-empty",
 }
 
 

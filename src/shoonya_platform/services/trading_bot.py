@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import sys
-
 from shoonya_platform.execution.figures import FigureKeeper
 from shoonya_platform.execution.trading_bot import TradingBot
+from shoonya_platform.services.ending import end_process
 from shoonya_platform.services.parts import Quotes, instruments
 from shoonya_platform.services.runtime import Parts, run_worker
 
@@ -33,4 +32,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    end_process(main())
