@@ -14,7 +14,7 @@ from typing import Any
 from shoonya_platform.brokers.base import BrokerPosition, Quote
 from shoonya_platform.domain.catalogue import Catalogue
 from shoonya_platform.domain.data import catalogue_defaults
-from shoonya_platform.domain.instruments import Exchange, PriceBand
+from shoonya_platform.domain.instruments import Exchange, Instrument, PriceBand
 from shoonya_platform.domain.orders import AlertId
 from shoonya_platform.execution.exchange_rules import GuardRules
 from shoonya_platform.execution.execution_guard import ExecutionGuard
@@ -37,6 +37,9 @@ class _Quotes:
 
     def quote(self, exchange: Exchange, tradingsymbol: str) -> Quote | None:
         return Quote(last_price=Decimal(100), band=PriceBand())
+
+    def instrument(self, exchange: Exchange, tradingsymbol: str) -> Instrument | None:
+        return None
 
     def positions(self) -> list[BrokerPosition]:
         return []

@@ -150,6 +150,9 @@ def bot(store, broker, clock):
         quote = broker.quote
         positions = broker.positions
 
+        def instrument(self, exchange, tradingsymbol):
+            return None
+
         def note_price(self, exchange, tradingsymbol, price):
             pass
 

@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
+from shoonya_platform.domain.calendar import MarketCalendar
 from shoonya_platform.domain.discrepancies import DiscrepancyKind
+from shoonya_platform.domain.instruments import Exchange
 from shoonya_platform.domain.orders import OrderId
 from shoonya_platform.services.runbook import of_condition
 
@@ -75,6 +77,15 @@ class Rules:
     silent_seconds: float = 60.0  #: since a running service's heartbeat
     old_order_seconds: float = 0.0  #: working at the broker; 0 for any time
     entries_wait: bool = True  #: for the first reconciliation of a start
+    #: When a session at the broker is needed; None is round the clock.
+    calendar: MarketCalendar | None = None
+
+    def is_trading_time(self, now: datetime) -> bool:
+        """Return whether any exchange is open."""
+        calendar = self.calendar
+        return calendar is None or any(
+            calendar.is_open(exchange, now) for exchange in Exchange
+        )
 
 
 def ordered(found: list[Condition]) -> list[Condition]:

@@ -26,6 +26,12 @@ from shoonya_platform.brokers.base import (
 )
 from shoonya_platform.brokers.remembered import Remembered
 from shoonya_platform.brokers.shoonya_account import ShoonyaAccount
+from shoonya_platform.brokers.shoonya_answers import (
+    Answer,
+    NotOk,
+    SessionExpired,
+    word,
+)
 from shoonya_platform.brokers.shoonya_books import (
     ORDERS,
     POSITIONS,
@@ -34,13 +40,7 @@ from shoonya_platform.brokers.shoonya_books import (
     Rows,
 )
 from shoonya_platform.brokers.shoonya_feed import Feed
-from shoonya_platform.brokers.shoonya_http import (
-    Answer,
-    NotOk,
-    SessionExpired,
-    Transport,
-    word,
-)
+from shoonya_platform.brokers.shoonya_http import Transport
 from shoonya_platform.brokers.shoonya_limits import CircuitBreaker, Kind, RateLimiter
 from shoonya_platform.brokers.shoonya_reports import Told
 from shoonya_platform.brokers.shoonya_scrips import Scrip, ScripMaster
@@ -49,7 +49,12 @@ from shoonya_platform.brokers.shoonya_words import Row, Unreadable
 from shoonya_platform.clock import Clock
 from shoonya_platform.domain.instruments import Exchange, Instrument
 from shoonya_platform.domain.orders import BrokerOrderId
-from shoonya_platform.errors import BrokerRejected, BrokerUnavailable, OutcomeUnknown
+from shoonya_platform.errors import (
+    BrokerRejected,
+    BrokerUnavailable,
+    LoginNeeded,
+    OutcomeUnknown,
+)
 
 #: While the feed is down, `reports` reads the books at most this often.
 POLL_SECONDS = 3.0
@@ -463,19 +468,24 @@ class ShoonyaBroker:
     ) -> Answer:
         token = self._session.token()
         try:
-            return self._transport.post(
+            answer = self._transport.post(
                 route, fields, token=token, kind=kind, exchange=exchange
             )
-        except SessionExpired:
-            token = self._session.renew(token)
+        except SessionExpired as e:
+            token = self._session.renew(token, e.emsg)
             self._feed.session_changed()
+        else:
+            self._session.works(token)
+            return answer
         try:
             return self._transport.post(
                 route, fields, token=token, kind=kind, exchange=exchange
             )
         except SessionExpired as e:
-            raise BrokerUnavailable(
-                f"a new session was refused as well: {e.emsg}"
+            self._session.bury(token, e.emsg)
+            raise LoginNeeded(
+                f"a new session was refused as well: {e.emsg}",
+                hint="log in again: shoonyactl broker login",
             ) from e
 
 

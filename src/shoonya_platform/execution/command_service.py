@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
+from logging import ERROR, WARNING
 
 from shoonya_platform.brokers.base import Broker, PlaceOrder
 from shoonya_platform.clock import Clock
@@ -352,7 +353,9 @@ class CommandService:
             BrokerUnavailable: ("order_unsent", "not sent, waiting for the broker"),
             Denied: ("order_unsent", "not sent"),
         }.get(type(answer), ("outcome_unknown", "outcome unknown, not sent again"))
-        self._logger.warning(
+        is_refused_exit = event == "order_rejected" and order.intent is Intent.EXIT
+        self._logger.log(
+            ERROR if is_refused_exit else WARNING,
             "Order %d %s: %s",
             order.order_id,
             words,

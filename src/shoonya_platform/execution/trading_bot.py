@@ -23,7 +23,7 @@ from shoonya_platform.domain.alerts import (
     Leg,
     StoredAlert,
 )
-from shoonya_platform.domain.instruments import Exchange
+from shoonya_platform.domain.instruments import Exchange, Instrument
 from shoonya_platform.domain.orders import (
     OPEN,
     AlertId,
@@ -36,7 +36,9 @@ from shoonya_platform.errors import BrokerUnavailable
 from shoonya_platform.execution.bands import BandKeeper, Told
 from shoonya_platform.execution.booking import FOR_EXIT
 from shoonya_platform.execution.planning import LegPlanner, Prices, is_of
-from shoonya_platform.execution.settling import BATCH, Holdings, Settler
+from shoonya_platform.execution.refusal_watch import Holdings
+from shoonya_platform.execution.refused import RefusedExits
+from shoonya_platform.execution.settling import BATCH, Settler
 from shoonya_platform.execution.surplus import SurplusCloser
 from shoonya_platform.logging import get_component_logger
 from shoonya_platform.store.base import OrderStore
@@ -63,6 +65,10 @@ class Quotes(Protocol):
     def last_price(self, exchange: Exchange, tradingsymbol: str) -> Decimal | None: ...
 
     def quote(self, exchange: Exchange, tradingsymbol: str) -> Quote | None: ...
+
+    def instrument(
+        self, exchange: Exchange, tradingsymbol: str
+    ) -> Instrument | None: ...
 
     def positions(self) -> list[BrokerPosition]: ...
 
@@ -112,6 +118,7 @@ class TradingBot:
             self._planner,
             clock,
             self._holdings,
+            RefusedExits(store, self._planner, quotes, clock),
             replan_seconds=replan_seconds,
             all_or_nothing=all_or_nothing,
         )

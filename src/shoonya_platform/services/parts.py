@@ -20,7 +20,7 @@ from shoonya_platform.config.settings import Settings
 from shoonya_platform.domain.calendar import MarketCalendar, parse_additions
 from shoonya_platform.domain.catalogue import Catalogue
 from shoonya_platform.domain.data import catalogue_defaults, market_calendar
-from shoonya_platform.domain.instruments import Exchange, PriceBand
+from shoonya_platform.domain.instruments import Exchange, Instrument, PriceBand
 from shoonya_platform.errors import ConfigError
 from shoonya_platform.execution.exchange_rules import ExchangeRules, GuardRules
 from shoonya_platform.execution.preconditions import SendPreconditions
@@ -241,6 +241,9 @@ class Quotes:
 
     def quote(self, exchange: Exchange, tradingsymbol: str) -> Quote | None:
         return self._broker.quote(exchange, tradingsymbol)
+
+    def instrument(self, exchange: Exchange, tradingsymbol: str) -> Instrument | None:
+        return self._broker.instrument(exchange, tradingsymbol)
 
     def positions(self) -> list[BrokerPosition]:
         return self._broker.positions()

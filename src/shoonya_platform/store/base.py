@@ -26,7 +26,7 @@ from shoonya_platform.domain.discrepancies import (
     DiscrepancyKind,
     StoredDiscrepancy,
 )
-from shoonya_platform.domain.instruments import Exchange, PriceBand
+from shoonya_platform.domain.instruments import Exchange, PriceBand, Product
 from shoonya_platform.domain.orders import (
     AlertId,
     BrokerOrderId,
@@ -207,6 +207,15 @@ class OrderTable(Protocol):
 
         Args:
             since: Entries only of alerts that came after this; exits of a day.
+        """
+        ...
+
+    def refused_exits(self) -> list[Order]:
+        """
+        Return exits of a day that were rejected and that no later attempt replaces.
+
+        Only of alerts that are planned, and not those whose cancel was ever requested,
+        as with `unreplaced`.
         """
         ...
 
@@ -420,6 +429,17 @@ class PositionTable(Protocol):
 
     def last_price(self, exchange: Exchange, tradingsymbol: str) -> Decimal | None:
         """Return the last price heard of, in rupees."""
+        ...
+
+    def convert(self, position: Position, product: Product, quantity: int) -> None:
+        """
+        Move part of a position to another product, at its average price.
+
+        Args:
+            position: As just read in the same transaction.
+
+            quantity: In units, positive, at most what is held.
+        """
         ...
 
     def note_prices(self, prices: Mapping[tuple[Exchange, str], Decimal]) -> None:

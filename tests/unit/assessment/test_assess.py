@@ -14,6 +14,7 @@ from shoonya_platform.assessment.conditions import (
 from shoonya_platform.assessment.configured import configured_rules
 from shoonya_platform.assessment.waiting import look_for_waiting
 from shoonya_platform.config.settings import Recovery, Settings
+from shoonya_platform.domain.data import market_calendar
 from shoonya_platform.domain.discrepancies import (
     INCIDENTS,
     Discrepancy,
@@ -300,3 +301,15 @@ def test_nothing_is_younger_than_new(store):
 
     assert look_for_waiting(store, BEGIN - timedelta(days=1)).oldest_seconds == 0
     assert assess(store, BEGIN - timedelta(days=1)) == []
+
+
+@pytest.mark.parametrize(
+    ("hours", "severity"), [(0, Severity.CRITICAL), (15, Severity.WARNING)]
+)
+def test_login_is_urgent_while_an_exchange_is_open(store, hours, severity):
+    note(store, DiscrepancyKind.LOGIN_NEEDED, "shoonya")
+    rules = Rules(calendar=market_calendar(), reconciliation_seconds=1e9)
+
+    (found,) = assess(store, after(hours * 3600), rules=rules)
+
+    assert (found.kind, found.severity) == (DiscrepancyKind.LOGIN_NEEDED, severity)

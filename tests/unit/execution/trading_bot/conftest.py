@@ -5,7 +5,7 @@ from decimal import Decimal
 import pytest
 
 from shoonya_platform.brokers.base import BrokerPosition, Quote
-from shoonya_platform.domain.instruments import Exchange, PriceBand
+from shoonya_platform.domain.instruments import Exchange, Instrument, PriceBand
 from shoonya_platform.errors import BrokerUnavailable
 from shoonya_platform.execution.trading_bot import TradingBot
 from shoonya_platform.testing.orders import an_alert, store_alert, store_order
@@ -27,6 +27,7 @@ class Quotes:
         self.priced: list[str] = []
         self.is_down = False
         self.held: list[BrokerPosition] = []
+        self.instruments: dict[str, Instrument] = {}
 
     def positions(self):
         if self.is_down:
@@ -46,6 +47,11 @@ class Quotes:
         last = self.prices.get(tradingsymbol)
         band = self.bands.get(tradingsymbol, PriceBand())
         return Quote(last_price=last, band=band)
+
+    def instrument(self, exchange, tradingsymbol):
+        if self.is_down:
+            raise BrokerUnavailable("down")
+        return self.instruments.get(tradingsymbol)
 
     def note_price(self, exchange, tradingsymbol, price):
         if self.is_down:
