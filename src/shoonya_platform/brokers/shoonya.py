@@ -9,9 +9,10 @@ certainly not carried out, so it alone is sent a second time.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from decimal import Decimal
 
+from shoonya_platform.brokers import shoonya_margins as margins
 from shoonya_platform.brokers import shoonya_words as words
 from shoonya_platform.brokers.base import (
     BrokerOrder,
@@ -47,7 +48,8 @@ from shoonya_platform.brokers.shoonya_scrips import Scrip, ScripMaster
 from shoonya_platform.brokers.shoonya_session import Session
 from shoonya_platform.brokers.shoonya_words import Row, Unreadable
 from shoonya_platform.clock import Clock
-from shoonya_platform.domain.instruments import Exchange, Instrument
+from shoonya_platform.domain.instruments import Exchange, Instrument, Product
+from shoonya_platform.domain.margins import Margin
 from shoonya_platform.domain.orders import BrokerOrderId
 from shoonya_platform.errors import (
     BrokerRejected,
@@ -223,6 +225,30 @@ class ShoonyaBroker:
             return words.limits_of(self._object("Limits", self._named()))
         except Unreadable as e:
             raise _not_readable("Limits", e) from e
+
+    def margin(self, orders: Sequence[PlaceOrder]) -> Margin:
+        user_id = self._account.user_id
+        fields = margins.margin_fields(orders, user_id, user_id)
+        route = "GetOrderMargin" if len(orders) == 1 else "GetBasketMargin"
+        row = self._object(route, fields)
+        try:
+            if len(orders) == 1:
+                return margins.order_margin(row)
+            return margins.basket_margin(row, self._object("Limits", self._named()))
+        except Unreadable as e:
+            raise _not_readable(route, e) from e
+
+    def products(self) -> Mapping[Exchange, frozenset[Product]] | None:
+        self._session.token()
+        known = self._session.products()
+        if known is not None:
+            return known
+        # The answer to a login with a browser may lack them.
+        row = self._object("UserDetails", {"uid": self._account.user_id}, nothing={})
+        found = margins.products_of(row)
+        if found is not None:
+            self._session.keep_products(found)
+        return found
 
     def last_price(self, exchange: Exchange, tradingsymbol: str) -> Decimal | None:
         token = self._token(exchange, tradingsymbol)
@@ -410,7 +436,7 @@ class ShoonyaBroker:
     def _change(
         self,
         route: str,
-        fields: Mapping[str, str],
+        fields: Mapping[str, object],
         kind: Kind,
         exchange: Exchange | None,
     ) -> Mapping[str, object]:
@@ -423,7 +449,7 @@ class ShoonyaBroker:
         return answer
 
     def _read_book(
-        self, book: Book, fields: Mapping[str, str], read: Callable[[Row], words.T]
+        self, book: Book, fields: Mapping[str, object], read: Callable[[Row], words.T]
     ) -> list[words.T]:
         """Read a list; one that is empty comes as `no data`."""
         try:
@@ -438,7 +464,7 @@ class ShoonyaBroker:
     def _object(
         self,
         route: str,
-        fields: Mapping[str, str],
+        fields: Mapping[str, object],
         *,
         nothing: Row | None = None,
     ) -> Row:
@@ -453,7 +479,7 @@ class ShoonyaBroker:
             raise BrokerUnavailable(f"the broker answered {route} with a list")
         return answer
 
-    def _read(self, route: str, fields: Mapping[str, str]) -> Answer:
+    def _read(self, route: str, fields: Mapping[str, object]) -> Answer:
         try:
             return self._ask(route, fields, Kind.READ)
         except OutcomeUnknown as e:
@@ -462,7 +488,7 @@ class ShoonyaBroker:
     def _ask(
         self,
         route: str,
-        fields: Mapping[str, str],
+        fields: Mapping[str, object],
         kind: Kind,
         exchange: Exchange | None = None,
     ) -> Answer:

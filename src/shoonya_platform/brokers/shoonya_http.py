@@ -84,7 +84,7 @@ class Transport:
     def post(
         self,
         route: str,
-        fields: Mapping[str, str],
+        fields: Mapping[str, object],
         *,
         token: str | None,
         kind: Kind = Kind.READ,
@@ -203,7 +203,7 @@ class Transport:
         return self._pool
 
 
-def encode(fields: Mapping[str, str]) -> str:
+def encode(fields: Mapping[str, object]) -> str:
     """
     Return the fields as Noren reads them.
 

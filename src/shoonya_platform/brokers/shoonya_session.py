@@ -23,7 +23,7 @@ import os
 import re
 import struct
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
@@ -32,7 +32,9 @@ from pathlib import Path
 from shoonya_platform.brokers.shoonya_account import ShoonyaAccount
 from shoonya_platform.brokers.shoonya_answers import Answer, NotOk
 from shoonya_platform.brokers.shoonya_http import Transport
+from shoonya_platform.brokers.shoonya_margins import products_of
 from shoonya_platform.clock import Clock
+from shoonya_platform.domain.instruments import Exchange, Product
 from shoonya_platform.errors import (
     BrokerRejected,
     BrokerUnavailable,
@@ -69,6 +71,8 @@ class _Record:
     dead_digest: str = ""
     died_at: float = 0.0
     death: str = ""
+    #: The products of the account by exchange, as the login told; None if it did not.
+    products: dict[str, list[str]] | None = None
 
 
 class Session:
@@ -139,6 +143,24 @@ class Session:
             if record.dead_digest == sha256(token):
                 self._write(replace(record, dead_digest="", died_at=0.0, death=""))
 
+    def products(self) -> dict[Exchange, frozenset[Product]] | None:
+        """Return what the account may use, None if this session does not know."""
+        kept = self._read().products
+        if kept is None:
+            return None
+        try:
+            return {
+                Exchange(exchange): frozenset(map(Product, names))
+                for exchange, names in kept.items()
+            }
+        except (ValueError, TypeError, AttributeError):
+            return None
+
+    def keep_products(self, products: Mapping[Exchange, frozenset[Product]]) -> None:
+        """Keep with the session what the account may use."""
+        with self._locked():
+            self._write(replace(self._read(), products=_names_of(products)))
+
     def lifetime(self) -> tuple[datetime | None, datetime | None]:
         """Return when the session began and when it ends, as far as is known."""
         record = self._read()
@@ -183,6 +205,7 @@ class Session:
                     user_id=account.user_id,
                     logins=(now,),
                     ends_at=ends_at,
+                    products=_products_of(answer),
                 )
             )
         self._token = token
@@ -286,6 +309,7 @@ class Session:
                 token=token,
                 user_id=account.user_id,
                 logins=(*record.logins[-MAX_LOGINS:], now),
+                products=_products_of(answer),
             )
         )
         return token
@@ -376,6 +400,19 @@ def _token_of(answer: Answer, name: str) -> str:
     if not _TOKEN.fullmatch(token):
         raise BrokerUnavailable("could not log in: the answer's token is damaged")
     return token
+
+
+def _products_of(answer: Answer) -> dict[str, list[str]] | None:
+    found = products_of(answer) if isinstance(answer, dict) else None
+    return None if found is None else _names_of(found)
+
+
+def _names_of(
+    products: Mapping[Exchange, frozenset[Product]],
+) -> dict[str, list[str]]:
+    return {
+        str(exchange): sorted(map(str, each)) for exchange, each in products.items()
+    }
 
 
 def _moment(seconds: float | None) -> datetime | None:

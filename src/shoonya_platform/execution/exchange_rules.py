@@ -48,6 +48,10 @@ class GuardRules:
     allows_conflicts: bool = False
     #: What exceeds the freeze quantity goes out in several orders.
     splits: bool = True
+    #: Whether entries are denied that the account cannot afford, as the broker says.
+    checks_margin: bool = False
+    #: Whether entries are denied of which the broker tells no margin.
+    needs_margin: bool = False
 
 
 class ExchangeRules:

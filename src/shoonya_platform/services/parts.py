@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from datetime import time
 from decimal import Decimal
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from shoonya_platform.brokers.base import Broker, BrokerPosition, Quote
+from shoonya_platform.brokers.base import Broker, BrokerPosition, PlaceOrder, Quote
 from shoonya_platform.brokers.paper import PaperBroker, PaperSettings
 from shoonya_platform.brokers.shoonya_account import ShoonyaAccount
 from shoonya_platform.brokers.shoonya_limits import RateLimiter
@@ -20,7 +20,8 @@ from shoonya_platform.config.settings import Settings
 from shoonya_platform.domain.calendar import MarketCalendar, parse_additions
 from shoonya_platform.domain.catalogue import Catalogue
 from shoonya_platform.domain.data import catalogue_defaults, market_calendar
-from shoonya_platform.domain.instruments import Exchange, Instrument, PriceBand
+from shoonya_platform.domain.instruments import Exchange, Instrument, PriceBand, Product
+from shoonya_platform.domain.margins import Margin
 from shoonya_platform.errors import ConfigError
 from shoonya_platform.execution.exchange_rules import ExchangeRules, GuardRules
 from shoonya_platform.execution.preconditions import SendPreconditions
@@ -86,6 +87,8 @@ def guard_rules(settings: Settings) -> GuardRules:
         allows_conflicts=guard.allow_conflicts,
         needs_band=guard.without_price_band == "deny",
         splits=guard.freeze == "split",
+        checks_margin=guard.margin == "check",
+        needs_margin=guard.without_margin == "deny",
     )
 
 
@@ -244,6 +247,12 @@ class Quotes:
 
     def instrument(self, exchange: Exchange, tradingsymbol: str) -> Instrument | None:
         return self._broker.instrument(exchange, tradingsymbol)
+
+    def margin(self, orders: Sequence[PlaceOrder]) -> Margin:
+        return self._broker.margin(orders)
+
+    def products(self) -> Mapping[Exchange, frozenset[Product]] | None:
+        return self._broker.products()
 
     def positions(self) -> list[BrokerPosition]:
         return self._broker.positions()

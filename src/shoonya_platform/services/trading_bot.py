@@ -17,6 +17,7 @@ def build(parts: Parts) -> TradingBot:
         parts.ring,
         replan_seconds=parts.settings.recovery.replan_seconds,
         all_or_nothing=parts.settings.guard.all_or_nothing,
+        asks_margin=parts.settings.guard.margin == "check",
     )
 
 

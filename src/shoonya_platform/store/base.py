@@ -27,6 +27,7 @@ from shoonya_platform.domain.discrepancies import (
     StoredDiscrepancy,
 )
 from shoonya_platform.domain.instruments import Exchange, PriceBand, Product
+from shoonya_platform.domain.margins import MarginReading
 from shoonya_platform.domain.orders import (
     AlertId,
     BrokerOrderId,
@@ -283,6 +284,10 @@ class OrderTable(Protocol):
         """Give an order that was not sent yet another type and price, with an event."""
         ...
 
+    def shrink(self, order: Order, quantity: int, *, text: str) -> Order:
+        """Give an order that was not sent yet a smaller quantity, with an event."""
+        ...
+
     def replace(self, order: Order, terms: Terms, *, text: str = "") -> Order:
         """
         Record that other terms hold at the broker, and end the request for them.
@@ -455,6 +460,24 @@ class PositionTable(Protocol):
     def note_bands(self, bands: Mapping[tuple[Exchange, str], PriceBand]) -> None:
         """Remember price bands."""
         ...
+
+
+class AccountTable(Protocol):
+    """What the broker's account may do and afford."""
+
+    def products(self) -> dict[Exchange, frozenset[Product]]:
+        """Return the products it may use; empty if the broker has not said."""
+        ...
+
+    def note_products(self, products: Mapping[Exchange, frozenset[Product]]) -> None:
+        """Replace all that was known of its products."""
+        ...
+
+    def margin(self, alert_id: AlertId) -> MarginReading | None:
+        """Return what was asked last for an alert; None if nothing was."""
+        ...
+
+    def note_margin(self, alert_id: AlertId, reading: MarginReading) -> None: ...
 
 
 class ServiceTable(Protocol):
@@ -667,6 +690,8 @@ class OrderStore(Protocol):
     def modifies(self) -> ModifyTable: ...
     @property
     def positions(self) -> PositionTable: ...
+    @property
+    def account(self) -> AccountTable: ...
     @property
     def services(self) -> ServiceTable: ...
     @property

@@ -298,6 +298,17 @@ class SqliteOrders:
         self._event(repriced, OrderTrigger.REPRICED, text, self._session.now())
         return repriced
 
+    def shrink(self, order: Order, quantity: int, *, text: str) -> Order:
+        if not 0 < quantity <= order.quantity:
+            raise ValueError(f"{quantity} is not within order {order.order_id}")
+        self._session.execute(
+            "UPDATE orders SET quantity = ? WHERE order_id = ?",
+            (quantity, order.order_id),
+        )
+        smaller = replace(order, quantity=quantity)
+        self._event(smaller, OrderTrigger.REPRICED, text, self._session.now())
+        return smaller
+
     def replace(self, order: Order, terms: Terms, *, text: str = "") -> Order:
         status = next_status(
             order.status, OrderTrigger.REPLACED, filled_quantity=order.filled_quantity

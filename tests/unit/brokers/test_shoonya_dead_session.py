@@ -8,6 +8,7 @@ from shoonya_platform.brokers.shoonya import ShoonyaBroker
 from shoonya_platform.brokers.shoonya_account import ShoonyaAccount
 from shoonya_platform.brokers.shoonya_http import Reply
 from shoonya_platform.brokers.shoonya_session import DEAD_SECONDS, write_private
+from shoonya_platform.domain.instruments import Exchange, Product
 from shoonya_platform.errors import BrokerUnavailable, LoginNeeded, OutcomeUnknown
 from tests.contract.broker_worlds import an_order
 
@@ -185,3 +186,70 @@ def test_time_out_in_the_answer_is_an_unknown_outcome(open_broker, server, tmp_p
 
         with pytest.raises(OutcomeUnknown):
             broker.place(an_order("O-1"))
+
+
+PRARR = [{"prd": "C", "exch": ["NSE"]}, {"prd": "I", "exch": ["NSE", "NFO"]}]
+PRODUCTS = {
+    Exchange.NSE: {Product.CNC, Product.MIS},
+    Exchange.NFO: {Product.MIS},
+}
+
+
+def test_products_of_a_login_are_kept_with_the_session(
+    open_broker, server, tmp_path, monkeypatch
+):
+    answer = {"stat": "Ok", "access_token": "fresh", "prarr": PRARR}
+    monkeypatch.setattr(
+        Scripted, "__call__", lambda *_: Reply(200, json.dumps(answer).encode())
+    )
+    open_broker().session.exchange("code", "secret")
+    monkeypatch.setattr(Scripted, "__call__", lambda *_: Reply(502, b"<html>"))
+
+    assert open_broker().products() == PRODUCTS
+
+
+def test_products_that_a_login_lacks_are_asked_for_once(
+    open_broker, server, tmp_path, monkeypatch
+):
+    asked = []
+
+    def answer(self, method, url, name, body, headers):
+        asked.append(name)
+        return Reply(200, json.dumps({"stat": "Ok", "prarr": PRARR}).encode())
+
+    monkeypatch.setattr(Scripted, "__call__", answer)
+    log_in(tmp_path, "live")
+
+    assert open_broker().products() == PRODUCTS
+    assert open_broker().products() == PRODUCTS
+    assert asked == ["UserDetails"]
+
+
+def test_products_that_are_told_nowhere_are_none(open_broker, server, tmp_path):
+    log_in(tmp_path, "live")
+
+    assert open_broker().products() is None
+
+
+def test_margin_of_one_order_is_one_request_and_of_a_spread_two(
+    open_broker, server, tmp_path, monkeypatch
+):
+    asked = []
+    answer = {
+        "stat": "Ok",
+        "cash": "100",
+        "ordermargin": "60",
+        "marginusedtrade": "70",
+    }
+
+    def answered(self, method, url, name, body, headers):
+        asked.append(name)
+        return Reply(200, json.dumps(answer).encode())
+
+    monkeypatch.setattr(Scripted, "__call__", answered)
+    log_in(tmp_path, "live")
+    broker = open_broker()
+
+    assert broker.margin([an_order()]).required == 60
+    assert broker.margin([an_order(), an_order("O-2")]).required == 70
+    assert asked == ["GetOrderMargin", "GetBasketMargin", "Limits"]
