@@ -33,6 +33,8 @@ TABLES = {
     "pnl",
     "absences",
     "bands",
+    "products",
+    "margins",
     "order_counts",
     "realised_days",
     "discrepancies",

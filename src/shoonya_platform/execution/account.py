@@ -75,7 +75,7 @@ class AccountKeeper:
         self._fetch_products(told)
         if not self._asks_margin:
             return told
-        known = self._store.account.products()
+        known = self._store.allowances.products()
         allowed = known if told.products is None else told.products
         until = self._clock.monotonic() + MARGINS_SECONDS
         for stored in entries:
@@ -89,11 +89,11 @@ class AccountKeeper:
         """Leave it in the store, inside a transaction."""
         if (
             told.products is not None
-            and told.products != self._store.account.products()
+            and told.products != self._store.allowances.products()
         ):
-            self._store.account.note_products(told.products)
+            self._store.allowances.note_products(told.products)
         for alert_id, reading in told.margins.items():
-            self._store.account.note_margin(alert_id, reading)
+            self._store.allowances.note_margin(alert_id, reading)
 
     def _fetch_products(self, told: Readings) -> None:
         now = self._clock.monotonic()

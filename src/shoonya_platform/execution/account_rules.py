@@ -44,7 +44,7 @@ class AccountRules:
 
     def refresh(self) -> None:
         """Read what the account may use, before a batch is judged."""
-        self._allowed = self._store.account.products()
+        self._allowed = self._store.allowances.products()
 
     def product(self, order: Order) -> Denial | None:
         """Deny what the account may not use; without an answer nothing is denied."""
@@ -66,7 +66,7 @@ class AccountRules:
         """Deny an alert's orders together if the account cannot afford them."""
         if not self._checks_margin:
             return None
-        reading = self._store.account.margin(order.alert_id)
+        reading = self._store.allowances.margin(order.alert_id)
         if reading is None or reading.required is None or reading.available is None:
             if not self._needs_margin:
                 return None
@@ -99,7 +99,7 @@ class AccountRules:
         """Count what an entry that passes needs against the entries after it."""
         if not self._checks_margin or order.alert_id in self._passed:
             return
-        reading = self._store.account.margin(order.alert_id)
+        reading = self._store.allowances.margin(order.alert_id)
         if reading is None or reading.required is None:
             return
         now = self._clock.now()

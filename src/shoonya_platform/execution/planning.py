@@ -85,7 +85,7 @@ class LegPlanner:
             ]
             if len(held) == 1:
                 return held[0]
-        return leg_product(alert.exchange, leg, self._store.account.products())
+        return leg_product(alert.exchange, leg, self._store.allowances.products())
 
     def _held(self, alert: Alert, leg: Leg) -> tuple[Side, int, Product] | None:
         """Return what closes the position beyond the exits already under way."""

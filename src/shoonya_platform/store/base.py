@@ -462,7 +462,7 @@ class PositionTable(Protocol):
         ...
 
 
-class AccountTable(Protocol):
+class AllowanceTable(Protocol):
     """What the broker's account may do and afford."""
 
     def products(self) -> dict[Exchange, frozenset[Product]]:
@@ -691,7 +691,7 @@ class OrderStore(Protocol):
     @property
     def positions(self) -> PositionTable: ...
     @property
-    def account(self) -> AccountTable: ...
+    def allowances(self) -> AllowanceTable: ...
     @property
     def services(self) -> ServiceTable: ...
     @property

@@ -17,8 +17,8 @@ from pathlib import Path
 from shoonya_platform.clock import Clock
 from shoonya_platform.errors import StoreBusy, StoreDamaged
 from shoonya_platform.store._session import Session, translate
-from shoonya_platform.store.sqlite_account import SqliteAccount
 from shoonya_platform.store.sqlite_alerts import SqliteAlerts
+from shoonya_platform.store.sqlite_allowances import SqliteAllowances
 from shoonya_platform.store.sqlite_discrepancies import SqliteDiscrepancies
 from shoonya_platform.store.sqlite_modifies import SqliteModifies
 from shoonya_platform.store.sqlite_orders import SqliteOrders
@@ -119,7 +119,7 @@ class SqliteOrderStore:
         self.services = SqliteServices(session)
         self.trading = SqliteTrading(session)
         self.risk = SqliteRisk(session)
-        self.account = SqliteAccount(session)
+        self.allowances = SqliteAllowances(session)
         self.recovery = SqliteRecovery(session)
         self.discrepancies = SqliteDiscrepancies(session)
 

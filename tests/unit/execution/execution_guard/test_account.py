@@ -27,12 +27,12 @@ def note(store, clock, order, required, available, failure="", **changes):
         **changes,
     )
     with store.transaction(durable=False):
-        store.account.note_margin(order.alert_id, reading)
+        store.allowances.note_margin(order.alert_id, reading)
 
 
 def allow(store, **products):
     with store.transaction(durable=False):
-        store.account.note_products(
+        store.allowances.note_products(
             {Exchange(name): frozenset(each) for name, each in products.items()}
         )
 

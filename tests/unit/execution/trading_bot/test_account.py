@@ -35,7 +35,7 @@ def test_margin_of_an_entry_is_asked_once_with_a_price(asking, store, quotes):
     ((order,),) = quotes.margins_asked
     assert (order.tradingsymbol, order.quantity, order.price) == (SYMBOL, 65, 101)
     assert (order.side, order.order_type) == (Side.BUY, OrderType.MARKET)
-    reading = store.account.margin(alert_id)
+    reading = store.allowances.margin(alert_id)
     assert (reading.required, reading.available, reading.failure) == (7, 1000, "")
 
 
@@ -73,7 +73,7 @@ def test_failed_question_is_recorded_and_delays_nothing(asking, store, quotes):
         asking._clock.advance(1)
 
     assert len(planned(store, alert_id)) == 1
-    reading = store.account.margin(alert_id)
+    reading = store.allowances.margin(alert_id)
     assert (reading.required, reading.failure) == (None, "down")
 
 
@@ -83,7 +83,7 @@ def test_unpriced_entry_is_a_failed_question(asking, store, quotes):
     asking.step()
 
     assert quotes.margins_asked == []
-    assert "no price of" in store.account.margin(alert_id).failure
+    assert "no price of" in store.allowances.margin(alert_id).failure
 
 
 def test_setting_turns_the_question_off(bot, store, quotes):
@@ -121,7 +121,7 @@ def test_products_are_asked_for_now_and_then(asking, store, quotes, clock):
     quotes.allowed = CASH_AND_DAY
     store_alert(store)
     asking.step()
-    assert store.account.products() == CASH_AND_DAY
+    assert store.allowances.products() == CASH_AND_DAY
     store_alert(store)
     asking.step()
     assert quotes.products_asked == 1
@@ -146,7 +146,7 @@ def test_products_are_asked_for_again_soon_after_a_failure(
     store_alert(store)
     asking.step()
 
-    assert store.account.products() == CASH_AND_DAY
+    assert store.allowances.products() == CASH_AND_DAY
 
 
 @pytest.mark.parametrize(

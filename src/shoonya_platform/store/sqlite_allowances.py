@@ -14,8 +14,8 @@ from shoonya_platform.store._session import Session, decimal_of, decimal_text, t
 _KEPT = timedelta(days=1)
 
 
-class SqliteAccount:
-    """The `AccountTable`."""
+class SqliteAllowances:
+    """The `AllowanceTable`."""
 
     def __init__(self, session: Session) -> None:
         self._session = session
