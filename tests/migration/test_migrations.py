@@ -35,6 +35,7 @@ TABLES = {
     "bands",
     "products",
     "margins",
+    "account",
     "order_counts",
     "realised_days",
     "discrepancies",
