@@ -3,7 +3,8 @@ The tree of errors, sorted by what there is to do.
 
     ShoonyaError
      ├─ ConfigError            fix the configuration; a service exits 78
-     │   └─ SecretMissing
+     │   ├─ SecretMissing
+     │   └─ OtherAccount       the store is another account's book
      ├─ AlertRefused           tell the sender; a 4xx, never sent again
      ├─ Denied                 a rule of ours forbids it
      ├─ NotFound               no such order, alert, service
@@ -17,6 +18,7 @@ The tree of errors, sorted by what there is to do.
      │   └─ StoreDamaged       stop and fetch a human; a service exits 78
      └─ BrokerError
          ├─ BrokerUnavailable  nothing was sent: safe to try again
+         │   └─ LoginNeeded    nothing goes on until a person logs in
          ├─ BrokerRejected     the broker said no, and said why
          └─ OutcomeUnknown     it may have arrived: ask, never re-send
 
@@ -66,6 +68,12 @@ class SecretMissing(ConfigError):
     """A secret that is needed was found in no place it may come from."""
 
     exit_code = 11
+
+
+class OtherAccount(ConfigError):
+    """The store is the book of another account than the configured one."""
+
+    exit_code = 15
 
 
 class AlertRefused(ShoonyaError):
@@ -158,6 +166,10 @@ class BrokerUnavailable(BrokerError):
     """The request was proven not to have reached the broker."""
 
     exit_code = 21
+
+
+class LoginNeeded(BrokerUnavailable):
+    """There is no session at the broker, and none can be had without a person."""
 
 
 class BrokerRejected(BrokerError):

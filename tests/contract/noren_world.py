@@ -10,11 +10,17 @@ from pathlib import Path
 from shoonya_platform.brokers.base import ExecutionReport, PlaceOrder
 from shoonya_platform.brokers.shoonya import ShoonyaBroker
 from shoonya_platform.brokers.shoonya_account import Generation, ShoonyaAccount
+from shoonya_platform.brokers.shoonya_download import Downloader
 from shoonya_platform.brokers.shoonya_session import sha256
 from shoonya_platform.brokers.shoonya_words import place_fields
+from shoonya_platform.clock import SystemClock
+from shoonya_platform.domain.data import market_calendar
 from shoonya_platform.domain.instruments import Exchange
 from shoonya_platform.domain.orders import BrokerOrderId, ClientOrderId
 from shoonya_platform.errors import BrokerUnavailable
+from shoonya_platform.instruments.file import FILE_NAME
+from shoonya_platform.instruments.refresh import MasterRefresh
+from shoonya_platform.instruments.writer import InstrumentWriter
 from shoonya_platform.testing.noren.prices import MarketSettings
 from shoonya_platform.testing.noren.server import NorenSimulator
 from shoonya_platform.testing.waiting import eventually
@@ -63,6 +69,22 @@ def log_in(simulator: NorenSimulator) -> str:
     return simulator.access.exchange({"code": code, "checksum": checksum})
 
 
+def load_list(broker: ShoonyaBroker, exchange: Exchange) -> None:
+    """Load an exchange's list, as recovery_service does."""
+    file = InstrumentWriter(broker.account.folder / FILE_NAME)
+    clock = SystemClock()
+    downloader = Downloader(broker.account, clock)
+    MasterRefresh(
+        file,
+        broker.account.scrip_url,
+        market_calendar(),
+        clock,
+        download=downloader.download,
+    ).load(exchange)
+    downloader.close()
+    file.close()
+
+
 class SettledBroker(ShoonyaBroker):
     """Waits for what is on its way, and ends an outage once it was felt."""
 
@@ -98,7 +120,7 @@ def _ending_outages(name):
 
 for _name in (
     *("place", "modify", "cancel", "order_book", "trade_book", "positions", "limits"),
-    *("last_price", "quote", "instrument"),
+    *("last_price", "quote", "instrument", "margin", "products"),
 ):
     setattr(SettledBroker, _name, _ending_outages(_name))
 

@@ -23,7 +23,7 @@ from shoonya_platform.testing.noren.masters import Scrip
 from shoonya_platform.testing.noren.prices import MarketSettings
 from shoonya_platform.testing.noren.server import NorenSimulator
 from tests.contract.broker_worlds import in_book
-from tests.contract.noren_world import account_of
+from tests.contract.noren_world import account_of, load_list
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,9 +78,10 @@ def scrip(simulator, case) -> Scrip:
 
 
 @pytest.fixture
-def broker(simulator, tmp_path) -> Iterator[ShoonyaBroker]:
+def broker(simulator, case, tmp_path) -> Iterator[ShoonyaBroker]:
     account = account_of(simulator, tmp_path, timeout_seconds=10.0)
     broker = ShoonyaBroker(account, SystemClock(), tell=print)
+    load_list(broker, case.exchange)
     yield broker
     broker.close()
 
@@ -106,6 +107,7 @@ def test_figures_are_the_masters(broker, case, scrip):
 
     assert instrument is not None
     assert (instrument.lot_size, instrument.tick_size) == (case.lot, Decimal(case.tick))
+    assert instrument.price_factor == scrip.factor
     quote = broker.quote(case.exchange, scrip.tradingsymbol)
     assert quote is not None
     assert quote.last_price == Decimal(case.price)
@@ -162,7 +164,7 @@ def test_order_that_the_exchange_does_not_take_is_rejected_with_its_reason(
 ):
     wrong = Product.NRML if case.product is not Product.NRML else Product.CNC
     price, tick = Decimal(case.price), Decimal(case.tick)
-    changes = {
+    changes: dict[str, dict[str, object]] = {
         "tick": {"price": price + tick / 2},
         "band": {"price": price * 30 - price * 30 % tick},
         "product": {"product": wrong},

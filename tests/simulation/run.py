@@ -12,7 +12,7 @@ import traceback
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from functools import cache
 from pathlib import Path
@@ -22,7 +22,7 @@ from unittest.mock import patch
 import httpcore
 import websockets.sync.client
 
-from shoonya_platform.assessment.conditions import Condition, ConditionKind
+from shoonya_platform.assessment.conditions import Condition
 from shoonya_platform.assessment.configured import configured_rules
 from shoonya_platform.brokers import shoonya, shoonya_feed, shoonya_session
 from shoonya_platform.config.loader import Config
@@ -36,16 +36,18 @@ from shoonya_platform.config.settings import (
     Settings,
     Shoonya,
 )
-from shoonya_platform.domain.discrepancies import DiscrepancyKind
+from shoonya_platform.domain.calendar import MarketCalendar
+from shoonya_platform.domain.instruments import Exchange, Instrument, Source
 from shoonya_platform.domain.orders import (
     BEFORE_BROKER,
     IN_FLIGHT,
     Intent,
 )
 from shoonya_platform.domain.trading import TradingState
+from shoonya_platform.instruments.rows import Listed
 from shoonya_platform.logging.components import logger_name
 from shoonya_platform.logging.context import CONTEXT_ATTRIBUTE
-from shoonya_platform.services import runtime
+from shoonya_platform.services import parts, runtime
 from shoonya_platform.store import sendlock
 from shoonya_platform.store import sqlite as sqlite_store
 from shoonya_platform.store.base import OrderStore
@@ -80,6 +82,9 @@ QUIET_SECONDS = 70.0
 
 #: Read from the disk once, and not with each start of a service.
 _migrations = cache(sqlite_store.migrations)
+
+#: From the last look to the first byte: the wait for the network is part of sending.
+_SENDING_SECONDS = 6.0
 
 #: No order of the traffic is further from the market, as a share of its price.
 _FAR = Decimal("0.4")
@@ -208,26 +213,14 @@ class Simulation:
 
     def attention(self, store: OrderStore) -> Attention:
         """Return what is in front of the operator now."""
-        rules = configured_rules(self.config.settings)
+        # The lists of instruments are always there: no file is looked at.
+        rules = replace(configured_rules(self.config.settings), instruments_file=None)
         return Attention(
             store,
             self.ledger,
             self.world.clock.now(),
             rules,
-            excused=self._excused(),
         )
-
-    def _excused(self) -> set[ConditionKind | DiscrepancyKind]:
-        """Return what 'check' goes on naming for known reasons."""
-        # XXX: both are shown by an expected failure in test_known_failures.
-        excused = set[ConditionKind | DiscrepancyKind]()
-        if self.world.was_set_back:
-            # The last reconciliation is the one with the highest wall clock.
-            excused.add(ConditionKind.RECONCILIATION_FAILED)
-        if self.platform.processes["recovery_service"].runs > 1:
-            # What an earlier run has shown is resolved by none.
-            excused.add(DiscrepancyKind.OUTCOME_UNKNOWN)
-        return excused
 
     def at_call(self, service: str, point: str, act: Callable[[], None]) -> None:
         """Do something the first time a service comes to a call or a commit."""
@@ -312,8 +305,7 @@ class Simulation:
         leg = ledger.leg_of(name)
         assert leg is not None
         age = (world.clock.now() - ledger.alerted_at[leg[0]]).total_seconds()
-        # The wait for the network is part of the sending.
-        if age > self.config.settings.guard.max_alert_age_seconds + 6.0:
+        if age > self.config.settings.guard.max_alert_age_seconds + _SENDING_SECONDS:
             ledger.violate(Promise.AGE, f"{name}, {age:.0f} s old")
         unread = [
             book
@@ -340,22 +332,32 @@ class _Unlimited:
         """Nothing is held."""
 
 
-class _Scrips:
-    """Takes the place of the scrip master: the instruments of the exchange."""
+class _Instruments:
+    """Takes the place of the broker's lists: the instruments of the exchange."""
 
     def __init__(self, *_: Any, **__: Any) -> None:
         pass
 
-    def find(self, exchange: object, tradingsymbol: str) -> Any:
+    def find(self, exchange: Exchange, tradingsymbol: str) -> Listed | None:
         known = INSTRUMENTS.get(tradingsymbol)
-        return None if known is None else _Scrip(known[0])
+        if known is None:
+            return None
+        return Listed(
+            instrument=Instrument(
+                exchange=exchange,
+                tradingsymbol=tradingsymbol,
+                token=known[0],
+                lot_size=65,
+                tick_size=TICK,
+                source=Source.MASTER,
+            )
+        )
 
+    def note_security(self, *_: Any) -> None:
+        """It is asked for again."""
 
-@dataclass(frozen=True, slots=True)
-class _Scrip:
-    token: str
-    lot_size: int = 65
-    tick_size: Any = TICK
+    def close(self) -> None:
+        """No descriptor is held."""
 
 
 class _Recorder(logging.Handler):
@@ -391,6 +393,7 @@ def _in_place(simulation: Simulation) -> Iterator[None]:
         put = [
             (secrets, "token_bytes", chance.randbytes),
             (secrets, "token_hex", lambda n=16: chance.randbytes(n).hex()),
+            (MarketCalendar, "why_closed", _why_closed(world)),
             (runtime, "time", simulated_time),
             (runtime, "Doorbell", platform.bell),
             (runtime, "open_store", platform.open_store),
@@ -404,7 +407,8 @@ def _in_place(simulation: Simulation) -> Iterator[None]:
             (shoonya_feed, "random", chance),
             (shoonya_feed, "threading", Threading(world, platform.thread_started)),
             (shoonya, "RateLimiter", _Unlimited),
-            (shoonya, "ScripMaster", _Scrips),
+            (shoonya, "InstrumentWriter", _Instruments),
+            (parts, "InstrumentFile", _Instruments),
             (httpcore, "ConnectionPool", simulation.network.pool),
             (websockets.sync.client, "connect", simulation.noren.connect),
         ]
@@ -426,6 +430,17 @@ def _in_place(simulation: Simulation) -> Iterator[None]:
 
             stack.callback(put_back)
         yield
+
+
+def _why_closed(world: World) -> Callable[..., str]:
+    why_closed = MarketCalendar.why_closed
+
+    def answer(calendar: MarketCalendar, exchange: Any, at: Any) -> str:
+        if world.is_closed():
+            return "closed by the simulation"
+        return why_closed(calendar, exchange, at)
+
+    return answer
 
 
 class _Nothing:

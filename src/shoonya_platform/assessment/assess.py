@@ -14,6 +14,7 @@ from shoonya_platform.assessment.conditions import (
     ordered,
 )
 from shoonya_platform.assessment.discrepancies import discrepancies
+from shoonya_platform.assessment.instruments import instrument_lists
 from shoonya_platform.assessment.waiting import waiting
 from shoonya_platform.domain.trading import TradingState
 from shoonya_platform.services.child import ServiceStatus
@@ -66,7 +67,9 @@ def assess(
                 *_silent(store, now, services, rules),
                 *_reconciliation(store, now, rules),
                 *waiting(store, now, rules),
+                *instrument_lists(now, rules),
                 *_trading(store),
+                *_other_accounts(store),
             ]
         )
 
@@ -151,4 +154,16 @@ def _trading(store: OrderStore) -> Iterator[Condition]:
             text=f"trading is {status.state}: {status.reason} (by {status.set_by})",
             action="shoonyactl risk resume",
             since=status.set_at,
+        )
+
+
+def _other_accounts(store: OrderStore) -> Iterator[Condition]:
+    for book in store.other_books():
+        broker = book.account.partition("-")[0]
+        yield Condition(
+            kind=ConditionKind.OTHER_ACCOUNT_OPEN,
+            severity=Severity.WARNING,
+            text=f"the book of '{book.account}' is not traded now, and has {book.text}",
+            action=f"close them there, or set broker.name = '{broker}' again",
+            subject=book.account,
         )

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import sys
-
 from shoonya_platform.execution.execution_guard import ExecutionGuard
-from shoonya_platform.services.parts import catalogue, guard_rules
+from shoonya_platform.services.ending import end_process
+from shoonya_platform.services.parts import guard_rules, instruments
 from shoonya_platform.services.runtime import Parts, run_worker
 
 
 def build(parts: Parts) -> ExecutionGuard:
     return ExecutionGuard(
         parts.store,
-        catalogue(parts.settings),
+        instruments(parts.settings),
         guard_rules(parts.settings),
         parts.clock,
         parts.ring,
@@ -24,4 +23,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    end_process(main())

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import sys
-
 from shoonya_platform.config.loader import Config
 from shoonya_platform.execution.outcomes import RecoveryRules
 from shoonya_platform.execution.recovery import RecoveryService
 from shoonya_platform.execution.recovery_report import ReportFolder
 from shoonya_platform.services.announcing import Announcer
+from shoonya_platform.services.ending import end_process
+from shoonya_platform.services.instrument_keeper import InstrumentKeeper
 from shoonya_platform.services.runtime import Parts, WorkerService, open_store
 
 
@@ -36,7 +36,7 @@ def build(parts: Parts) -> RecoveryService:
 
 
 class RecoveryProcess(WorkerService):
-    """The worker, and beside it the threads that tell people."""
+    """The worker, and beside it the threads that notify people and load lists."""
 
     def open(self, config: Config) -> None:
         super().open(config)
@@ -50,11 +50,14 @@ class RecoveryProcess(WorkerService):
             ring=self.doorbell.ring,
         )
         self._announcer.start()
+        self._keeper = InstrumentKeeper(config, self.clock, self.logger)
+        self._keeper.start()
 
     def close(self) -> None:
-        announcer = self.__dict__.get("_announcer")
-        if announcer is not None:
-            announcer.stop()
+        for name in ("_keeper", "_announcer"):
+            beside = self.__dict__.get(name)
+            if beside is not None:
+                beside.stop()
         super().close()
 
 
@@ -63,4 +66,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    end_process(main())

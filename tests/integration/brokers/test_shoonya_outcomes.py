@@ -26,7 +26,7 @@ from tests.contract.broker_worlds import (
     in_book,
     named,
 )
-from tests.contract.noren_world import SYMBOL
+from tests.contract.noren_world import SYMBOL, load_list
 from tests.integration.brokers.conftest import only_oauth, only_quickauth
 
 
@@ -540,9 +540,10 @@ def test_doubled_trade_is_one(simulator, broker):
     assert len(broker.trade_book()) == 1
 
 
-def test_instrument_has_lot_and_tick_of_the_master_and_freeze_of_the_broker(
+def test_instrument_has_lot_and_tick_of_the_list_and_freeze_of_the_broker(
     simulator, broker
 ):
+    load_list(broker, Exchange.NFO)
     for _ in range(3):
         found = broker.instrument(Exchange.NFO, SYMBOL)
 
@@ -551,9 +552,10 @@ def test_instrument_has_lot_and_tick_of_the_master_and_freeze_of_the_broker(
     assert simulator.app.asked["GetSecurityInfo"] == 1
 
 
-def test_price_of_what_is_not_in_the_master_is_searched_for(simulator, broker):
+def test_price_of_what_is_not_in_the_list_is_searched_for(simulator, broker):
     lines = masters.HEADINGS["NFO"], "NFO,1,1,X,X29DEC26F,29-DEC-2026,FUTSTK,XX,0,0.05,"
     simulator.account.scrips.file = lambda _: masters.zipped("NFO", "\n".join(lines))
+    load_list(broker, Exchange.NFO)
 
     assert broker.last_price(Exchange.NFO, SYMBOL) == 100
     assert simulator.app.asked["SearchScrip"] == 1

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -35,7 +35,7 @@ def faults() -> Faults:
 
 
 @pytest.fixture
-def open_account(tmp_path: Path, clock, faults) -> Iterator[Callable[..., Account]]:
+def open_account(tmp_path: Path, clock, faults) -> Callable[..., Account]:
     def call(masters: Masters | None = None) -> Account:
         return Account(
             tmp_path,
@@ -170,7 +170,9 @@ def test_each_exchange_takes_orders_in_its_own_session(
     account, clock, at, exchange, is_taken
 ):
     account.rules.session_hours = True
-    clock.jump_to(datetime(*at, tzinfo=UTC) - timedelta(hours=5, minutes=30))
+    year, month, day, hour, minute = at
+    local = datetime(year, month, day, hour, minute, tzinfo=UTC)
+    clock.jump_to(local - timedelta(hours=5, minutes=30))
     words = {"NFO": OPTION, "CDS": "USDINR XX", "MCX": "CRUDEOIL XX"}[exchange]
     scrip = account.scrips.search(exchange, words)[0]
     order = {"exch": exchange, "tsym": scrip.tradingsymbol, "prctyp": "MKT"}

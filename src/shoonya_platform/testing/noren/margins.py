@@ -63,9 +63,11 @@ def order_margin(account: Account, asked: Row, now: datetime) -> Row:
     market = account.market
     needed = _needed(account, asked, now)
     used = market.margin_used
+    after = used + needed
     return {
         "cash": money(market.cash),
-        "marginused": money(used + needed),
+        # What is missing, as one published answer has it, if anything is.
+        "marginused": money(after - market.cash if after > market.cash else after),
         "marginusedprev": money(used),
         "ordermargin": money(needed),
         "remarks": _remarks(needed, market.cash - used),
