@@ -32,7 +32,7 @@ class Kind(StrEnum):
 
 
 class Figures(Protocol):
-    """Anything with the three figures, for example a section of the configuration."""
+    """Anything with these figures, for example a section of the configuration."""
 
     @property
     def lot_size(self) -> int: ...
@@ -42,6 +42,9 @@ class Figures(Protocol):
 
     @property
     def freeze_quantity(self) -> int | None: ...
+
+    @property
+    def price_factor(self) -> Decimal | None: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,6 +65,8 @@ class Underlying(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     freeze_quantity: int | None = None
     #: By kind, in rupees; the exchange's own where it is missing.
     tick_size: dict[Kind, Decimal] = msgspec.field(default_factory=dict)
+    #: Rupees that one unit gains when its price rises by one.
+    price_factor: Decimal | None = None
 
 
 class Defaults(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -71,6 +76,8 @@ class Defaults(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     as_of: date
     #: Ticks in rupees by exchange and kind, where nothing better is known.
     ticks: dict[Exchange, dict[Kind, Decimal]]
+    #: By exchange, where it is not 1 for all that the exchange lists.
+    price_factors: dict[Exchange, Decimal] = msgspec.field(default_factory=dict)
     #: By `EXCHANGE:UNDERLYING`.
     underlyings: dict[str, Underlying]
 
@@ -173,6 +180,10 @@ class Catalogue:
         symbol = parse_symbol(exchange, tradingsymbol)
         if symbol is None:
             return None
+        known = self.defaults.underlyings.get(f"{exchange}:{symbol.root}", _UNKNOWN)
+        price_factor = known.price_factor
+        if price_factor is None:
+            price_factor = self.defaults.price_factors.get(exchange, Decimal(1))
         figures = self.overrides.get(f"{exchange}:{tradingsymbol}")
         if figures is None:
             figures = self.overrides.get(f"{exchange}:{symbol.root}")
@@ -183,8 +194,8 @@ class Catalogue:
                 lot_size=figures.lot_size,
                 tick_size=figures.tick_size,
                 freeze_quantity=figures.freeze_quantity,
+                price_factor=figures.price_factor or price_factor,
             )
-        known = self.defaults.underlyings.get(f"{exchange}:{symbol.root}", _UNKNOWN)
         tick_size = known.tick_size.get(symbol.kind)
         if tick_size is None:
             tick_size = self.defaults.ticks[exchange][symbol.kind]
@@ -194,6 +205,7 @@ class Catalogue:
             lot_size=known.lot_size or 1,
             tick_size=tick_size,
             freeze_quantity=known.freeze_quantity,
+            price_factor=price_factor,
         )
 
 
@@ -210,9 +222,14 @@ def check_overrides(overrides: Mapping[str, Figures]) -> None:
     check_names(overrides, "instruments")
     for key, figures in overrides.items():
         tick, freeze = figures.tick_size, figures.freeze_quantity
+        factor = figures.price_factor
         if not (tick.is_finite() and tick > 0):
             raise ConfigError(
                 f"instruments.'{key}'.tick_size: expected more than 0, was {tick}"
+            )
+        if factor is not None and not (factor.is_finite() and factor > 0):
+            raise ConfigError(
+                f"instruments.'{key}'.price_factor: expected more than 0, was {factor}"
             )
         if freeze is not None and freeze < figures.lot_size:
             raise ConfigError(
