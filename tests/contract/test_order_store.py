@@ -388,6 +388,7 @@ def test_s20_new_order_comes_back_with_all_it_was_given(world, store):
         product=Product.MIS,
         time_in_force=TimeInForce.IOC,
         reference_price=Decimal("1E-7"),
+        price_factor=Decimal("0.125"),
     )
 
     with store.transaction(durable=False):
@@ -1064,6 +1065,56 @@ def test_s53_noted_price_is_the_last_price_of_positions_too(store, other):
     assert position.last_price == Decimal("110.05")
     assert position.unrealised_pnl == Decimal("653.25")
     assert other.positions.last_price(Exchange.NSE, SYMBOL) is None
+
+
+GOLD = {
+    "exchange": Exchange.MCX,
+    "tradingsymbol": "GOLD05FEB27",
+    "price_factor": Decimal(100),
+}
+
+
+def test_s88_position_counts_in_rupees_by_the_factor_of_its_first_order(store, other):
+    fill_order(store, 2, 150_000, **GOLD)
+    fill_order(store, 1, 149_700, side=Side.SELL, **GOLD)
+
+    (position,) = other.positions.open()
+    assert (position.price_factor, position.average_price) == (100, 150_000)
+    assert position.realised_pnl == position.unrealised_pnl == -30_000
+    assert position.exposure == 14_970_000
+    assert other.positions.realised_on(trading_day(BEGIN)) == -30_000
+    assert other.positions.realised() == -30_000
+
+
+def test_s89_what_is_open_keeps_its_factor_and_what_is_flat_takes_the_next(store):
+    guessed = GOLD | {"price_factor": Decimal(1)}
+    fill_order(store, 2, 100, **GOLD)
+    fill_order(store, 1, 110, side=Side.SELL, **guessed)
+    assert store.positions.realised() == 1000
+
+    fill_order(store, 1, 110, side=Side.SELL, **guessed)
+    assert store.positions.realised() == 2000
+    fill_order(store, 1, 100, **guessed)
+    fill_order(store, 1, 110, side=Side.SELL, **GOLD)
+
+    assert store.positions.realised() == 2010
+
+
+def test_s90_noted_factor_values_what_is_open_from_then_on(store, other):
+    fill_order(store, 2, 100, strategy="one", **(GOLD | {"price_factor": Decimal(1)}))
+    fill_order(store, 1, 110, strategy="one", side=Side.SELL, **GOLD)
+    fill_order(store, 1, 100, strategy="two", **GOLD)
+    fill_order(store, 1, 100, strategy="two", side=Side.SELL, **GOLD)
+    fill_order(store, 65, 100)
+
+    with store.transaction(durable=False):
+        store.positions.note_factor(GOLD["exchange"], GOLD["tradingsymbol"], Decimal(9))
+
+    nifty, gold = sorted(other.positions.open(), key=lambda p: p.quantity, reverse=True)
+    assert (nifty.price_factor, gold.price_factor) == (1, 9)
+    assert (gold.realised_pnl, gold.last_price) == (10, 100)
+    (flat,) = other.positions.flat(limit=9)
+    assert flat.price_factor == 100
 
 
 # -- services and trading ------------------------------------------------------

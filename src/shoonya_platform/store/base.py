@@ -303,6 +303,8 @@ class OrderTable(Protocol):
         """
         Record one trade: the order, the position, the last price, the event.
 
+        A position that was flat gets the order's price factor, another keeps its own.
+
         What it fills beyond the order's quantity counts as `overfilled_quantity`.
 
         Returns:
@@ -420,6 +422,12 @@ class PositionTable(Protocol):
 
     def last_price(self, exchange: Exchange, tradingsymbol: str) -> Decimal | None:
         """Return the last price heard of, in rupees."""
+        ...
+
+    def note_factor(
+        self, exchange: Exchange, tradingsymbol: str, price_factor: Decimal
+    ) -> None:
+        """Value what is open of an instrument by another factor from now on."""
         ...
 
     def note_prices(self, prices: Mapping[tuple[Exchange, str], Decimal]) -> None:

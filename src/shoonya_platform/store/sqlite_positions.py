@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import date, datetime
 from decimal import Decimal
 from functools import lru_cache
@@ -16,7 +17,7 @@ from shoonya_platform.store._session import Session, decimal_of, decimal_text, t
 
 _SELECT = (
     "SELECT strategy, exchange, tradingsymbol, product, quantity, average_price,"
-    " realised_pnl, positions.updated_at, last_price FROM positions"
+    " realised_pnl, price_factor, positions.updated_at, last_price FROM positions"
     " LEFT JOIN prices USING (exchange, tradingsymbol) "
 )
 
@@ -110,8 +111,22 @@ class SqlitePositions:
                 ),
             )
 
+    def note_factor(
+        self, exchange: Exchange, tradingsymbol: str, price_factor: Decimal
+    ) -> None:
+        self._session.execute(
+            "UPDATE positions SET price_factor = ?"
+            " WHERE exchange = ? AND tradingsymbol = ? AND quantity != 0",
+            (str(price_factor), exchange, tradingsymbol),
+        )
+
     def apply(self, order: Order, fill: Fill) -> Decimal:
-        """Move the position by one fill; return what that realised, in rupees."""
+        """
+        Move the position by one fill; return what that realised, in rupees.
+
+        What is open keeps its price factor: an order that was planned on a guess, as
+        no list was at hand, must not change what an exit realises.
+        """
         held = self._select(
             "WHERE strategy = ? AND exchange = ? AND tradingsymbol = ? AND product = ?",
             (order.strategy, order.exchange, order.tradingsymbol, order.product),
@@ -126,14 +141,17 @@ class SqlitePositions:
                 product=order.product,
             )
         )
+        if not before.quantity:
+            before = replace(before, price_factor=order.price_factor)
         after = before.after_fill(order.side, fill.quantity, fill.price)
         self._session.execute(
             "INSERT INTO positions (strategy, exchange, tradingsymbol, product,"
-            " quantity, average_price, realised_pnl, updated_at)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
+            " quantity, average_price, realised_pnl, price_factor, updated_at)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
             " ON CONFLICT (strategy, exchange, tradingsymbol, product) DO UPDATE SET"
             " quantity = excluded.quantity, average_price = excluded.average_price,"
-            " realised_pnl = excluded.realised_pnl, updated_at = excluded.updated_at",
+            " realised_pnl = excluded.realised_pnl,"
+            " price_factor = excluded.price_factor, updated_at = excluded.updated_at",
             (
                 after.strategy,
                 after.exchange,
@@ -142,6 +160,7 @@ class SqlitePositions:
                 after.quantity,
                 str(after.average_price),
                 str(after.realised_pnl),
+                str(after.price_factor),
                 self._session.now(),
             ),
         )
@@ -178,6 +197,7 @@ def _position_of(
     quantity: int,
     average_price: str,
     realised_pnl: str,
+    price_factor: str,
     updated_at: str,
     last_price: str | None,
 ) -> Position:
@@ -190,5 +210,6 @@ def _position_of(
         average_price=Decimal(average_price),
         realised_pnl=Decimal(realised_pnl),
         last_price=decimal_of(last_price),
+        price_factor=Decimal(price_factor),
         updated_at=datetime.fromisoformat(updated_at),
     )
