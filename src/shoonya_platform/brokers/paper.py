@@ -199,6 +199,7 @@ class PaperBroker:
                         book, position.exchange, position.tradingsymbol
                     ),
                     realised_pnl=position.realised_pnl,
+                    price_factor=position.price_factor,
                 )
                 for position in book.positions()
             ]
@@ -294,6 +295,7 @@ class PaperBroker:
         )
         margin = Decimal(0)
         if rejected is None:
+            book.note_factor(instrument)
             margin = matching.margin_needed(book, order, price or trigger_price or last)
             available = book.limits(self._settings.cash).available
             if margin and margin > available:

@@ -89,7 +89,8 @@ def margin_needed(
             and other.product is order.product
             and other.number != apart_from
         )
-    return max(0, order.quantity - max(0, closing)) * price
+    factor = book.price_factor(order.exchange, order.tradingsymbol)
+    return max(0, order.quantity - max(0, closing)) * price * factor
 
 
 def advance(
