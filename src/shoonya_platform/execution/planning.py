@@ -8,6 +8,8 @@ from decimal import Decimal
 from shoonya_platform.domain.alerts import Alert, Leg, StoredAlert, client_order_id
 from shoonya_platform.domain.instruments import Exchange, Product
 from shoonya_platform.domain.orders import OPEN, Intent, NewOrder, Order, Side
+from shoonya_platform.execution.exchange_rules import Instruments
+from shoonya_platform.execution.price_factors import price_factor
 from shoonya_platform.store.base import OrderStore
 
 Prices = Mapping[tuple[Exchange, str], Decimal]
@@ -16,8 +18,9 @@ Prices = Mapping[tuple[Exchange, str], Decimal]
 class LegPlanner:
     """Plans legs; to be used inside a transaction of the store."""
 
-    def __init__(self, store: OrderStore) -> None:
+    def __init__(self, store: OrderStore, instruments: Instruments) -> None:
         self._store = store
+        self._instruments = instruments
 
     def plan(
         self,
@@ -69,6 +72,13 @@ class LegPlanner:
             reference_price=leg.price
             or known
             or self._store.positions.last_price(alert.exchange, leg.tradingsymbol),
+            price_factor=price_factor(
+                self._store,
+                self._instruments,
+                alert.strategy,
+                alert.exchange,
+                leg.tradingsymbol,
+            ),
         )
 
     def _held(self, alert: Alert, leg: Leg) -> tuple[Side, int, Product] | None:

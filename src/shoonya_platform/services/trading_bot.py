@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 
 from shoonya_platform.execution.trading_bot import TradingBot
-from shoonya_platform.services.parts import Quotes
+from shoonya_platform.services.parts import Quotes, catalogue
 from shoonya_platform.services.runtime import Parts, run_worker
 
 
@@ -15,6 +15,7 @@ def build(parts: Parts) -> TradingBot:
         Quotes(parts.broker()),
         parts.clock,
         parts.ring,
+        instruments=catalogue(parts.settings),
         replan_seconds=parts.settings.recovery.replan_seconds,
         all_or_nothing=parts.settings.guard.all_or_nothing,
     )
