@@ -29,6 +29,7 @@ sys.path.insert(0, str(ROOT))
 
 from scripts.bench.history import fill  # noqa: E402 the path comes first
 
+from shoonya_platform.ctl.context import store_path  # noqa: E402
 from shoonya_platform.domain.alerts import AlertStatus  # noqa: E402
 from shoonya_platform.domain.orders import AlertId  # noqa: E402 the path comes first
 from tests.acceptance.platform import Platform, entry  # noqa: E402
@@ -171,7 +172,7 @@ def grown(folder: Path, history: int, alerts: int) -> tuple[float, float, float,
     """Return the store's MB, ms to the acknowledgement, orders a second, CPU ms."""
     folder.mkdir()
     platform = Platform(folder, SETTINGS)
-    path = platform.config.settings.store_path
+    path = store_path(platform.config.settings)
     fill(path, history)
     megabytes = path.stat().st_size / 1e6
     with platform:

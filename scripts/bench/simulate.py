@@ -25,6 +25,8 @@ from tests.simulation.run import Options, run  # noqa: E402
 
 #: Seeds printed for each reason.
 SHOWN = 8
+#: Without a terminal, a line of progress after so many seeds.
+PROGRESS_SEEDS = 500
 
 Outcome = tuple[int, list[tuple[str, str]], dict[str, int], float, int]
 
@@ -69,8 +71,11 @@ def many(seeds: range, allowed: tuple[Fault, ...], jobs: int) -> bool:
             for reason, text in found:
                 failed.add(seed)
                 reasons[reason].append((seed, text))
+                print(f"\nseed {seed}: {reason}", file=sys.stderr)
             if sys.stderr.isatty():
                 sys.stderr.write(f"\r{number} of {len(seeds)} seeds")
+            elif number % PROGRESS_SEEDS == 0:
+                print(f"{number} of {len(seeds)} seeds", file=sys.stderr)
     took = time.monotonic() - began
     print(f"{'seeds':44} {len(seeds)}")
     print(f"{'seeds a second':44} {len(seeds) / took:.1f} ({jobs} processes)")

@@ -3,7 +3,8 @@ The tree of errors, sorted by what there is to do.
 
     ShoonyaError
      ├─ ConfigError            fix the configuration; a service exits 78
-     │   └─ SecretMissing
+     │   ├─ SecretMissing
+     │   └─ OtherAccount       the store is another account's book
      ├─ AlertRefused           tell the sender; a 4xx, never sent again
      ├─ Denied                 a rule of ours forbids it
      ├─ NotFound               no such order, alert, service
@@ -66,6 +67,12 @@ class SecretMissing(ConfigError):
     """A secret that is needed was found in no place it may come from."""
 
     exit_code = 11
+
+
+class OtherAccount(ConfigError):
+    """The store is the book of another account than the configured one."""
+
+    exit_code = 15
 
 
 class AlertRefused(ShoonyaError):

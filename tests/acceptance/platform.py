@@ -16,6 +16,7 @@ from typing import Any
 from shoonya_platform.clock import SystemClock
 from shoonya_platform.config.loader import load
 from shoonya_platform.config.settings import COMPONENTS
+from shoonya_platform.ctl.context import store_path
 from shoonya_platform.domain.alerts import AlertStatus
 from shoonya_platform.errors import NotRunning
 from shoonya_platform.services.control import ask
@@ -130,7 +131,7 @@ port = {self.dashboard_port}
 
     def store(self) -> SqliteOrderStore:
         return SqliteOrderStore(
-            self.config.settings.store_path,
+            store_path(self.config.settings),
             service="test",
             run_id="test",
             clock=SystemClock(),

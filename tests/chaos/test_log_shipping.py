@@ -22,10 +22,11 @@ pytestmark = pytest.mark.chaos
 
 COMPONENT = "order_watcher"
 RECORDS = 600
-#: Half of what a file holds: it is not rotated twice before rsyslog has a look.
-BURST = 100
+#: At most half of what a file holds, also in JSON: no file is rotated twice before
+#: rsyslog has a look.
+BURST = 50
 LAST_BURST = RECORDS - BURST
-MAX_BYTES = 20_000
+MAX_BYTES = 25_000
 
 
 class Receiver(socketserver.ThreadingTCPServer):

@@ -8,6 +8,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 
 from shoonya_platform.brokers.base import BrokerOrder
+from shoonya_platform.ctl.context import store_path
 from shoonya_platform.domain.alerts import AlertStatus
 from shoonya_platform.domain.instruments import Product
 from shoonya_platform.domain.orders import AlertId, Order, OrderStatus
@@ -203,7 +204,7 @@ def _judge_traces(verdict: Verdict, world: World) -> None:
         text = path.read_text()
         for pattern in (_ORDER_ID, _ALERT_ID):
             lines.update((path.stem, found) for found in pattern.findall(text))
-    connection = sqlite3.connect(world.platform.config.settings.store_path)
+    connection = sqlite3.connect(store_path(world.platform.config.settings))
     moved = connection.execute(
         "SELECT DISTINCT service, coalesce(order_id, alert_id) FROM events"
     ).fetchall()

@@ -7,11 +7,11 @@ another, and `check` by the monitoring.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from datetime import datetime
 
 from shoonya_platform.assessment.assess import assess
-from shoonya_platform.assessment.conditions import Condition, ConditionKind, Rules
+from shoonya_platform.assessment.conditions import Condition, Rules
 from shoonya_platform.domain.discrepancies import (
     INCIDENTS,
     DiscrepancyKind,
@@ -34,9 +34,6 @@ _LASTING = INCIDENTS | {K.FOREIGN_CLAIM, K.POSITION_DIFFERS, K.ORDER_CONTRADICTE
 class Attention:
     """
     The store's discrepancies, and where each of them was shown.
-
-    Args:
-        excused: What `check` may name although it is over.
     """
 
     def __init__(
@@ -45,11 +42,8 @@ class Attention:
         ledger: Ledger,
         now: datetime,
         rules: Rules,
-        *,
-        excused: Collection[ConditionKind | DiscrepancyKind] = (),
     ) -> None:
         self.conditions = assess(store, now, rules=rules)
-        self._excused = excused
         self._began = store.discrepancies.recent(limit=_MORE)
         self._errors = [text for _, text in ledger.errors]
         self._news = list(_news(store))
@@ -88,7 +82,7 @@ class Attention:
     def _may_last(self, condition: Condition) -> bool:
         if condition.kind is K.POSITION_DIFFERS:
             return FOREIGN_SYMBOL in condition.subject
-        return condition.kind in _LASTING or condition.kind in self._excused
+        return condition.kind in _LASTING
 
 
 def _news(store: OrderStore) -> Iterator[str]:

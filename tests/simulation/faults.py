@@ -60,6 +60,7 @@ class Fault(StrEnum):
     CANCEL_IGNORED = "cancel-ignored"
     FILL_AFTER_END = "fill-after-end"
     EXCHANGE_REJECTS = "exchange-rejects"
+    MARKET_CLOSES = "market-closes"
     # The operator.
     RESTORE = "restore"
     HALT = "halt"
@@ -108,6 +109,7 @@ RATES: Mapping[Fault, float] = {
     Fault.CANCEL_IGNORED: 0.2,
     Fault.FILL_AFTER_END: 0.3,
     Fault.EXCHANGE_REJECTS: 0.05,
+    Fault.MARKET_CLOSES: 0.03,
     Fault.RESTORE: 0.2,
     Fault.HALT: 0.03,
 }

@@ -16,6 +16,7 @@ from unittest.mock import patch
 
 from shoonya_platform.brokers import shoonya_http, shoonya_words
 from shoonya_platform.domain import orders as domain_orders
+from shoonya_platform.domain.denials import DenialCode
 from shoonya_platform.domain.orders import OrderStatus, OrderTrigger
 from shoonya_platform.domain.trading import TradingState, TradingStatus
 from shoonya_platform.errors import BrokerUnavailable, OutcomeUnknown
@@ -148,6 +149,17 @@ def _not_dedupes() -> Callable[[], Any]:
     return _instead(SqliteAlerts, "add", again)
 
 
+def _no_hours() -> Callable[[], Any]:
+    time = SendPreconditions._time
+
+    def careless(self: Any, order: Any) -> Any:
+        denial = time(self, order)
+        is_closed = denial is not None and denial.code is DenialCode.MARKET_CLOSED
+        return None if is_closed else denial
+
+    return _instead(SendPreconditions, "_time", careless)
+
+
 def _never(*_: Any, **__: Any) -> bool:
     return False
 
@@ -235,6 +247,12 @@ MUTATIONS = (
             "denial",
             lambda self, order, trading: self._trading_state(order, trading),
         ),
+    ),
+    Mutation(
+        name="market hours are not checked when an order is sent",
+        faults=(F.MARKET_CLOSES, F.REFUSED, F.SLOW),
+        seeds=20,
+        apply=_no_hours(),
     ),
     Mutation(
         name="a halt is not checked when an order is sent",

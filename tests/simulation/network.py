@@ -124,8 +124,17 @@ class Network:
         back = there
         if world.time < self._slow_until and not faults.is_over:
             back += self._slow_seconds
-        if hit(Fault.RESET_BEFORE) or hit(Fault.RESET_DURING):
+        if hit(Fault.RESET_BEFORE):
             self._tell(request, "is cut off on its way")
+            world.sleep(there)
+            raise httpcore.WriteError("reset")
+        if hit(Fault.RESET_DURING):
+            # All bytes may have left before the writer learns of the reset.
+            is_whole = world.random.random() < 0.5
+            word = "after" if is_whole else "before"
+            self._tell(request, f"is cut off, {word} it is whole")
+            if is_whole:
+                self._deliver_later(request, there)
             world.sleep(there)
             raise httpcore.WriteError("reset")
         if hit(Fault.LATE):

@@ -15,6 +15,7 @@ from tests.simulation.faults import Fault, Faults
 from tests.simulation.ledger import Ledger
 from tests.simulation.noren import Noren
 from tests.simulation.platform import Platform
+from tests.simulation.promises import Promise
 from tests.simulation.traffic import ask_cancel, ask_terms
 from tests.simulation.world import Task, World
 
@@ -236,6 +237,10 @@ class Operator:
 
     def _before_place(self) -> None:
         world = self._world
+        if world.is_closed():
+            self._ledger.violate(Promise.HOURS, f"at {world.time:.3f} s")
+        elif self._faults.happens(Fault.MARKET_CLOSES, "place"):
+            world.close_market(world.random.uniform(20, 90))
         if self._ledger.halted_at is None and self._faults.happens(Fault.HALT, "place"):
             world.note("FAULT", "risk halt in the middle of a batch")
             self.set_trading(TradingState.HALTED)

@@ -241,6 +241,9 @@ class Process:
         world, faults = self._world, self._platform.faults
         if world.current is None or world.current not in self._tasks:
             return
+        if point == "before place":
+            # Ahead of a pause: the last look is over, and no other follows.
+            self._platform.before_place()
         if self.pause_seconds or faults.happens(Fault.PAUSE, self.name, share=0.002):
             seconds = self.pause_seconds or faults.figure(Fault.PAUSE, 20, 240)
             self.pause_seconds = 0.0
@@ -252,9 +255,7 @@ class Process:
             world.note("FAULT", f"{self.name} dies at '{point}'")
             self._is_injected = True
             raise Death(self.name)
-        if point == "before place":
-            self._platform.before_place()
-        elif point == "begin" and self.name == "command_service":
+        if point == "begin" and self.name == "command_service":
             self._platform.before_take()
         act = self._platform.at_calls.pop((self.name, point), None)
         if act is not None:

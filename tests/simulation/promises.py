@@ -16,6 +16,7 @@ class Promise(StrEnum):
     PRICE = "an order has a price that is not its instrument's"
     HALT = "an entry was sent after a halt"
     AGE = "an entry was sent past its age"
+    HOURS = "an order was sent to a closed market"
     BOOKS = "an entry was sent before this start's books were read"
     # Alerts and ids.
     SENT_TWICE = "an id was sent twice"

@@ -22,7 +22,7 @@ from unittest.mock import patch
 import httpcore
 import websockets.sync.client
 
-from shoonya_platform.assessment.conditions import Condition, ConditionKind
+from shoonya_platform.assessment.conditions import Condition
 from shoonya_platform.assessment.configured import configured_rules
 from shoonya_platform.brokers import shoonya, shoonya_feed, shoonya_session
 from shoonya_platform.config.loader import Config
@@ -36,7 +36,7 @@ from shoonya_platform.config.settings import (
     Settings,
     Shoonya,
 )
-from shoonya_platform.domain.discrepancies import DiscrepancyKind
+from shoonya_platform.domain.calendar import MarketCalendar
 from shoonya_platform.domain.orders import (
     BEFORE_BROKER,
     IN_FLIGHT,
@@ -80,6 +80,9 @@ QUIET_SECONDS = 70.0
 
 #: Read from the disk once, and not with each start of a service.
 _migrations = cache(sqlite_store.migrations)
+
+#: From the last look to the first byte: the wait for the network is part of sending.
+_SENDING_SECONDS = 6.0
 
 #: No order of the traffic is further from the market, as a share of its price.
 _FAR = Decimal("0.4")
@@ -214,20 +217,7 @@ class Simulation:
             self.ledger,
             self.world.clock.now(),
             rules,
-            excused=self._excused(),
         )
-
-    def _excused(self) -> set[ConditionKind | DiscrepancyKind]:
-        """Return what 'check' goes on naming for known reasons."""
-        # XXX: both are shown by an expected failure in test_known_failures.
-        excused = set[ConditionKind | DiscrepancyKind]()
-        if self.world.was_set_back:
-            # The last reconciliation is the one with the highest wall clock.
-            excused.add(ConditionKind.RECONCILIATION_FAILED)
-        if self.platform.processes["recovery_service"].runs > 1:
-            # What an earlier run has shown is resolved by none.
-            excused.add(DiscrepancyKind.OUTCOME_UNKNOWN)
-        return excused
 
     def at_call(self, service: str, point: str, act: Callable[[], None]) -> None:
         """Do something the first time a service comes to a call or a commit."""
@@ -312,8 +302,7 @@ class Simulation:
         leg = ledger.leg_of(name)
         assert leg is not None
         age = (world.clock.now() - ledger.alerted_at[leg[0]]).total_seconds()
-        # The wait for the network is part of the sending.
-        if age > self.config.settings.guard.max_alert_age_seconds + 6.0:
+        if age > self.config.settings.guard.max_alert_age_seconds + _SENDING_SECONDS:
             ledger.violate(Promise.AGE, f"{name}, {age:.0f} s old")
         unread = [
             book
@@ -391,6 +380,7 @@ def _in_place(simulation: Simulation) -> Iterator[None]:
         put = [
             (secrets, "token_bytes", chance.randbytes),
             (secrets, "token_hex", lambda n=16: chance.randbytes(n).hex()),
+            (MarketCalendar, "why_closed", _why_closed(world)),
             (runtime, "time", simulated_time),
             (runtime, "Doorbell", platform.bell),
             (runtime, "open_store", platform.open_store),
@@ -426,6 +416,17 @@ def _in_place(simulation: Simulation) -> Iterator[None]:
 
             stack.callback(put_back)
         yield
+
+
+def _why_closed(world: World) -> Callable[..., str]:
+    why_closed = MarketCalendar.why_closed
+
+    def answer(calendar: MarketCalendar, exchange: Any, at: Any) -> str:
+        if world.is_closed():
+            return "closed by the simulation"
+        return why_closed(calendar, exchange, at)
+
+    return answer
 
 
 class _Nothing:

@@ -111,7 +111,7 @@ class World:
         self.trace = trace
         self.time = 0.0  #: seconds since the begin, the queue's own
         self.wall_offset = 0.0  #: what the wall clock has jumped by
-        self.was_set_back = False  #: the wall clock, some time
+        self.closed = (0.0, 0.0)  #: from when to when the market is closed
         self.monotonic_offset = 0.0
         self.hub = greenlet.getcurrent()
         self.current: Task | None = None
@@ -154,8 +154,16 @@ class World:
     def set_wall_clock(self, seconds: float) -> None:
         """Let the wall clock jump, back if it is less than 0."""
         self.wall_offset += seconds
-        self.was_set_back = self.was_set_back or seconds < 0
         self.note("FAULT", f"the wall clock jumps by {seconds:.1f} s")
+
+    def close_market(self, seconds: float) -> None:
+        self.closed = (self.time, self.time + seconds)
+        self.note("FAULT", f"the market closes for {seconds:.1f} s")
+
+    def is_closed(self) -> bool:
+        """Return whether the market is closed."""
+        begin, end = self.closed
+        return begin <= self.time < end
 
     def note(self, actor: str, text: str) -> None:
         """Write a line into the history."""

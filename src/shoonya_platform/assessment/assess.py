@@ -67,6 +67,7 @@ def assess(
                 *_reconciliation(store, now, rules),
                 *waiting(store, now, rules),
                 *_trading(store),
+                *_other_accounts(store),
             ]
         )
 
@@ -151,4 +152,16 @@ def _trading(store: OrderStore) -> Iterator[Condition]:
             text=f"trading is {status.state}: {status.reason} (by {status.set_by})",
             action="shoonyactl risk resume",
             since=status.set_at,
+        )
+
+
+def _other_accounts(store: OrderStore) -> Iterator[Condition]:
+    for book in store.other_books():
+        broker = book.account.partition("-")[0]
+        yield Condition(
+            kind=ConditionKind.OTHER_ACCOUNT_OPEN,
+            severity=Severity.WARNING,
+            text=f"the book of '{book.account}' is not traded now, and has {book.text}",
+            action=f"close them there, or set broker.name = '{broker}' again",
+            subject=book.account,
         )

@@ -30,6 +30,7 @@ class ConditionKind(StrEnum):
     ORDERS_WAIT = "orders_wait"  #: before the broker, or without its answer
     ORDERS_OLD = "orders_old"  #: working at the broker for too long
     TRADING_NOT_ACTIVE = "trading_not_active"  #: halted or reducing
+    OTHER_ACCOUNT_OPEN = "other_account_open"  #: a book that is not traded now
 
 
 Kind = ConditionKind | DiscrepancyKind

@@ -345,8 +345,12 @@ class Settings(Section, frozen=True):
     instruments: dict[str, InstrumentLimits] = field(default_factory=dict)
 
     @property
-    def store_path(self) -> Path:
-        return self.paths.state_dir / "orders.db"
+    def account(self) -> str:
+        """Whose money is traded: `paper`, or the broker and the user's id there."""
+        if self.broker.name == "paper":
+            return "paper"
+        user = re.sub(r"[^A-Z0-9]", "_", self.shoonya.user_id.upper())
+        return f"{self.broker.name}-{user}"
 
     @property
     def paper_path(self) -> Path:

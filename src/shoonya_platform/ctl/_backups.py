@@ -15,7 +15,7 @@ import os
 import sqlite3
 import tarfile
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
@@ -24,12 +24,12 @@ from shoonya_platform import __version__
 from shoonya_platform.config.settings import Settings
 from shoonya_platform.errors import ShoonyaError
 from shoonya_platform.store import sqlite_upkeep
+from shoonya_platform.store.accounts import is_store_name, stores_in
 
 FOLDER = Path("/var/backups/shoonya")
 
 MANIFEST = "manifest.json"
-ORDERS, PAPER, CONFIG = "orders.db", "paper.db", "shoonya.toml"
-_NAMES = frozenset({ORDERS, PAPER, CONFIG})
+PAPER, CONFIG = "paper.db", "shoonya.toml"
 _FORMAT = 1
 
 
@@ -45,11 +45,10 @@ class Manifest:
 
 def sources(settings: Settings, config_path: Path | None) -> dict[str, Path]:
     """Return what there is to keep, by its name in the archive."""
-    places = {
-        ORDERS: settings.store_path,
-        PAPER: settings.paper_path,
-        CONFIG: config_path,
+    places: dict[str, Path | None] = {
+        path.name: path for path in stores_in(settings.paths.state_dir)
     }
+    places |= {PAPER: settings.paper_path, CONFIG: config_path}
     return {name: path for name, path in places.items() if path and path.exists()}
 
 
@@ -121,7 +120,7 @@ def unpack(path: Path, folder: Path) -> tuple[Manifest, dict[str, Path]]:
             manifest = Manifest(**json.loads(said.read() if said else b""))
             # Of an archive that somebody else may have made: only names that we
             # know, each as a plain file.
-            for name in sorted(_NAMES & manifest.sha256.keys()):
+            for name in sorted(filter(_is_known, manifest.sha256)):
                 content = archive.extractfile(name)
                 if content is None:
                     raise ShoonyaError(f"'{path}' is no backup: '{name}' is no file")
@@ -137,7 +136,7 @@ def unpack(path: Path, folder: Path) -> tuple[Manifest, dict[str, Path]]:
         raise ShoonyaError(f"'{path}' is no backup of shoonyactl: {e}") from e
     except OSError as e:
         raise ShoonyaError(f"'{path}' cannot be read: {e.strerror or e}") from e
-    if manifest.format != _FORMAT or ORDERS not in files:
+    if manifest.format != _FORMAT or not stores(files):
         raise ShoonyaError(
             f"'{path}' was made by version {manifest.version}, which this one cannot "
             "read",
@@ -149,6 +148,15 @@ def unpack(path: Path, folder: Path) -> tuple[Manifest, dict[str, Path]]:
         if name != CONFIG:
             _check(path, name, unpacked)
     return manifest, files
+
+
+def stores(names: Iterable[str]) -> list[str]:
+    """Return the names of those that are order stores."""
+    return sorted(filter(is_store_name, names))
+
+
+def _is_known(name: str) -> bool:
+    return name in (PAPER, CONFIG) or is_store_name(name)
 
 
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_TRUNC

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 from click.shell_completion import CompletionItem
 
-from shoonya_platform.ctl.context import Ctl
+from shoonya_platform.ctl.context import Ctl, store_path
 from shoonya_platform.store.sqlite_recent import (
     RecentId,
     recent_alerts,
@@ -45,7 +45,7 @@ def _orders(path: Path) -> list[RecentId]:
 
 def _store_path(ctx: click.Context) -> Path | None:
     try:
-        return Ctl(ctx.find_root().params.get("config_path")).settings.store_path
+        return store_path(Ctl(ctx.find_root().params.get("config_path")).settings)
     except Exception:  # noqa: BLE001 - a traceback would land in the half-typed line
         return None
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from shoonya_platform.config.settings import Settings
 from shoonya_platform.ctl._layout import Layout
 from shoonya_platform.ctl._releases import Releases
+from shoonya_platform.ctl.context import store_path
 from shoonya_platform.errors import ShoonyaError, StoreError
 from shoonya_platform.services.child import ServiceStatus
 from shoonya_platform.services.units import ServiceView, read_services
@@ -82,10 +83,10 @@ class Machine:
                 path.unlink()
 
     def migrate(self, release: str) -> None:
-        self._migrate(release, self._settings.store_path)
+        self._migrate(release, store_path(self._settings))
 
     def take_back(self, backup: Path, release: str) -> None:
-        store = self._settings.store_path
+        store = store_path(self._settings)
         if not backup.exists():
             raise ShoonyaError(
                 f"the copy of the order store from before the upgrade, '{backup}', "
@@ -180,7 +181,7 @@ class Machine:
 
     def _restore(self, backup: Path, release: str) -> None:
         """Put the backup into the store's place, and the store aside."""
-        store = self._settings.store_path
+        store = store_path(self._settings)
         self._systemctl("stop", *(f"shoonya@{name}.service" for name in self.running()))
         owner = store.stat()
         sqlite_upkeep.copy(store, self._aside(backup, release))

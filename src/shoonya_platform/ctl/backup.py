@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from shoonya_platform.ctl import _backups
-from shoonya_platform.ctl.context import Ctl
+from shoonya_platform.ctl.context import Ctl, store_path
 from shoonya_platform.ctl.output import console, json_option, print_json
 from shoonya_platform.errors import NotRunning
 from shoonya_platform.logging.sizes import size_text
@@ -39,9 +39,9 @@ def cli(ctl: Ctl, folder: Path, keep: int | None, as_json: bool) -> None:
       sudo shoonyactl backup --keep 30
     """
     found = _backups.sources(ctl.settings, ctl.config.path)
-    if _backups.ORDERS not in found:
+    if not _backups.stores(found):
         raise NotRunning(
-            f"there is no order store at '{ctl.settings.store_path}' to keep",
+            f"there is no order store at '{store_path(ctl.settings)}' to keep",
             hint="name the services' configuration with --config",
         )
     path = _backups.write(folder, found, ctl.clock.now())

@@ -12,12 +12,18 @@ from shoonya_platform.config.settings import COMPONENTS, Settings
 from shoonya_platform.ctl._layout import of_user
 from shoonya_platform.domain.orders import Order
 from shoonya_platform.errors import NotFound, NotRunning
+from shoonya_platform.store.accounts import find_store
 from shoonya_platform.store.base import OrderStore
 from shoonya_platform.store.doorbell import Doorbell
 from shoonya_platform.store.sqlite import SqliteOrderStore
 from shoonya_platform.tracing.ids import find_order
 
 LOCAL_PATH = Path(".shoonya/shoonya.toml")
+
+
+def store_path(settings: Settings) -> Path:
+    """Return where the configured account's orders are, or will be."""
+    return find_store(settings.paths.state_dir, settings.account)
 
 
 class Ctl:
@@ -69,7 +75,7 @@ class Ctl:
             NotRunning: There is none yet.
         """
         if self._store is None:
-            path = self.settings.store_path
+            path = store_path(self.settings)
             if not path.exists():
                 raise NotRunning(
                     f"there is no order store at '{path}' yet",
@@ -77,7 +83,11 @@ class Ctl:
                     "with --config",
                 )
             self._store = SqliteOrderStore(
-                path, service="shoonyactl", run_id=str(os.getpid()), clock=self.clock
+                path,
+                service="shoonyactl",
+                run_id=str(os.getpid()),
+                clock=self.clock,
+                account=self.settings.account,
             )
         return self._store
 

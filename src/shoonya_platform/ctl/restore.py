@@ -54,10 +54,9 @@ def cli(ctl: Ctl, file: Path, no_config: bool, yes: bool, as_json: bool) -> None
         dir=settings.paths.state_dir, prefix=".restore-"
     ) as name:
         manifest, files = _backups.unpack(file, Path(name))
-        places = {
-            _backups.ORDERS: settings.store_path,
-            _backups.PAPER: settings.paper_path,
-        }
+        stores = _backups.stores(files)
+        places = {name: settings.paths.state_dir / name for name in stores}
+        places[_backups.PAPER] = settings.paper_path
         if _backups.CONFIG in files and ctl.config.path and not no_config:
             places[_backups.CONFIG] = ctl.config.path
         wanted = {places[each]: path for each, path in files.items() if each in places}
@@ -66,7 +65,8 @@ def cli(ctl: Ctl, file: Path, no_config: bool, yes: bool, as_json: bool) -> None
             f"{manifest.made_at}?",
             yes=yes,
         )
-        _halt(ctl, files[_backups.ORDERS], manifest)
+        for name in stores:
+            _halt(ctl, files[name], manifest)
         stamp = f"{ctl.clock.now():%Y%m%d-%H%M%S}"
         kept = [_put(source, place, stamp) for place, source in wanted.items()]
     left = [path for path in kept if path is not None]

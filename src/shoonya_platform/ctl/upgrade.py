@@ -17,6 +17,7 @@ from shoonya_platform.ctl import _building, _layout, _record, _refusals, _upgrad
 from shoonya_platform.ctl._machine import Machine
 from shoonya_platform.ctl._record import Phase, Record
 from shoonya_platform.ctl._releases import Releases
+from shoonya_platform.ctl.context import store_path
 from shoonya_platform.errors import AlreadyRunning, NotFound, ShoonyaError
 from shoonya_platform.store import sqlite_upkeep
 
@@ -99,7 +100,7 @@ class Upgrade:
         return _upgrading.back(record, self.machine, self._keep, tell)
 
     def _back_up(self, new: str) -> Path | None:
-        store = self.settings.store_path
+        store = store_path(self.settings)
         if not store.exists():
             return None
         tell("copying the order store, and migrating the copy")

@@ -14,12 +14,14 @@ from datetime import time
 
 from shoonya_platform.clock import Clock
 from shoonya_platform.config.loader import Config
+from shoonya_platform.config.settings import Settings
 from shoonya_platform.errors import ConfigError
 from shoonya_platform.logging import ServiceLogger
 from shoonya_platform.notify.herald import Herald, HeraldRules
 from shoonya_platform.notify.news import Kind, NewsReader
 from shoonya_platform.notify.targets import open_targets
 from shoonya_platform.services.parts import risk_limits
+from shoonya_platform.store.accounts import find_store
 from shoonya_platform.store.base import OrderStore
 
 #: A thread that waits for the network longer than this is left behind.
@@ -128,7 +130,7 @@ class Announcer:
                 ),
                 self._clock,
                 title=title,
-                place=settings.paths.state_dir / "notify" / "cursor.json",
+                place=settings.paths.state_dir / "notify" / _cursor_name(settings),
                 stopping=self._stopping,
                 logger=self._logger,
             ).run()
@@ -159,3 +161,9 @@ class Announcer:
             ).run()
 
         return run
+
+
+def _cursor_name(settings: Settings) -> str:
+    """Name the place of the news that were read: each book counts its own."""
+    store = find_store(settings.paths.state_dir, settings.account)
+    return f"{store.stem.replace('orders', 'cursor')}.json"

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import sys
-
 from shoonya_platform.execution.command_service import CommandService
+from shoonya_platform.services.ending import end_process
 from shoonya_platform.services.parts import send_preconditions
 from shoonya_platform.services.runtime import Parts, run_worker
 
@@ -24,4 +23,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    end_process(main())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
@@ -14,6 +13,7 @@ from shoonya_platform.dashboard.sources import Sources
 from shoonya_platform.errors import ConfigError
 from shoonya_platform.logging.reading.journal import is_readable
 from shoonya_platform.logging.usage import disk_use
+from shoonya_platform.services.ending import end_process
 from shoonya_platform.services.http import HttpService, Site
 from shoonya_platform.services.runtime import Parts
 from shoonya_platform.services.units import ServiceReader
@@ -82,4 +82,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    end_process(main())

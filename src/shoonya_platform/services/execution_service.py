@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import sys
 from concurrent.futures import ThreadPoolExecutor
 
 from shoonya_platform.execution.webhook import Intake, create_app
+from shoonya_platform.services.ending import end_process
 from shoonya_platform.services.http import HttpService, Site
 from shoonya_platform.services.runtime import Parts
 
@@ -38,4 +38,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    end_process(main())

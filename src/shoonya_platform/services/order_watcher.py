@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import sys
-
 from shoonya_platform.execution.order_watcher import OrderWatcherEngine
+from shoonya_platform.services.ending import end_process
 from shoonya_platform.services.runtime import Parts, run_worker
 
 
@@ -17,4 +16,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    end_process(main())

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import sys
-
 from shoonya_platform.config.loader import Config
 from shoonya_platform.execution.outcomes import RecoveryRules
 from shoonya_platform.execution.recovery import RecoveryService
 from shoonya_platform.execution.recovery_report import ReportFolder
 from shoonya_platform.services.announcing import Announcer
+from shoonya_platform.services.ending import end_process
 from shoonya_platform.services.parts import catalogue
 from shoonya_platform.services.runtime import Parts, WorkerService, open_store
 
@@ -65,4 +64,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    end_process(main())

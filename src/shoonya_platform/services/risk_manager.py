@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import sys
-
 from shoonya_platform.risk.day_watch import BreachRules
 from shoonya_platform.risk.supreme_risk import SupremeRiskManager
+from shoonya_platform.services.ending import end_process
 from shoonya_platform.services.parts import calendar, risk_limits
 from shoonya_platform.services.runtime import Parts, run_worker
 
@@ -28,4 +27,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    end_process(main())

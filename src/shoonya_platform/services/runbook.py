@@ -78,6 +78,7 @@ CONDITIONS: Mapping[str, str] = {
     "orders_wait": _WAITING,
     "orders_old": "an-order-works-for-long",
     "trading_not_active": "trading-is-halted",
+    "other_account_open": "another-accounts-book-is-not-empty",
 }
 
 

@@ -31,6 +31,7 @@ from shoonya_platform.errors import (
 from shoonya_platform.services.attended import AttendedBroker
 from shoonya_platform.services.isolated import IsolatedService
 from shoonya_platform.services.parts import open_broker
+from shoonya_platform.store.accounts import find_store
 from shoonya_platform.store.base import OrderStore
 from shoonya_platform.store.doorbell import Doorbell
 from shoonya_platform.store.sqlite import SqliteOrderStore
@@ -255,10 +256,11 @@ def open_store(
         StoreBusy, StoreDamaged: It cannot be opened.
     """
     return SqliteOrderStore(
-        settings.store_path,
+        find_store(settings.paths.state_dir, settings.account),
         service=service,
         run_id=run_id,
         clock=clock,
+        account=settings.account,
         progress=progress,
     )
 

@@ -640,6 +640,14 @@ class DiscrepancyTable(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OtherBook:
+    """What another account's book beside this one still holds."""
+
+    account: str
+    text: str  #: what it is, for a sentence
+
+
 class OrderStore(Protocol):
     """
     The whole store, as one service sees it.
@@ -690,6 +698,14 @@ class OrderStore(Protocol):
         Let all reading within it see one and the same state, holding up no writer.
 
         Nothing is written within it, and it is no part of a transaction.
+        """
+        ...
+
+    def other_books(self) -> list[OtherBook]:
+        """
+        Return the books of other accounts that have positions or unfinished orders.
+
+        They are not traded while this account is: it is for the operator to see.
         """
         ...
 

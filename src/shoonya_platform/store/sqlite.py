@@ -15,8 +15,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from shoonya_platform.clock import Clock
-from shoonya_platform.errors import StoreBusy, StoreDamaged
+from shoonya_platform.errors import OtherAccount, StoreBusy, StoreDamaged
 from shoonya_platform.store._session import Session, translate
+from shoonya_platform.store.accounts import account_of, is_of, other_books
+from shoonya_platform.store.base import OtherBook
 from shoonya_platform.store.sqlite_alerts import SqliteAlerts
 from shoonya_platform.store.sqlite_discrepancies import SqliteDiscrepancies
 from shoonya_platform.store.sqlite_modifies import SqliteModifies
@@ -52,6 +54,9 @@ class SqliteOrderStore:
 
         run_id: Which process of it.
 
+        account: Whose book it has to be; a store without an owner becomes its. Empty
+            for a look that does not depend on it.
+
         busy_timeout_seconds: How long to wait for other writers.
 
         progress: Called again and again while a store of an earlier version is brought
@@ -59,6 +64,7 @@ class SqliteOrderStore:
             returns whether to give that up, with StoreBusy.
 
     Raises:
+        OtherAccount: It is another account's book.
         StoreDamaged: The file is no database, another program's, or from a newer
             version.
         StoreBusy: It cannot be opened now.
@@ -71,6 +77,7 @@ class SqliteOrderStore:
         service: str,
         run_id: str,
         clock: Clock,
+        account: str = "",
         busy_timeout_seconds: float = BUSY_TIMEOUT_SECONDS,
         progress: Callable[[], bool] | None = None,
     ) -> None:
@@ -107,6 +114,8 @@ class SqliteOrderStore:
                     self._apply(number, script)
                 connection.set_progress_handler(None, 0)
                 connection.execute("PRAGMA foreign_keys = ON")
+                if account:
+                    self._claim(account)
             except BaseException:
                 connection.close()
                 raise
@@ -160,6 +169,9 @@ class SqliteOrderStore:
                 if self._connection.in_transaction:
                     self._connection.execute("ROLLBACK")
 
+    def other_books(self) -> list[OtherBook]:
+        return other_books(self.path)
+
     def close(self) -> None:
         self._connection.close()
         self._wal.close()
@@ -196,6 +208,29 @@ class SqliteOrderStore:
                 hint="upgrade Shoonya, or restore the backup made before the upgrade",
             )
         return version
+
+    def _claim(self, account: str) -> None:
+        """Make sure that this is the account's book; take one without an owner."""
+        query = "SELECT name FROM account"
+        row = self._connection.execute(query).fetchone()
+        if row is None:
+            owner = account_of(self.path)
+            if owner is None or is_of(owner, account):
+                self._connection.execute(
+                    "INSERT INTO account (id, name) VALUES (1, ?)"
+                    " ON CONFLICT DO NOTHING",
+                    (account,),
+                )
+                row = self._connection.execute(query).fetchone()
+            else:
+                row = (owner,)
+        if row[0] != account:
+            raise OtherAccount(
+                f"the order store '{self.path}' is the book of '{row[0]}', and "
+                f"'{account}' is configured",
+                hint="each account has a store of its own: move this file away, or "
+                "configure its account under [broker]",
+            )
 
     def _apply(self, number: int, script: str) -> None:
         connection = self._connection

@@ -76,6 +76,33 @@ def test_backup_holds_no_secret(ctl, home, store):
             assert b"hunter2" not in content.read()
 
 
+def test_book_of_another_account_is_kept_and_put_back_in_its_own_place(
+    ctl, home, kept, clock
+):
+    other = home / "state" / "orders-shoonya-FA12345.db"
+    book = SqliteOrderStore(
+        other, service="tests", run_id="r", clock=clock, account="shoonya-FA12345"
+    )
+    store_order(book)
+    done = ctl("backup", str(home / "kept"), "--json")
+    store_order(book)
+    book.close()
+
+    put_back = ctl("restore", done.document["path"], "--yes", "--json")
+
+    assert put_back.code == 0, put_back.err
+    assert {Path(place).name for place in put_back.document["restored"]} == {
+        "orders.db",
+        other.name,
+        "paper.db",
+        "shoonya.toml",
+    }
+    with sqlite3.connect(other) as store:
+        assert store.execute("SELECT count(*) FROM orders").fetchone() == (1,)
+        assert store.execute("SELECT state FROM trading").fetchone() == ("HALTED",)
+    store.close()
+
+
 def test_keep_removes_the_oldest_only(ctl, home, store):
     folder = home / "kept"
     folder.mkdir()

@@ -21,6 +21,7 @@ EXIT_CODES = {
     "NotFound": 4,
     "ConfigError": 10,
     "SecretMissing": 11,
+    "OtherAccount": 15,
     "StoreError": 12,
     "StoreBusy": 13,
     "StoreDamaged": 14,

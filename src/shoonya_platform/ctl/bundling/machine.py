@@ -14,9 +14,11 @@ from shoonya_platform import __version__
 from shoonya_platform.config.settings import Settings
 from shoonya_platform.ctl import _layout, _systemd
 from shoonya_platform.ctl._systemd import run
+from shoonya_platform.ctl.context import store_path
 from shoonya_platform.errors import ShoonyaError
 from shoonya_platform.logging.redaction import REPLACEMENT
 from shoonya_platform.store import sqlite_upkeep
+from shoonya_platform.store.accounts import FIRST
 
 #: Where systemd looks for units and drop-ins, those made at run time too.
 UNIT_FOLDERS = (
@@ -96,11 +98,17 @@ def databases(settings: Settings) -> Mapping[str, object]:
         StoreError: One cannot be read.
     """
     found: dict[str, object] = {}
-    for path in (settings.store_path, settings.paper_path):
+    # Not by the file's name, which may have the user's id.
+    paper = settings.paper_path
+    for name, path in ((FIRST, store_path(settings)), (paper.name, paper)):
         if not path.exists():
-            found[path.name] = "there is none"
+            found[name] = "there is none"
             continue
         files = [path, path.with_name(f"{path.name}-wal")]
-        sizes = {each.name: each.stat().st_size for each in files if each.exists()}
-        found[path.name] = {**sqlite_upkeep.facts(path), "bytes": sizes}
+        sizes = {
+            each.name.replace(path.name, name): each.stat().st_size
+            for each in files
+            if each.exists()
+        }
+        found[name] = {**sqlite_upkeep.facts(path), "bytes": sizes}
     return found

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from shoonya_platform.ctl.checks.world import Unseen, Verdict, World, is_there, ok
+from shoonya_platform.ctl.context import store_path
 from shoonya_platform.services.findings import Level
 from shoonya_platform.store.sqlite import migrations
 
@@ -16,7 +17,7 @@ BUSY_SECONDS = 5.0
 
 def integrity(world: World) -> Verdict:
     """A damaged page is found before an order lies on it."""
-    path = world.settings.store_path
+    path = store_path(world.settings)
     if not is_there(path):
         return Level.NOTE, "there is no order store yet", ""
     try:
@@ -37,7 +38,7 @@ def integrity(world: World) -> Verdict:
 
 def schema(world: World) -> Verdict:
     """The store is brought to this version's schema when a service starts."""
-    path = world.settings.store_path
+    path = store_path(world.settings)
     if not is_there(path):
         return Level.NOTE, "there is no order store yet", ""
     try:

@@ -13,6 +13,7 @@ from shoonya_platform.ctl import _layout, _units
 from shoonya_platform.ctl.checks import diagnose as checks
 from shoonya_platform.ctl.checks import journal
 from shoonya_platform.ctl.checks.world import User, World
+from shoonya_platform.ctl.context import store_path
 from shoonya_platform.services.child import ServiceStatus
 from shoonya_platform.services.findings import Level
 from shoonya_platform.services.units import ServiceView, Supervisor
@@ -109,7 +110,7 @@ def world(tmp_path, programs, clock) -> World:
         )
     )
     SqliteOrderStore(
-        settings.store_path, service="tests", run_id="r", clock=clock
+        store_path(settings), service="tests", run_id="r", clock=clock
     ).close()
     return World(
         settings=settings,

@@ -10,6 +10,7 @@ from shoonya_platform.config.settings import Paths, Settings
 from shoonya_platform.ctl import doctor
 from shoonya_platform.ctl.checks import diagnose as checks
 from shoonya_platform.ctl.checks.world import Unseen, World, this_machine
+from shoonya_platform.ctl.context import store_path
 from shoonya_platform.services import findings
 from shoonya_platform.services.findings import Finding, Level
 from tests.unit.ctl.doctor.conftest import found
@@ -42,7 +43,7 @@ def test_orders_that_everybody_may_read_are_found(world):
 
 
 def test_damaged_store_is_found(world):
-    path = world.settings.store_path
+    path = store_path(world.settings)
     with path.open("r+b") as file:
         file.seek(4096)
         file.write(b"\xff" * 8192)
@@ -58,7 +59,7 @@ def test_damaged_store_is_found(world):
     ("step", "level"), [(-1, Level.WARNING), (0, Level.OK), (1, Level.ERROR)]
 )
 def test_schema_of_another_version_is_found(world, step, level):
-    store = sqlite3.connect(world.settings.store_path)
+    store = sqlite3.connect(store_path(world.settings))
     (version,) = store.execute("PRAGMA user_version").fetchone()
     store.execute(f"PRAGMA user_version = {version + step}")
     store.close()
