@@ -41,15 +41,17 @@ from shoonya_platform.brokers.shoonya_http import (
     Transport,
     word,
 )
+from shoonya_platform.brokers.shoonya_instruments import ShoonyaInstruments
 from shoonya_platform.brokers.shoonya_limits import CircuitBreaker, Kind, RateLimiter
 from shoonya_platform.brokers.shoonya_reports import Told
-from shoonya_platform.brokers.shoonya_scrips import Scrip, ScripMaster
 from shoonya_platform.brokers.shoonya_session import Session
 from shoonya_platform.brokers.shoonya_words import Row, Unreadable
 from shoonya_platform.clock import Clock
 from shoonya_platform.domain.instruments import Exchange, Instrument
 from shoonya_platform.domain.orders import BrokerOrderId
 from shoonya_platform.errors import BrokerRejected, BrokerUnavailable, OutcomeUnknown
+from shoonya_platform.instruments.file import FILE_NAME
+from shoonya_platform.instruments.writer import InstrumentWriter
 
 #: While the feed is down, `reports` reads the books at most this often.
 POLL_SECONDS = 3.0
@@ -107,15 +109,13 @@ class ShoonyaBroker:
         )
         self._told = Told()
         self._polled_at = float("-inf")
-        self._scrips = ScripMaster(
-            account.folder,
-            account.scrip_url,
+        self._instruments = ShoonyaInstruments(
+            InstrumentWriter(account.folder / FILE_NAME),
             clock,
-            download=self._transport.download,
-            tell=tell,
+            search=self._search,
+            ask=self._security_info,
         )
         self._tokens: dict[tuple[Exchange, str], str] = {}
-        self._freezes: dict[tuple[Exchange, str], int | None] = {}
         self._quotes: dict[str, tuple[float, Quote]] = {}
         self._booked = Remembered[BrokerOrderId, Row, BrokerOrder](
             lambda row: words.order_of(row, now=clock.now())
@@ -239,16 +239,7 @@ class ShoonyaBroker:
         return None if token is None else self._quote(exchange, token)
 
     def instrument(self, exchange: Exchange, tradingsymbol: str) -> Instrument | None:
-        scrip = self._scrips.find(exchange, tradingsymbol)
-        if scrip is None:
-            return None
-        return Instrument(
-            exchange=exchange,
-            tradingsymbol=tradingsymbol,
-            lot_size=scrip.lot_size,
-            tick_size=scrip.tick_size,
-            freeze_quantity=self._freeze(exchange, tradingsymbol, scrip),
-        )
+        return self._instruments.find(exchange, tradingsymbol)
 
     def log_out(self) -> bool:
         """
@@ -273,6 +264,7 @@ class ShoonyaBroker:
 
     def close(self) -> None:
         self._feed.close()
+        self._instruments.close()
         self._transport.close()
         self._limiter.close()
 
@@ -325,20 +317,13 @@ class ShoonyaBroker:
     def _token(self, exchange: Exchange, tradingsymbol: str) -> str | None:
         key = (exchange, tradingsymbol)
         if key not in self._tokens:
-            token = self._look_up(exchange, tradingsymbol)
+            token = self._instruments.token(exchange, tradingsymbol)
             if token is None:
                 return None
             self._tokens[key] = token
         return self._tokens[key]
 
-    def _look_up(self, exchange: Exchange, tradingsymbol: str) -> str | None:
-        try:
-            scrip = self._scrips.find(exchange, tradingsymbol)
-        except BrokerUnavailable:
-            scrip = None
-        if scrip is not None:
-            return scrip.token
-        # Listed since this morning, or there is no master at all.
+    def _search(self, exchange: Exchange, tradingsymbol: str) -> str | None:
         answer = self._object(
             "SearchScrip",
             {
@@ -362,15 +347,8 @@ class ShoonyaBroker:
         self._quotes[f"{exchange}|{token}"] = (self._clock.monotonic(), quote)
         return quote
 
-    def _freeze(
-        self, exchange: Exchange, tradingsymbol: str, scrip: Scrip
-    ) -> int | None:
-        key = (exchange, tradingsymbol)
-        if key not in self._freezes:
-            self._freezes[key] = self._scrip_figures(
-                "GetSecurityInfo", exchange, scrip.token, _freeze_of
-            )
-        return self._freezes[key]
+    def _security_info(self, exchange: Exchange, token: str) -> Row:
+        return self._scrip_figures("GetSecurityInfo", exchange, token, lambda row: row)
 
     def _scrip_figures(
         self,
@@ -498,7 +476,3 @@ def _raise_if_of_another(answer: Row, broker_order_id: BrokerOrderId) -> None:
 
 def _not_readable(route: str, error: Unreadable) -> BrokerUnavailable:
     return BrokerUnavailable(f"the broker's answer to {route} cannot be read: {error}")
-
-
-def _freeze_of(row: Row) -> int | None:
-    return words.whole_of(row, "frzqty") or None

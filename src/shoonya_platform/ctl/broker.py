@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from dataclasses import dataclass
 from datetime import datetime
@@ -12,6 +11,7 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 
 import click
 
+from shoonya_platform.ctl._owners import hand_over
 from shoonya_platform.ctl.context import Ctl
 from shoonya_platform.ctl.output import (
     console,
@@ -157,7 +157,7 @@ def _browser_login(ctl: Ctl, broker: ShoonyaBroker) -> None:
             f"the token cannot be kept in '{path}': {e.strerror}",
             hint="run this as the owner of the credentials' directory",
         ) from e
-    _hand_over(ctl.settings.paths.state_dir, account.folder)
+    hand_over(ctl.settings.paths.state_dir, account.folder)
     until = "" if ends_at is None else f", until {local(ends_at)} at the latest"
     console().print(f"logged in as {account.user_id}{until}")
 
@@ -183,12 +183,3 @@ def read_code(line: str) -> str:
 
 def _token_path(ctl: Ctl) -> Path:
     return ctl.settings.paths.credentials_dir / "broker_access_token"
-
-
-def _hand_over(state_dir: Path, folder: Path) -> None:
-    """Give what root has written to the services' own user."""
-    if os.geteuid() != 0:
-        return
-    owner = state_dir.stat()
-    for path in (folder, *folder.iterdir()):
-        os.chown(path, owner.st_uid, owner.st_gid)

@@ -52,6 +52,10 @@ class DenialCode(StrEnum):
     MIS_SQUARE_OFF = "MIS_SQUARE_OFF"
     #: Nothing of this name is known on the exchange.
     INSTRUMENT_UNKNOWN = "INSTRUMENT_UNKNOWN"
+    #: The contract's last day of trading is past.
+    INSTRUMENT_EXPIRED = "INSTRUMENT_EXPIRED"
+    #: The broker's list of instruments was never loaded, so no figure is certain.
+    INSTRUMENTS_UNAVAILABLE = "INSTRUMENTS_UNAVAILABLE"
     #: The quantity is not a multiple of the lot size.
     QUANTITY_NOT_IN_LOTS = "QUANTITY_NOT_IN_LOTS"
     #: The quantity exceeds what the exchange takes in one order.

@@ -80,8 +80,9 @@ class ExecutionGuard:
     def status(self) -> str:
         hours = "exchange hours" if self._rules.calendar else "round the clock"
         waits = "entries wait for the first reconciliation; " * self._is_awaiting
+        table = "" if self._rules.needs_list else "lots and ticks of our own table; "
         return (
-            f"trading is {self._trading.state}, {hours}; {waits}"
+            f"trading is {self._trading.state}, {hours}; {table}{waits}"
             f"{self._passed} orders passed, {self._denied} denied"
         )
 
@@ -242,7 +243,7 @@ class ExecutionGuard:
         if instrument is None:
             return order
         last = self._exchange.last_price(order) or order.reference_price
-        protected = protect(order, last, instrument.tick_size)
+        protected = protect(order, last, instrument)
         if protected is None:
             return order
         price = self._exchange.within_band(order, protected.price)

@@ -12,7 +12,7 @@ from __future__ import annotations
 from decimal import Decimal
 
 from shoonya_platform.clock import Clock
-from shoonya_platform.domain.instruments import Exchange
+from shoonya_platform.domain.instruments import Exchange, Source
 from shoonya_platform.execution.exchange_rules import Instruments
 from shoonya_platform.logging import ServiceLogger
 from shoonya_platform.store.base import OrderStore
@@ -69,7 +69,10 @@ class FactorKeeper:
         for position in self._store.positions.open():
             key = (position.exchange, position.tradingsymbol)
             found = self._instruments.find(*key)
-            if found is not None and found.price_factor != position.price_factor:
+            # A contract that has left the broker's list must not change by a guess.
+            if found is None or found.source is Source.UNLISTED:
+                continue
+            if found.price_factor != position.price_factor:
                 changed[key] = (position.price_factor, found.price_factor)
         if not changed:
             return

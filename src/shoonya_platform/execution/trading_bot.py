@@ -36,6 +36,7 @@ from shoonya_platform.errors import BrokerUnavailable
 from shoonya_platform.execution.bands import BandKeeper, Told
 from shoonya_platform.execution.booking import FOR_EXIT
 from shoonya_platform.execution.exchange_rules import Instruments
+from shoonya_platform.execution.figures import FigureKeeper
 from shoonya_platform.execution.planning import LegPlanner, Prices, is_of
 from shoonya_platform.execution.price_factors import FactorKeeper
 from shoonya_platform.execution.settling import BATCH, Holdings, Settler
@@ -93,6 +94,8 @@ class TradingBot:
         replan_seconds: As `Settler` takes it.
 
         all_or_nothing: As `Settler` takes it.
+
+        figures: Asks for freeze quantities; None where the broker has none to ask.
     """
 
     def __init__(
@@ -105,9 +108,11 @@ class TradingBot:
         instruments: Instruments,
         replan_seconds: float,
         all_or_nothing: bool = True,
+        figures: FigureKeeper | None = None,
     ) -> None:
         self._store = store
         self._quotes = quotes
+        self._figures = figures
         self._clock = clock
         self._ring = ring
         self._bands = BandKeeper(store, quotes, clock)
@@ -143,6 +148,8 @@ class TradingBot:
         settled = self._settler.settle() + self._surplus.step()
         if settled:
             self._ring("risk_manager", "command_service")
+        if self._figures is not None and not planned + settled:
+            self._figures.ask_one()
         return planned + settled
 
     def _holdings(self) -> Holdings:
@@ -201,6 +208,8 @@ class TradingBot:
             ((s, leg) for s, leg in legs if leg.price is not None), prices, failed_at
         )
         told = self._bands.fetch(alerts)
+        if self._figures is not None:
+            self._figures.fetch(alerts)
         prices = {**told.prices, **prices}
         self._price(
             ((s, leg) for s, leg in legs if leg.price is None), prices, failed_at

@@ -66,9 +66,9 @@ class AnsweredBroker(ShoonyaBroker):
     def forget(self) -> None:
         self._tokens.clear()
         self._quotes.clear()
-        self._freezes.clear()
-        self._scrips._days.clear()
-        self._scrips._failed_at.clear()
+        self._instruments._securities.clear()
+        self._instruments._failed_at.clear()
+        self._instruments._found.clear()
         self._polled_at = float("-inf")
 
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from shoonya_platform.ctl.checks import (
     clock,
     disk,
+    instruments,
     journal,
     ports,
     privacy,
@@ -32,6 +33,7 @@ ANYWHERE: dict[str, Check] = {
     "config_file": privacy.config,
     "time_zone": clock.zone,
     "python_version": program.python_version,
+    "instruments": instruments.lists,
     "services": units.failed,
 }
 #: Where systemd is PID 1.

@@ -7,7 +7,7 @@ import pytest
 
 from shoonya_platform.domain.alerts import copy_name
 from shoonya_platform.domain.discrepancies import Discrepancy, DiscrepancyKind
-from shoonya_platform.domain.instruments import Exchange
+from shoonya_platform.domain.instruments import Exchange, Source
 from shoonya_platform.domain.orders import Intent, Side
 from shoonya_platform.execution.price_factors import LOOK_SECONDS
 from shoonya_platform.testing.orders import a_leg, an_alert, store_alert, store_order
@@ -23,15 +23,16 @@ class Instruments:
 
     def __init__(self):
         self.factor: Decimal | None = None
+        self.source = Source.MASTER
         self.are_known = True
 
     def find(self, exchange, tradingsymbol):
         found = INSTRUMENTS.find(exchange, tradingsymbol)
         if found is None or not self.are_known:
             return None
-        return (
-            found if self.factor is None else replace(found, price_factor=self.factor)
-        )
+        if self.factor is None:
+            return found
+        return replace(found, price_factor=self.factor, source=self.source)
 
 
 @pytest.fixture
@@ -156,9 +157,19 @@ def test_revised_factor_is_taken_within_a_minute_and_leaves_what_was_realised(
     assert events(caplog).count("price_factor_changed") == 1
 
 
-def test_factor_stays_while_no_instrument_is_known(bot, store, instruments, caplog):
+@pytest.mark.parametrize(
+    "changes",
+    [
+        pytest.param({"are_known": False}, id="unknown"),
+        pytest.param({"factor": Decimal(1), "source": Source.UNLISTED}, id="guessed"),
+    ],
+)
+def test_factor_stays_while_no_better_one_is_known(
+    bot, store, instruments, caplog, changes
+):
     hold_gold(store, price_factor=Decimal(100))
-    instruments.are_known = False
+    for name, value in changes.items():
+        setattr(instruments, name, value)
 
     bot.step()
 
