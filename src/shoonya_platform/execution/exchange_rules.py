@@ -149,6 +149,13 @@ class ExchangeRules:
                 )
         return None
 
+    def lacks_list(self, order: Order) -> bool:
+        """Return whether an entry lacks the list of its exchange's instruments."""
+        if not self._rules.needs_list or order.intent is Intent.EXIT:
+            return False
+        found = self._instruments.find(order.exchange, order.tradingsymbol)
+        return found is not None and found.source is Source.PACKAGED
+
     def _listing(self, order: Order, instrument: Instrument) -> Denial | None:
         """Deny what has expired, and what the broker does not list."""
         # Round the clock there are no trading days, so nothing expires.

@@ -37,7 +37,8 @@ from shoonya_platform.store.base import OrderStore
 BATCH = 200
 
 #: After its begin the guard lets entries wait this long for the first reconciliation,
-#: which takes less than a second where the broker answers; then they are denied.
+#: which takes less than a second where the broker answers, and for the first list of
+#: instruments, which takes a few; then they are denied.
 PATIENCE_SECONDS = 10.0
 
 _PASSED = WORKING | {OrderStatus.GUARD_PASSED}
@@ -103,10 +104,8 @@ class ExecutionGuard:
         with self._store.transaction(durable=False):
             self._trading = self._store.trading.status()
             orders = self._store.orders.in_status(OrderStatus.RISK_PASSED, limit=BATCH)
-            if self._is_awaiting and self._clock.monotonic() < self._patient_until:
-                orders = [
-                    order for order in orders if self._reconciliation(order) is None
-                ]
+            if self._clock.monotonic() < self._patient_until:
+                orders = [order for order in orders if not self._waits(order)]
             for _, legs in itertools.groupby(orders, lambda order: order.alert_id):
                 for order, denial in self._judge_together(list(legs)):
                     self._record(order, denial)
@@ -169,6 +168,11 @@ class ExecutionGuard:
         last = self._store.recovery.last()
         why = "not done yet" if last is None or last.succeeded else last.summary
         return Denial(DenialCode.AWAITING_RECONCILIATION, {"first": why})
+
+    def _waits(self, order: Order) -> bool:
+        return self._reconciliation(order) is not None or self._exchange.lacks_list(
+            order
+        )
 
     def _splits(self, order: Order) -> bool:
         # Parts have their quantity already, and what replaces one is no larger.

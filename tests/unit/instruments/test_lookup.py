@@ -1,5 +1,7 @@
 """What the order path is given: the operator's figures, the broker's, or a guess."""
 
+import subprocess
+import sys
 from dataclasses import dataclass
 from decimal import Decimal
 
@@ -54,3 +56,17 @@ def test_without_a_list_the_packaged_table_serves_and_says_so(instruments):
     found = instruments.find(Exchange.MCX, "GOLD04DEC26")
 
     assert (found.source, found.price_factor) == (Source.PACKAGED, 100)
+
+
+def test_guard_pays_for_no_network_and_no_reader_of_lists():
+    program = (
+        "import sys, shoonya_platform.services.execution_guard as _;"
+        "print(*sorted({'httpcore', 'httpx', 'csv', 'zipfile',"
+        " 'shoonya_platform.instruments.masters'} & set(sys.modules)))"
+    )
+
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+
+    assert done.stdout.strip() == ""

@@ -14,7 +14,7 @@ from shoonya_platform.domain.catalogue import Catalogue
 from shoonya_platform.domain.data import catalogue_defaults, market_calendar
 from shoonya_platform.domain.instruments import Exchange, PriceBand
 from shoonya_platform.domain.orders import Intent, OrderType, Side
-from shoonya_platform.execution.execution_guard import ExecutionGuard
+from shoonya_platform.execution.execution_guard import PATIENCE_SECONDS, ExecutionGuard
 from shoonya_platform.instruments.file import FILE_NAME
 from shoonya_platform.instruments.lookup import ListedInstruments
 from shoonya_platform.instruments.masters import Reading, read_master
@@ -122,7 +122,19 @@ def test_contract_trades_on_its_last_day_and_not_after(loaded, guard, store, clo
     )
 
 
-def test_without_a_list_entries_are_denied_for_that(guard, store):
+def test_entry_waits_a_while_for_the_first_list(guard, store, masters):
+    order = store_order(store, S.RISK_PASSED, **FUTURE)
+    assert guard.step() == 0
+
+    masters.load(Exchange.NFO)
+    guard.step()
+
+    assert store.orders.get(order.order_id).status is S.GUARD_PASSED
+
+
+def test_without_a_list_entries_are_denied_for_that(guard, store, clock):
+    clock.advance(PATIENCE_SECONDS)
+
     assert judged(guard, store, **FUTURE) == (
         "INSTRUMENTS_UNAVAILABLE: exchange=NFO, "
         "why=the broker's list of its instruments was never loaded"
@@ -173,7 +185,8 @@ def test_expired_has_no_meaning_round_the_clock(store, file, clock, rings, loade
     assert reason == ""
 
 
-def test_list_is_used_as_soon_as_it_is_there(guard, store, masters):
+def test_list_is_used_as_soon_as_it_is_there(guard, store, masters, clock):
+    clock.advance(PATIENCE_SECONDS)
     assert judged(guard, store, **FUTURE).startswith("INSTRUMENTS_UNAVAILABLE")
 
     masters.load(Exchange.NFO)
