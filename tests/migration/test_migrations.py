@@ -33,6 +33,7 @@ TABLES = {
     "pnl",
     "absences",
     "bands",
+    "account",
     "order_counts",
     "realised_days",
     "discrepancies",
