@@ -1100,6 +1100,31 @@ def test_s89_what_is_open_keeps_its_factor_and_what_is_flat_takes_the_next(store
     assert store.positions.realised() == 2010
 
 
+def test_s91_converted_position_takes_its_factor_along(store, other):
+    fill_order(
+        store, 2, 100, product=Product.MIS, **(GOLD | {"price_factor": Decimal(1)})
+    )
+    fill_order(
+        store,
+        2,
+        100,
+        product=Product.MIS,
+        side=Side.SELL,
+        **(GOLD | {"price_factor": Decimal(1)}),
+    )
+    fill_order(store, 2, 100, **GOLD)
+    (held,) = store.positions.open()
+
+    with store.transaction(durable=False):
+        store.positions.convert(held, Product.MIS, 1)
+
+    assert [(p.product, p.quantity) for p in other.positions.open()] == [
+        (Product.MIS, 1),
+        (Product.NRML, 1),
+    ]
+    assert [p.price_factor for p in other.positions.open()] == [100, 100]
+
+
 def test_s90_noted_factor_values_what_is_open_from_then_on(store, other):
     fill_order(store, 2, 100, strategy="one", **(GOLD | {"price_factor": Decimal(1)}))
     fill_order(store, 1, 110, strategy="one", side=Side.SELL, **GOLD)

@@ -33,6 +33,8 @@ TABLES = {
     "pnl",
     "absences",
     "bands",
+    "products",
+    "margins",
     "account",
     "order_counts",
     "realised_days",

@@ -12,7 +12,7 @@ import traceback
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from functools import cache
 from pathlib import Path
@@ -213,7 +213,8 @@ class Simulation:
 
     def attention(self, store: OrderStore) -> Attention:
         """Return what is in front of the operator now."""
-        rules = configured_rules(self.config.settings)
+        # The lists of instruments are always there: no file is looked at.
+        rules = replace(configured_rules(self.config.settings), instruments_file=None)
         return Attention(
             store,
             self.ledger,

@@ -7,7 +7,9 @@ from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
 
+from shoonya_platform.domain.calendar import MarketCalendar
 from shoonya_platform.domain.discrepancies import DiscrepancyKind
+from shoonya_platform.domain.instruments import Exchange
 from shoonya_platform.domain.orders import OrderId
 from shoonya_platform.services.runbook import of_condition
 
@@ -82,6 +84,15 @@ class Rules:
     #: Where the broker's lists of instruments are; None for a broker without any.
     instruments_file: Path | None = None
     list_seconds: float = 1800.0  #: since the lists of a new day were published
+    #: When a session at the broker is needed; None is round the clock.
+    calendar: MarketCalendar | None = None
+
+    def is_trading_time(self, now: datetime) -> bool:
+        """Return whether any exchange is open."""
+        calendar = self.calendar
+        return calendar is None or any(
+            calendar.is_open(exchange, now) for exchange in Exchange
+        )
 
 
 def ordered(found: list[Condition]) -> list[Condition]:

@@ -178,27 +178,37 @@ class Book:
         ).fetchone()
         return Decimal(1) if row is None else Decimal(row["price_factor"])
 
-    def note_factor(self, instrument: Instrument) -> None:
+    def next_factor(self, instrument: Instrument) -> Decimal:
         """
-        Count an instrument by its price factor from now on.
+        Return the price factor that another order for an instrument counts by.
 
         While it is held or an order for it works, its factor stays: the money that
         they block is released by the factor that it was blocked by.
         """
         key = (instrument.exchange, instrument.tradingsymbol)
-        if self.price_factor(*key) == instrument.price_factor:
-            return
-        if self.working(*key) or any(
-            position.quantity
-            for position in self.positions()
-            if (position.exchange, position.tradingsymbol) == key
+        known = self.price_factor(*key)
+        if known == instrument.price_factor or not (
+            self.working(*key)
+            or any(
+                position.quantity
+                for position in self.positions()
+                if (position.exchange, position.tradingsymbol) == key
+            )
         ):
-            return
-        self.connection.execute(
-            "INSERT INTO price_factors VALUES (?, ?, ?) ON CONFLICT DO UPDATE"
-            " SET price_factor = excluded.price_factor",
-            (*key, str(instrument.price_factor)),
-        )
+            return instrument.price_factor
+        return known
+
+    def note_factor(self, instrument: Instrument) -> Decimal:
+        """Count an instrument by its next factor from now on, and return that."""
+        key = (instrument.exchange, instrument.tradingsymbol)
+        factor = self.next_factor(instrument)
+        if factor != self.price_factor(*key):
+            self.connection.execute(
+                "INSERT INTO price_factors VALUES (?, ?, ?) ON CONFLICT DO UPDATE"
+                " SET price_factor = excluded.price_factor",
+                (*key, str(factor)),
+            )
+        return factor
 
     def limits(self, cash: Decimal) -> Limits:
         """Return the account's money, of which `cash` was there at the beginning."""

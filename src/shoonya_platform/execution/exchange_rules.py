@@ -58,6 +58,10 @@ class GuardRules:
     splits: bool = True
     #: Whether entries need the broker's own figures: not for the paper broker.
     needs_list: bool = False
+    #: Whether entries are denied that the account cannot afford, as the broker says.
+    checks_margin: bool = False
+    #: Whether entries are denied of which the broker tells no margin.
+    needs_margin: bool = False
 
 
 class ExchangeRules:

@@ -24,6 +24,7 @@ from shoonya_platform.domain.orders import (
 )
 from shoonya_platform.domain.positions import Position, shrinks
 from shoonya_platform.domain.trading import TradingState
+from shoonya_platform.execution.account_rules import AccountRules
 from shoonya_platform.execution.exchange_rules import (
     ExchangeRules,
     GuardRules,
@@ -64,6 +65,12 @@ class ExecutionGuard:
         self._instruments = instruments
         self._rules = rules
         self._exchange = ExchangeRules(store, instruments, rules, clock)
+        self._account = AccountRules(
+            store,
+            clock,
+            checks_margin=rules.checks_margin,
+            needs_margin=rules.needs_margin,
+        )
         self._changes = ModifyGuard(store, self._exchange)
         self._clock = clock
         self._ring = ring
@@ -100,6 +107,7 @@ class ExecutionGuard:
         # The longest part of the work, and the other writers need not wait for it.
         with self._store.view():
             self._book = self._read_book()
+            self._account.refresh()
         denied = self._denied
         with self._store.transaction(durable=False):
             self._trading = self._store.trading.status()
@@ -140,7 +148,14 @@ class ExecutionGuard:
             or self._exchange.price_band(order)
             or self._duplicate(order)
             or self._conflict(order)
+            or self._account_rules(order)
         )
+
+    def _account_rules(self, order: Order) -> Denial | None:
+        """Deny what the account may not use or cannot afford; what closes passes."""
+        if shrinks(order, self._book.positions(order), self._book.working(order)):
+            return None
+        return self._account.product(order) or self._account.margin(order)
 
     def _read_book(self) -> Book:
         return Book(
@@ -284,6 +299,8 @@ class ExecutionGuard:
 
     def _pass(self, order: Order) -> None:
         self._passed += 1
+        if order.intent is not Intent.EXIT:
+            self._account.note_passed(order)
         self._book.add(self._store.orders.record(order, OrderTrigger.GUARD_PASSED))
         self._logger.info(
             "Order %d guard passed: %s",

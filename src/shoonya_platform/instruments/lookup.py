@@ -2,7 +2,7 @@
 Instruments for the order path, when the broker is a real one.
 
 The operator's own figures count most, then the broker's list.  What neither has comes
-from the packaged table and says so: nobody enters on a guess, and an exit needs a tick.
+from the packaged table and says so: an entry needs more, an exit only a tick.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import time
 from decimal import Decimal
@@ -11,7 +11,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from shoonya_platform.brokers.base import Broker, BrokerPosition, Quote
+from shoonya_platform.brokers.base import Broker, BrokerPosition, PlaceOrder, Quote
 from shoonya_platform.brokers.paper import PaperBroker, PaperSettings
 from shoonya_platform.brokers.shoonya_account import ShoonyaAccount
 from shoonya_platform.brokers.shoonya_limits import RateLimiter
@@ -21,7 +21,8 @@ from shoonya_platform.config.settings import Settings
 from shoonya_platform.domain.calendar import MarketCalendar, parse_additions
 from shoonya_platform.domain.catalogue import Catalogue
 from shoonya_platform.domain.data import catalogue_defaults, market_calendar
-from shoonya_platform.domain.instruments import Exchange, Instrument, PriceBand
+from shoonya_platform.domain.instruments import Exchange, Instrument, PriceBand, Product
+from shoonya_platform.domain.margins import Margin
 from shoonya_platform.errors import ConfigError
 from shoonya_platform.execution.exchange_rules import (
     ExchangeRules,
@@ -114,6 +115,8 @@ def guard_rules(settings: Settings) -> GuardRules:
         needs_band=guard.without_price_band == "deny",
         splits=guard.freeze == "split",
         needs_list=settings.broker.name == "shoonya",
+        checks_margin=guard.margin == "check",
+        needs_margin=guard.without_margin == "deny",
     )
 
 
@@ -317,6 +320,12 @@ class Quotes:
 
     def quote(self, exchange: Exchange, tradingsymbol: str) -> Quote | None:
         return self._broker.quote(exchange, tradingsymbol)
+
+    def margin(self, orders: Sequence[PlaceOrder]) -> Margin:
+        return self._broker.margin(orders)
+
+    def products(self) -> Mapping[Exchange, frozenset[Product]] | None:
+        return self._broker.products()
 
     def positions(self) -> list[BrokerPosition]:
         return self._broker.positions()

@@ -65,6 +65,8 @@ CONDITIONS: Mapping[str, str] = {
     "foreign_claim": "another-order-under-our-id",
     "cancel_ignored": "a-cancel-is-ignored",
     "row_unreadable": "a-row-of-the-broker-cannot-be-read",
+    "login_needed": "a-login-is-needed",
+    "exit_refused": "an-exit-is-refused",
     "order_reappeared": "an-order-turns-up-after-all",
     "leg_overfilled": "more-was-filled-than-asked-for",
     "duplicate_order": "two-broker-orders-for-one-of-ours",

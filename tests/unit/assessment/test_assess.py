@@ -402,3 +402,15 @@ def test_only_the_real_broker_has_lists(name, has_lists):
     rules = configured_rules(Settings(broker=Broker(name=name)))
 
     assert (rules.instruments_file is not None) is has_lists
+
+
+@pytest.mark.parametrize(
+    ("hours", "severity"), [(0, Severity.CRITICAL), (15, Severity.WARNING)]
+)
+def test_login_is_urgent_while_an_exchange_is_open(store, hours, severity):
+    note(store, DiscrepancyKind.LOGIN_NEEDED, "shoonya")
+    rules = Rules(calendar=market_calendar(), reconciliation_seconds=1e9)
+
+    (found,) = assess(store, after(hours * 3600), rules=rules)
+
+    assert (found.kind, found.severity) == (DiscrepancyKind.LOGIN_NEEDED, severity)

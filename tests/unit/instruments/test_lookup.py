@@ -60,6 +60,7 @@ def test_price_factor_is_the_brokers_unless_the_operator_names_one(
 
     found = instruments.find(Exchange.MCX, "GOLD04DEC26")
 
+    assert found is not None
     assert (found.price_factor, found.source) == (counts, Source.MASTER)
 
 
