@@ -173,6 +173,7 @@ class SurplusCloser:
                     order.exchange, order.tradingsymbol
                 )
                 or order.reference_price,
+                price_factor=order.price_factor,
             ),
             alerted_at=self._clock.now(),
         )

@@ -58,6 +58,7 @@ SECTIONS: Mapping[str, str] = {
 #: By the kinds of `assessment.conditions`: a leaf cannot import them.
 CONDITIONS: Mapping[str, str] = {
     "position_differs": "positions-differ",
+    "price_factor_differs": "the-broker-counts-other-rupees",
     "order_contradicted": "the-broker-contradicts-an-order",
     "order_missing": "an-order-is-missing-at-the-broker",
     "outcome_unknown": "an-order-that-nobody-is-sure-of",
