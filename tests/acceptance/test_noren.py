@@ -11,8 +11,8 @@ from shoonya_platform.domain.orders import AlertId, ClientOrderId, OrderStatus
 from shoonya_platform.testing.noren.server import NorenSimulator
 from shoonya_platform.testing.waiting import eventually
 from tests.acceptance.platform import Platform, entry
+from tests.contract.noren_world import SYMBOL
 
-SYMBOL = "NIFTY27JAN26C25700"
 MORE = """
 timeout_seconds = 2.0
 [service]
@@ -25,7 +25,9 @@ interval_seconds = 2.0
 
 @pytest.fixture(params=["quickauth", "oauth"])
 def simulator(request) -> Iterator[NorenSimulator]:
-    with NorenSimulator(request.param, step_seconds=0.2) as running:
+    with NorenSimulator(
+        request.param, step_seconds=0.2, listed=[f"NFO:{SYMBOL}"]
+    ) as running:
         running.set_price(Exchange.NFO, SYMBOL, "100")
         yield running
 

@@ -11,10 +11,12 @@ from pathlib import Path
 from typing import Protocol
 
 from shoonya_platform.brokers.base import BrokerOrder, BrokerPosition
-from shoonya_platform.brokers.paper import PaperBroker, PaperSettings
+from shoonya_platform.brokers.paper import PaperBroker
+from shoonya_platform.brokers.shoonya_words import order_of, position_of
 from shoonya_platform.ctl.simulate import settings_text
 from shoonya_platform.domain.instruments import Exchange
 from shoonya_platform.testing.noren.faults import FaultKind
+from shoonya_platform.testing.noren.prices import MarketSettings
 from shoonya_platform.testing.noren.server import NorenSimulator
 from shoonya_platform.testing.waiting import eventually
 from tests.acceptance.platform import Platform
@@ -132,10 +134,11 @@ class NorenWorld:
         return True
 
     def orders(self) -> list[BrokerOrder]:
-        return self.simulator.account.claims()
+        now = self.simulator.app.clock.now()
+        return [order_of(row, now=now) for row in self.simulator.orders()]
 
     def positions(self) -> list[BrokerPosition]:
-        return self.simulator.account.holdings()
+        return [position_of(row) for row in self.simulator.account.positions()]
 
     def deliver_all(self) -> None:
         self.simulator.faults.forget(
@@ -180,7 +183,8 @@ def noren_world(
         step_seconds=0.2,
         seed=seed,
         folder=market,
-        market=PaperSettings(seed=seed, cash=Decimal(10**12)),
+        market=MarketSettings(seed=seed, cash=Decimal(10**12)),
+        listed=[f"NFO:{symbol}" for symbol in SYMBOLS],
     ) as simulator:
         for symbol in SYMBOLS:
             simulator.set_price(Exchange.NFO, symbol, "100")

@@ -21,10 +21,11 @@ from shoonya_platform.domain.orders import (
     Side,
     TimeInForce,
 )
+from tests.contract import noren_world
 from tests.contract.noren_world import NorenWorld
 
-SYMBOL = "NIFTY27JAN26C25700"
-LOT = 65
+SYMBOL = noren_world.SYMBOL
+LOT = noren_world.LOT
 BEGIN = datetime(2026, 11, 25, 4, 30, tzinfo=UTC)  # 10:00 in India, a Wednesday
 CASH = Decimal(1_000_000)
 

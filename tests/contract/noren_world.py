@@ -3,24 +3,38 @@
 import subprocess
 import sys
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 
 from shoonya_platform.brokers.base import ExecutionReport, PlaceOrder
-from shoonya_platform.brokers.paper import PaperSettings
 from shoonya_platform.brokers.shoonya import ShoonyaBroker
 from shoonya_platform.brokers.shoonya_account import Generation, ShoonyaAccount
+from shoonya_platform.brokers.shoonya_download import Downloader
 from shoonya_platform.brokers.shoonya_session import sha256
 from shoonya_platform.brokers.shoonya_words import place_fields
-from shoonya_platform.domain.instruments import Exchange, PriceBand
+from shoonya_platform.clock import SystemClock
+from shoonya_platform.domain.data import market_calendar
+from shoonya_platform.domain.instruments import Exchange
 from shoonya_platform.domain.orders import BrokerOrderId, ClientOrderId
 from shoonya_platform.errors import BrokerUnavailable
+from shoonya_platform.instruments.file import FILE_NAME
+from shoonya_platform.instruments.refresh import MasterRefresh
+from shoonya_platform.instruments.writer import InstrumentWriter
+from shoonya_platform.testing.noren.prices import MarketSettings
 from shoonya_platform.testing.noren.server import NorenSimulator
 from shoonya_platform.testing.waiting import eventually
 
-SYMBOL = "NIFTY27JAN26C25700"
 LOT = 65
+
+
+def far_december(today: date) -> date:
+    """Return the last Tuesday of next year: an option that no test sees expire."""
+    last = date(today.year + 1, 12, 31)
+    return last - timedelta((last.weekday() - 1) % 7)
+
+
+SYMBOL = f"NIFTY{far_december(datetime.now(UTC).date()):%d%b%y}C25700".upper()
 
 
 def account_of(simulator: NorenSimulator, folder: Path, **changes) -> ShoonyaAccount:
@@ -53,6 +67,22 @@ def log_in(simulator: NorenSimulator) -> str:
     code = simulator.access.authorize()
     checksum = sha256(f"{own.client_id}{own.api_secret}{code}")
     return simulator.access.exchange({"code": code, "checksum": checksum})
+
+
+def load_list(broker: ShoonyaBroker, exchange: Exchange) -> None:
+    """Load an exchange's list, as recovery_service does."""
+    file = InstrumentWriter(broker.account.folder / FILE_NAME)
+    clock = SystemClock()
+    downloader = Downloader(broker.account, clock)
+    MasterRefresh(
+        file,
+        broker.account.scrip_url,
+        market_calendar(),
+        clock,
+        download=downloader.download,
+    ).load(exchange)
+    downloader.close()
+    file.close()
 
 
 class SettledBroker(ShoonyaBroker):
@@ -133,7 +163,8 @@ for n in range(int(count)):
         self.clock = clock
         self.simulator = NorenSimulator(
             self.GENERATION,
-            market=PaperSettings(cash=cash),
+            market=MarketSettings(cash=cash, first_price=Decimal(100)),
+            listed=[f"NFO:{SYMBOL}"],
             clock=clock,
         )
         self.simulator.start()
@@ -156,7 +187,7 @@ for n in range(int(count)):
         self.simulator.account.limit_fills(quantity)
 
     def set_band(self, lower: str, upper: str) -> None:
-        band = PriceBand(lower=Decimal(lower), upper=Decimal(upper))
+        band = (Decimal(lower), Decimal(upper))
         self.simulator.account.set_bands({f"NFO:{SYMBOL}": band})
 
     def answer_too_late(self) -> None:

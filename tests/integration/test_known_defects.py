@@ -63,6 +63,7 @@ from shoonya_platform.testing.orders import (
     store_order,
 )
 from tests.contract.broker_worlds import an_order
+from tests.contract.noren_world import SYMBOL as OPTION
 from tests.contract.noren_world import account_of
 from tests.preconditions import at_any_moment
 
@@ -203,7 +204,7 @@ def lose(store, rupees=1000, filled_at=BEGIN):
 
 
 def test_d01_refusal_is_told_with_its_reason_and_the_order_sent_once(tmp_path):
-    with NorenSimulator("quickauth") as simulator:
+    with NorenSimulator("quickauth", listed=[f"NFO:{OPTION}"]) as simulator:
         broker = ShoonyaBroker(
             account_of(simulator, tmp_path), SystemClock(), tell=print
         )

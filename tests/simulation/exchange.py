@@ -23,8 +23,8 @@ from shoonya_platform.domain.orders import (
     Side,
     TradeId,
 )
-from shoonya_platform.testing.noren import rows
-from shoonya_platform.testing.noren.rows import Row
+from tests.simulation import rows
+from tests.simulation.rows import Row
 from tests.simulation.world import World
 
 Holding = tuple[str, Product]

@@ -16,11 +16,11 @@ from typing import Any
 
 import httpcore
 
-from shoonya_platform.testing.noren.rows import Row
 from tests.simulation.exchange import Refused
 from tests.simulation.faults import Fault, Faults
 from tests.simulation.ledger import Ledger, Sent
 from tests.simulation.noren import Noren, NotLoggedIn
+from tests.simulation.rows import Row
 from tests.simulation.world import World
 
 _READS = ("OrderBook", "TradeBook", "PositionBook")

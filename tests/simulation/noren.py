@@ -9,7 +9,6 @@ from typing import Any
 
 from websockets.exceptions import ConnectionClosedError
 
-from shoonya_platform.testing.noren.rows import Row, money
 from tests.simulation.exchange import (
     FOREIGN_SYMBOL,
     INDEX,
@@ -19,6 +18,7 @@ from tests.simulation.exchange import (
     Refused,
 )
 from tests.simulation.faults import Fault, Faults
+from tests.simulation.rows import Row, money
 from tests.simulation.world import Task, World
 
 _SYMBOLS = {token: symbol for symbol, (token, _) in INSTRUMENTS.items()}

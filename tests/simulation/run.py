@@ -54,7 +54,7 @@ from shoonya_platform.store import sendlock
 from shoonya_platform.store import sqlite as sqlite_store
 from shoonya_platform.store.base import OrderStore
 from shoonya_platform.testing.clock import FakeClock
-from shoonya_platform.testing.noren import rows
+from tests.simulation import rows
 from tests.simulation.attention import Attention
 from tests.simulation.checks import Checks
 from tests.simulation.engine import SqliteEngine, make_template

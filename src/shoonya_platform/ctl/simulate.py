@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import threading
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -45,24 +46,54 @@ def cli() -> None:
 @click.option(
     "--folder",
     type=click.Path(path_type=Path, file_okay=False),
-    help="Keep the market's book here  [default: a temporary folder]",
+    help="Keep the account's books here  [default: a temporary folder]",
+)
+@click.option(
+    "--masters",
+    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    help="Serve and enforce the symbol masters of this folder, as the broker publishes "
+    "them: NFO_symbols.txt.zip, MCX_symbols.txt ...  [default: a few dozen packaged "
+    "instruments]",
+)
+@click.option(
+    "--hours",
+    type=click.Choice(["any", "exchange"]),
+    default="any",
+    show_default=True,
+    help="When orders are taken: at any hour, or in each exchange's session.",
+)
+@click.option(
+    "--session-ends",
+    type=click.DateTime(["%H:%M", "%H:%M:%S"]),
+    metavar="HH:MM",
+    help="Let the log-in's session end when it is next this time in India.",
 )
 def noren(
-    port: int, generation: Any, seed: int, step: float, folder: Path | None
+    port: int,
+    generation: Any,
+    seed: int,
+    step: float,
+    folder: Path | None,
+    masters: Path | None,
+    hours: str,
+    session_ends: datetime | None,
 ) -> None:
     """Run a Noren server until Ctrl-C; print the settings that lead to it.
 
-    Prices and faults are ordered over HTTP, see docs/noren.md.
+    Tick, lot, freeze quantity, product, price band and expiry are enforced as the
+    masters have them.  Prices and faults are ordered over HTTP, see docs/noren.md.
 
     \b
     Examples:
       shoonyactl simulate noren
       shoonyactl simulate noren --generation quickauth --port 0
+      shoonyactl simulate noren --masters ~/masters --hours exchange
       curl -d '{"kind": "bad_gateway"}' http://127.0.0.1:8900/_simulator/faults
     """
     try:
         import websockets
 
+        from shoonya_platform.testing.noren.masters import FolderMasters
         from shoonya_platform.testing.noren.server import NorenSimulator
     except ModuleNotFoundError as e:
         raise ConfigError(
@@ -73,8 +104,16 @@ def noren(
     if folder is not None:
         folder.mkdir(parents=True, exist_ok=True)
     simulator = NorenSimulator(
-        generation, port=port, seed=seed, step_seconds=step, folder=folder
+        generation,
+        port=port,
+        seed=seed,
+        step_seconds=step,
+        folder=folder,
+        masters=None if masters is None else FolderMasters(masters),
     )
+    simulator.set_rules(session_hours=hours == "exchange")
+    if session_ends is not None:
+        simulator.expire_session_at(session_ends.time())
     ended = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: ended.set())

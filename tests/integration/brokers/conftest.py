@@ -19,7 +19,7 @@ def generation(request) -> str:
 
 @pytest.fixture
 def simulator(generation) -> Iterator[NorenSimulator]:
-    with NorenSimulator(generation) as running:
+    with NorenSimulator(generation, listed=[f"NFO:{SYMBOL}"]) as running:
         running.set_price(Exchange.NFO, SYMBOL, "100")
         yield running
 

@@ -9,19 +9,14 @@ import pytest
 
 from shoonya_platform.brokers.base import UnreadableRow
 from shoonya_platform.brokers.shoonya import ShoonyaBroker
-from shoonya_platform.brokers.shoonya_download import Downloader
-from shoonya_platform.clock import SystemClock
-from shoonya_platform.domain.data import market_calendar
-from shoonya_platform.domain.instruments import Exchange, PriceBand, Product
+from shoonya_platform.domain.instruments import Exchange, Product
 from shoonya_platform.domain.orders import OrderStatus
 from shoonya_platform.errors import (
     BrokerRejected,
     BrokerUnavailable,
     OutcomeUnknown,
 )
-from shoonya_platform.instruments.file import FILE_NAME
-from shoonya_platform.instruments.refresh import MasterRefresh
-from shoonya_platform.instruments.writer import InstrumentWriter
+from shoonya_platform.testing.noren import masters
 from shoonya_platform.testing.waiting import eventually
 from tests.contract.broker_worlds import (
     StandingClock,
@@ -31,6 +26,7 @@ from tests.contract.broker_worlds import (
     in_book,
     named,
 )
+from tests.contract.noren_world import SYMBOL, load_list
 from tests.integration.brokers.conftest import only_oauth, only_quickauth
 
 
@@ -521,7 +517,7 @@ def test_bad_rows_of_each_book_are_listed_until_that_book_is_read_again(
 
 def test_quote_of_another_instrument_is_asked_for_again(simulator, broker):
     wrong = {"exch": "NSE", "token": "26000", "tsym": "Nifty 50", "lp": "24391.00"}
-    real, answers = simulator.app.routes._quote, []
+    real, answers = simulator.app.routes.reading["GetQuotes"], []
 
     def quote(asked):
         answers.append(asked)
@@ -529,11 +525,11 @@ def test_quote_of_another_instrument_is_asked_for_again(simulator, broker):
 
     simulator.app.routes.reading["GetQuotes"] = quote
 
-    assert broker.last_price(Exchange.NFO, "NIFTY27JAN26C25700") == 100
+    assert broker.last_price(Exchange.NFO, SYMBOL) == 100
     assert len(answers) == 3
     simulator.app.routes.reading["GetQuotes"] = lambda _: {"stat": "Ok", **wrong}
     with pytest.raises(BrokerUnavailable, match=r"NSE\|26000"):
-        broker.quote(Exchange.NFO, "NIFTY27JAN26C25700")
+        broker.quote(Exchange.NFO, SYMBOL)
 
 
 def test_doubled_trade_is_one(simulator, broker):
@@ -549,46 +545,27 @@ def test_instrument_has_lot_and_tick_of_the_list_and_freeze_of_the_broker(
 ):
     load_list(broker, Exchange.NFO)
     for _ in range(3):
-        found = broker.instrument(Exchange.NFO, "NIFTY27JAN26C25700")
+        found = broker.instrument(Exchange.NFO, SYMBOL)
 
     assert (found.lot_size, str(found.tick_size)) == (65, "0.05")
     assert found.freeze_quantity == 1800
     assert simulator.app.asked["GetSecurityInfo"] == 1
 
 
-def load_list(broker, exchange):
-    """Load an exchange's list, as recovery_service does."""
-    file = InstrumentWriter(broker.account.folder / FILE_NAME)
-    clock = SystemClock()
-    downloader = Downloader(broker.account, clock)
-    MasterRefresh(
-        file,
-        broker.account.scrip_url,
-        market_calendar(),
-        clock,
-        download=downloader.download,
-    ).load(exchange)
-    downloader.close()
-    file.close()
-
-
 def test_price_of_what_is_not_in_the_list_is_searched_for(simulator, broker):
-    simulator.set_price(Exchange.NFO, "NIFTY27JAN26C25700", "100")
+    lines = masters.HEADINGS["NFO"], "NFO,1,1,X,X29DEC26F,29-DEC-2026,FUTSTK,XX,0,0.05,"
+    simulator.account.scrips.file = lambda _: masters.zipped("NFO", "\n".join(lines))
     load_list(broker, Exchange.NFO)
-    broker.last_price(Exchange.NFO, "NIFTY27JAN26C25700")
-    simulator.set_price(Exchange.NFO, "NIFTY28DEC27C30000", "7.5")
 
-    assert broker.last_price(Exchange.NFO, "NIFTY28DEC27C30000") == 7.5
+    assert broker.last_price(Exchange.NFO, SYMBOL) == 100
     assert simulator.app.asked["SearchScrip"] == 1
 
 
 def test_quote_has_the_band_of_the_day_and_serves_as_a_price_for_a_while(
     simulator, broker
 ):
-    name = "NIFTY27JAN26C25700"
-    simulator.account.set_bands(
-        {f"NFO:{name}": PriceBand(lower=Decimal(90), upper=Decimal(110))}
-    )
+    name = SYMBOL
+    simulator.account.set_bands({f"NFO:{name}": (Decimal(90), Decimal(110))})
 
     quote = broker.quote(Exchange.NFO, name)
 
@@ -601,7 +578,7 @@ def test_quote_is_asked_for_again_once_it_has_aged(simulator, open_broker):
     clock = StandingClock(datetime.now(UTC))
     account = open_broker().account
     broker = ShoonyaBroker(account, clock, tell=print)
-    name = "NIFTY27JAN26C25700"
+    name = SYMBOL
     try:
         assert broker.last_price(Exchange.NFO, name) == 100
         simulator.set_price(Exchange.NFO, name, "101")

@@ -80,7 +80,7 @@ class AnsweredBroker(ShoonyaBroker):
 
 @pytest.fixture(scope="module")
 def broker(tmp_path_factory) -> Iterator[AnsweredBroker]:
-    with NorenSimulator("oauth") as simulator:
+    with NorenSimulator("oauth", listed=[f"NFO:{SYMBOL}"]) as simulator:
         simulator.set_price(Exchange.NFO, SYMBOL, "100")
         account = account_of(simulator, tmp_path_factory.mktemp("account"))
         made = AnsweredBroker(account, SystemClock(), tell=lambda text: None)

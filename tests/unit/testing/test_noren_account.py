@@ -1,38 +1,52 @@
-"""The simulator's account is asked by many threads: its requests, steps and tests."""
-
-from __future__ import annotations
+"""The simulator's account is used by many threads at once."""
 
 from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
 from pathlib import Path
 
-from shoonya_platform.brokers.paper import PaperSettings
 from shoonya_platform.clock import SystemClock
-from shoonya_platform.domain.catalogue import Catalogue
-from shoonya_platform.domain.data import catalogue_defaults
-from shoonya_platform.domain.instruments import Exchange
 from shoonya_platform.testing.noren.account import Account
 from shoonya_platform.testing.noren.faults import Faults
+from shoonya_platform.testing.noren.packaged import PackagedMasters
+from shoonya_platform.testing.noren.prices import MarketSettings
+from shoonya_platform.testing.noren.scrips import Scrips
+from shoonya_platform.testing.noren.words import india_day
 
 NAME = "SBIN-EQ"
+ORDER = {
+    "actid": "FA1",
+    "exch": "NSE",
+    "tsym": NAME,
+    "qty": "1",
+    "prc": "0",
+    "prd": "C",
+    "trantype": "B",
+    "prctyp": "MKT",
+    "ret": "DAY",
+}
 
 
-def test_prices_bands_and_steps_do_not_meet_in_one_transaction(tmp_path: Path):
+def test_orders_prices_bands_and_steps_of_many_threads_are_all_carried_out(
+    tmp_path: Path,
+):
+    clock = SystemClock()
+    messages: list[dict[str, str]] = []
     account = Account(
         tmp_path,
-        PaperSettings(cash=Decimal(10**9)),
+        MarketSettings(cash=Decimal(10**9)),
         user_id="FA1",
-        catalogue=Catalogue(catalogue_defaults(), {}),
-        clock=SystemClock(),
+        scrips=Scrips(PackagedMasters(india_day(clock.now()))),
+        clock=clock,
         faults=Faults(),
-        tell=lambda _: None,
+        tell=messages.append,
     )
     deeds = (
-        lambda: account.band(Exchange.NSE, NAME),
-        lambda: account.last_price(Exchange.NSE, NAME),
-        lambda: account.set_price(Exchange.NSE, NAME, Decimal(100)),
+        lambda: account.band("NSE", NAME),
+        lambda: account.last_price("NSE", NAME),
+        lambda: account.set_price("NSE", NAME, Decimal(800)),
         account.step,
-        account.limits,
+        account.positions,
+        lambda: account.place(ORDER),
     )
 
     with ThreadPoolExecutor(8) as executor:
@@ -41,3 +55,8 @@ def test_prices_bands_and_steps_do_not_meet_in_one_transaction(tmp_path: Path):
             done.result()
     account.release()
     account.close()
+
+    (position,) = account.positions()
+    assert position["netqty"] == "100"
+    assert len({row["norenordno"] for row in account.order_book()}) == 100
+    assert sum(frame["reporttype"] == "Fill" for frame in messages) == 100

@@ -68,7 +68,7 @@ def clock() -> FakeClock:
 
 @pytest.fixture
 def simulator(clock) -> Iterator[NorenSimulator]:
-    with NorenSimulator("oauth", clock=clock) as running:
+    with NorenSimulator("oauth", clock=clock, listed=[f"NFO:{SYMBOL}"]) as running:
         running.set_price(Exchange.NFO, SYMBOL, "100")
         yield running
 
@@ -267,7 +267,7 @@ def test_foreign_row_may_be_all_there_is(simulator, client):
 
 
 def test_wrong_quote_is_of_the_index(simulator, client):
-    token = simulator.account.scrips.token(Exchange.NFO, SYMBOL)
+    token = simulator.account.scrips.token("NFO", SYMBOL)
     simulator.add_fault("wrong_quote")
 
     wrong = client.read("GetQuotes", exch="NFO", token=token)

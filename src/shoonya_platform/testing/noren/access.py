@@ -9,6 +9,7 @@ import random
 import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Literal
 
 from shoonya_platform.clock import Clock
@@ -40,6 +41,9 @@ class Access:
     def __init__(self, credentials: Credentials, clock: Clock, seed: int) -> None:
         self.credentials = credentials
         self.logins = 0
+        self.password_hash = sha256(credentials.password)
+        #: When the session will end by itself; None is never.
+        self.ends_at: datetime | None = None
         self._clock = clock
         # Tokens need to be repeatable here, not secret.
         self._random = random.Random(seed)  # noqa: S311
@@ -56,11 +60,11 @@ class Access:
         own = self.credentials
         if asked.get("uid") != own.user_id:
             raise ValueError("Invalid Input : Wrong user id or password")
-        if asked.get("pwd") != _sha256(own.password):
+        if asked.get("pwd") != self.password_hash:
             raise ValueError("Invalid Input : Wrong Password")
         if asked.get("vc") != own.client_id:
             raise ValueError("Invalid Input :  Invalid Vendor code")
-        if asked.get("appkey") != _sha256(f"{own.user_id}|{own.api_secret}"):
+        if asked.get("appkey") != sha256(f"{own.user_id}|{own.api_secret}"):
             raise ValueError("Invalid Input : Invalid App Key")
         now = self._clock.now().timestamp()
         codes = [totp(own.totp_secret, now + drift) for drift in (-30, 0, 30)]
@@ -83,7 +87,7 @@ class Access:
         """
         code = asked.get("code", "")
         own = self.credentials
-        if asked.get("checksum") != _sha256(f"{own.client_id}{own.api_secret}{code}"):
+        if asked.get("checksum") != sha256(f"{own.client_id}{own.api_secret}{code}"):
             raise ValueError("Invalid Input : Invalid checksum")
         if code not in self._codes:
             raise ValueError("Invalid Input : Invalid code")
@@ -91,7 +95,16 @@ class Access:
         return self._begin()
 
     def is_valid(self, token: str | None) -> bool:
+        self.end_if_due()
         return token is not None and token == self._token
+
+    def end_if_due(self) -> bool:
+        """End the session if its moment has come; return whether it did."""
+        if self.ends_at is None or self._clock.now() < self.ends_at:
+            return False
+        self.ends_at = None
+        self.expire()
+        return True
 
     def expire(self) -> None:
         self._token = None
@@ -111,5 +124,5 @@ def totp(secret: str, seconds: float) -> str:
     return f"{(number & 0x7FFFFFFF) % 1_000_000:06d}"
 
 
-def _sha256(text: str) -> str:
+def sha256(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()

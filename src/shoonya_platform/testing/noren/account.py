@@ -1,83 +1,43 @@
 """
-One account at the simulated broker: its market is the paper broker's.
+One account at the simulated broker.
 
-What cannot be read is refused at once (`Refusal`); what the RMS or the exchange does
-not take was accepted before, and is told as REJECTED by an order message.
+What cannot be read is refused at once (`Refusal`); what the risk system or the exchange
+does not take was accepted before, and is reported as REJECTED by an order message.
 """
 
 from __future__ import annotations
 
-import sqlite3
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
-from decimal import Decimal, InvalidOperation
+from datetime import timedelta
+from decimal import Decimal
 from pathlib import Path
 
-from shoonya_platform.brokers.base import (
-    BrokerOrder,
-    BrokerPosition,
-    BrokerTrade,
-    ExecutionReport,
-    ModifyOrder,
-    PlaceOrder,
-)
-from shoonya_platform.brokers.paper import FaultKind as PaperFault
-from shoonya_platform.brokers.paper import PaperBroker, PaperSettings
-from shoonya_platform.brokers.paper_prices import Prices
-from shoonya_platform.brokers.paper_rows import first_number, order_of
-from shoonya_platform.brokers.remembered import Remembered
 from shoonya_platform.clock import Clock
-from shoonya_platform.domain.catalogue import Catalogue
-from shoonya_platform.domain.instruments import Exchange, PriceBand
-from shoonya_platform.domain.orders import (
-    BrokerOrderId,
-    ClientOrderId,
-    OrderStatus,
-    TimeInForce,
-)
-from shoonya_platform.errors import BrokerRejected
-from shoonya_platform.testing.noren import rows
+from shoonya_platform.errors import NotAllowed
+from shoonya_platform.testing.noren import books, brackets, orders, rules
 from shoonya_platform.testing.noren.faults import FaultKind, Faults
+from shoonya_platform.testing.noren.market import Market, held_until
+from shoonya_platform.testing.noren.masters import Scrip
+from shoonya_platform.testing.noren.orders import Order, Trade
 from shoonya_platform.testing.noren.past import Past, positions_without
-from shoonya_platform.testing.noren.rows import Row
+from shoonya_platform.testing.noren.prices import Band, MarketSettings
+from shoonya_platform.testing.noren.reading import (
+    INVALID,
+    Refusal,
+    changed_order,
+    check_fields,
+    new_order,
+    put,
+    symbol_of,
+)
+from shoonya_platform.testing.noren.rules import AccountRules
 from shoonya_platform.testing.noren.scrips import Scrips
+from shoonya_platform.testing.noren.words import Row, money
 
-_NEEDED = ("actid", "exch", "tsym", "qty", "prc", "prd", "trantype", "prctyp", "ret")
-#: What std::string says of an empty price, as it was seen live.
-_EMPTY_PRICE = "Invalid Input : basic_string::at: __n (which is 0) >= this->size()"
-#: Numbers of orders that never reached the market begin here within their day.
-_REFUSED_FROM = 9 * 10**7
+__all__ = ["Account", "AccountRules", "Refusal"]
 
-
-class Refusal(Exception):
-    """The request is answered with Not_Ok; the message is its emsg."""
-
-
-@dataclass(slots=True, kw_only=True)
-class AccountRules:
-    """What the account and its exchange allow, changeable at any time."""
-
-    #: Plain market orders by API are rejected, as since April 2026.
-    market_orders: bool = True
-    #: Whether the exchange is open; orders are rejected while it is not.
-    is_open: bool = True
-    #: Orders and cancels a second, more are refused; 0 is no limit.
-    orders_per_second: int = 0
-
-
-class _Market(PaperBroker):
-    def limit_fills(self, quantity: int) -> None:
-        self._settings = replace(self._settings, max_fill_quantity=quantity)
-
-    def set_bands(self, bands: Mapping[str, PriceBand]) -> None:
-        self._settings = replace(self._settings, bands=bands)
-        self._prices = Prices(self._settings)
-
-    def rows(self) -> list[sqlite3.Row]:
-        with self._reading() as book:
-            return book.order_rows()
+_NOT_FOUND = "Rejected : ORA:Order not found"
 
 
 class Account:
@@ -85,48 +45,43 @@ class Account:
     Orders, trades, positions and money, in Noren's words.
 
     Args:
+        folder: Where the books lie between two runs.
+
         tell: Gets each order message as it happens.
     """
 
     def __init__(
         self,
         folder: Path,
-        settings: PaperSettings,
+        settings: MarketSettings,
         *,
         user_id: str,
-        catalogue: Catalogue,
+        scrips: Scrips,
         clock: Clock,
         faults: Faults,
         tell: Callable[[Row], None],
     ) -> None:
         self.rules = AccountRules()
-        self.scrips = Scrips(catalogue)
+        self.scrips = scrips
+        self.settings = settings
         self.user_id = user_id
         self._clock = clock
         self._faults = faults
         self._tell = tell
-        self._catalogue = catalogue
-        self._lock = threading.RLock()
-        self._market = _Market(
-            folder / "market.db",
-            settings,
-            catalogue=catalogue,
-            clock=clock,
-            timeout_seconds=5.0,
-        )
-        self._asked: dict[str, Mapping[str, str]] = {}
-        self._placed_at: dict[str, datetime] = {}
+        #: Held while anything is changed or read, by those who read past us too.
+        self.lock = threading.RLock()
         self._past = Past()
-        self._refused: list[BrokerOrder] = []
+        self._rows: dict[int, Row] = {}
+        self._trade_rows: dict[int, Row] = {}
         self._ordered_at: list[float] = []
-        self._booked = Remembered[int, sqlite3.Row, Row](self._booked_row)
-        self._traded = Remembered[str, tuple[BrokerTrade, Row], Row](
-            lambda source: rows.trade_row(*source)
-        )
+        path = folder / "books.json"
+        self.market = Market(path, scrips, settings, clock, self._report)
+        for order in self.market.orders():
+            self._rows[order.key] = self._row(order)
 
     def limit_fills(self, quantity: int) -> None:
         """Let at most this many units of an order trade in one step."""
-        self._market.limit_fills(quantity)
+        self.market.limit_fills(quantity)
 
     def place(self, asked: Mapping[str, str]) -> str:
         """
@@ -135,27 +90,35 @@ class Account:
         Raises:
             Refusal: It cannot be read.
         """
-        with self._lock:
+        with self.lock:
             self._note_rate()
-            order = self._read(asked)
+            check_fields(asked)
+            scrip = self._traded(asked)
+            now = self._clock.now()
+            order = new_order(asked, scrip, self.market.next_key(), now)
             if self._faults.take((FaultKind.REFUSE,)) is not None:
                 raise Refusal("Rejected : refused on demand")
-            rejected = self._rejection(asked)
-            if rejected is not None:
-                return self._reject(order, asked, rejected)
+            reason = self._rejection(order, scrip)
             hold = self._faults.take((FaultKind.HOLD_ORDERS,))
             if hold is not None:
-                self._market.add_fault(PaperFault.HOLD_ORDERS, 1, hold.seconds)
-            try:
-                if asked.get("remarks"):
-                    number = self._market.place(order)
-                else:
-                    number = self._market.place_external(order)
-            except BrokerRejected as e:
-                raise Refusal(e.message.removeprefix("Rejected : ")) from e
-            self._remember(number, asked)
-            self._publish()
-            return number
+                order.held_until = held_until(now, hold.seconds)
+            self._number(order)
+            order.is_triggered = not order.needs_trigger
+            if not order.is_triggered:
+                order.status = orders.TRIGGER_PENDING
+            if reason is not None:
+                order.status, order.reason, order.margin = (
+                    orders.REJECTED,
+                    reason,
+                    Decimal(0),
+                )
+            elif not self.rules.has_session(order.exch, now):
+                order.status = orders.PENDING
+            else:
+                order.is_amo = False
+            self.market.add(order)
+            self.market.step()
+            return order.number
 
     def modify(self, asked: Mapping[str, str]) -> None:
         """
@@ -164,217 +127,236 @@ class Account:
         Raises:
             Refusal: There is no such order, or it cannot have them.
         """
-        with self._lock:
+        with self.lock:
             self._note_rate()
-            number = asked.get("norenordno", "")
-            try:
-                change = ModifyOrder(
-                    broker_order_id=BrokerOrderId(number),
-                    exchange=Exchange(asked["exch"]),
-                    tradingsymbol=asked["tsym"].replace("%26", "&"),
-                    order_type=rows.TYPES[asked["prctyp"]],
-                    time_in_force=TimeInForce(asked["ret"]),
-                    quantity=int(asked["qty"]),
-                    price=Decimal(asked["prc"]),
-                    trigger_price=_trigger(asked),
-                )
-            except (KeyError, ValueError, InvalidOperation) as e:
-                raise Refusal('Error Occurred : 2 "invalid input"') from e
+            order = self.market.find(asked.get("norenordno", ""))
+            if order is None or not order.is_working:
+                raise Refusal(_NOT_FOUND)
+            if "tsym" in asked and symbol_of(asked) != order.tsym:
+                raise Refusal(INVALID)
             if self._faults.take((FaultKind.REJECT_REPLACE,)) is not None:
-                self._refuse_replace(number)
+                self._refuse_replace(order)
                 return
-            before = self._asked.get(number)
-            if before is None:
-                raise Refusal("Rejected : ORA:Order not found")
-            kept = {key: asked[key] for key in ("qty", "prc", "trgprc") if key in asked}
-            # Before the market moves: its reports show the new terms.
-            self._asked[number] = {**before, **kept}
-            try:
-                self._market.modify(change)
-            except BrokerRejected as e:
-                self._asked[number] = before
-                raise Refusal(e.message) from e
-            self._publish()
-
-    def _refuse_replace(self, number: str) -> None:
-        row = self._rows().get(number)
-        if row is None:
-            raise Refusal("Rejected : ORA:Order not found")
-        word = row["status"]
-        self._tell(rows.order_message(row, "PendingReplace", word, None))
-        frame = rows.order_message(row, "ReplaceRejected", word, None)
-        self._tell({**frame, "rejreason": "RED:new terms refused on demand"})
+            changes = changed_order(order, asked)
+            before = {name: getattr(order, name) for name in (*changes, "margin")}
+            put(order, changes)
+            refused = self._replace_refusal(order)
+            if refused is not None:
+                put(order, before)
+                raise Refusal(f"Rejected : {refused}")
+            if not order.needs_trigger and order.status == orders.TRIGGER_PENDING:
+                order.is_triggered, order.status = True, orders.OPEN
+            self.market.replaced(order)
+            self.market.step()
 
     def cancel(self, number: str) -> None:
         """
         Cancel an order.
 
         Raises:
-            Refusal: There is no such order, or it is at an end.
+            Refusal: There is no such order, or it is at its end.
         """
-        with self._lock:
+        with self.lock:
             self._note_rate()
-            try:
-                self._market.cancel(BrokerOrderId(number))
-            except BrokerRejected as e:
-                raise Refusal(e.message) from e
-            self._publish()
+            order = self.market.find(number)
+            if order is None:
+                raise Refusal("Rejected : ORA:Order not found to Cancel")
+            if not order.is_working:
+                raise Refusal(f"Rejected : ORA:Order is {order.status}")
+            self.market.end(order, orders.CANCELED)
+            self.market.step()
+
+    def exit(self, number: str, prd: str) -> None:
+        """
+        End a bracket or cover order: cancel what rests, close what is held.
+
+        Raises:
+            Refusal: There is no such order of this product.
+        """
+        with self.lock:
+            order = self.market.find(number)
+            if prd not in ("B", "H") or order is None or order.prd != prd:
+                raise Refusal("Rejected : ORA:Order not found to Exit")
+            brackets.exit_all(self.market, order)
+            self.market.step()
 
     def order_book(self) -> list[Row]:
-        with self._lock:
-            return list(self._rows().values())
+        with self.lock:
+            return [self._rows[order.key] for order in self.market.orders()]
 
     def history(self, number: str) -> list[Row]:
         """Return what happened to an order, newest first."""
-        with self._lock:
+        with self.lock:
             return self._past.history(number)
 
     def book_before(self, route: str, seconds: float) -> list[Row]:
         """Return OrderBook, TradeBook or PositionBook as it was so long ago."""
-        with self._lock:
+        with self.lock:
             at = self._clock.now() - timedelta(seconds=seconds)
             if route == "OrderBook":
                 return self._past.orders(at)
-            later = [
-                (trade.fill, row)
-                for trade, row in self._trades()
-                if trade.fill.filled_at > at
-            ]
+            later = sum(trade.at > at for trade in self.market.trades())
+            trades = self.trade_book()
             if route == "TradeBook":
-                return self.trade_book()[: -len(later) or None]
-            return positions_without(self.positions(), later)
+                return trades[: len(trades) - later]
+            return positions_without(self.positions(), trades[len(trades) - later :])
 
     def trade_book(self) -> list[Row]:
-        with self._lock:
-            trades = {each[0].fill.trade_id: each for each in self._trades()}
-            found = [self._traded.of(*each) for each in trades.items()]
-            self._traded.keep(trades)
-            return found
-
-    def positions(self) -> list[Row]:
-        with self._lock:
+        with self.lock:
             return [
-                rows.position_row(
-                    position,
-                    self.user_id,
-                    self.scrips.token(position.exchange, position.tradingsymbol),
-                )
-                for position in self._market.positions()
+                self._trade_rows[trade.number]
+                for trade in self.market.trades()
+                if trade.number in self._trade_rows
             ]
 
-    def claims(self) -> list[BrokerOrder]:
-        """Return the order book in the platform's words."""
-        with self._lock:
-            orders = [order_of(row).claim for row in self._market.rows()]
-            return orders + self._refused
+    def positions(self) -> list[Row]:
+        with self.lock:
+            found = []
+            for position in self.market.positions():
+                scrip = self.scrips.named(position.exch, position.tsym)
+                if scrip is not None:
+                    last = self.market.prices.last(scrip)
+                    found.append(
+                        books.position_row(position, scrip, last, self.user_id)
+                    )
+            return found
 
-    def holdings(self) -> list[BrokerPosition]:
-        """Return the positions in the platform's words."""
-        with self._lock:
-            return self._market.positions()
+    def convert(self, asked: Mapping[str, str]) -> None:
+        """
+        Move a position from one product to another.
 
-    def limits(self) -> Row:
-        with self._lock:
-            limits = self._market.limits()
-        return {
-            "stat": "Ok",
-            "actid": self.user_id,
-            "prfname": "SIMULATED",
-            "cash": rows.money(limits.cash),
-            "payin": "0.00",
-            "payout": "0.00",
-            "marginused": rows.money(limits.margin_used),
-            "request_time": rows.request_time(self._clock.now()),
-        }
+        Raises:
+            Refusal: There is not so much of it.
+        """
+        with self.lock:
+            scrip = self._traded(asked)
+            if asked.get("postype", "").upper() not in ("DAY", "CF"):
+                raise Refusal("Invalid Input :  Invalid Position Type")
+            try:
+                quantity = abs(int(asked["qty"]))
+                new, old, side = asked["prd"], asked["prevprd"], asked["trantype"]
+            except (KeyError, ValueError) as e:
+                raise Refusal(INVALID) from e
+            sign = 1 if side == "B" else -1
+            held = self.market.position(*scrip.key, old)
+            if new not in self.rules.products(scrip.exchange) or new == old:
+                raise Refusal(INVALID)
+            if not 0 < quantity <= held.net * sign:
+                raise Refusal("Rejected : RED:Position quantity is not available")
+            price = held.average
+            held.add(-sign, quantity, price, scrip.factor)
+            target = self.market.position(*scrip.key, new)
+            target.add(sign, quantity, price, scrip.factor)
 
-    def last_price(self, exchange: Exchange, tradingsymbol: str) -> Decimal | None:
-        with self._lock:
-            return self._market.last_price(exchange, tradingsymbol)
+    def last_price(self, exchange: str, tradingsymbol: str) -> Decimal | None:
+        with self.lock:
+            scrip = self.scrips.named(exchange, tradingsymbol)
+            return None if scrip is None else self.market.prices.last(scrip)
 
-    def band(self, exchange: Exchange, tradingsymbol: str) -> PriceBand:
-        with self._lock:
-            quote = self._market.quote(exchange, tradingsymbol)
-        return PriceBand() if quote is None else quote.band
+    def band(self, exchange: str, tradingsymbol: str) -> Band:
+        with self.lock:
+            scrip = self.scrips.named(exchange, tradingsymbol)
+            return (None, None) if scrip is None else self.market.prices.band(scrip)
 
-    def set_bands(self, bands: Mapping[str, PriceBand]) -> None:
+    def set_bands(self, bands: Mapping[str, Band]) -> None:
         """Take only prices within these bands, by `EXCHANGE:TRADINGSYMBOL`."""
-        with self._lock:
-            self._market.set_bands(bands)
+        with self.lock:
+            self.market.prices.set_bands(bands)
 
-    def set_price(self, exchange: Exchange, tradingsymbol: str, price: Decimal) -> None:
-        """Let the market trade at a price, in rupees; orders that it touches fill."""
-        with self._lock:
-            self._market.set_price(exchange, tradingsymbol, price)
-            self._publish()
+    def set_price(self, exchange: str, tradingsymbol: str, price: Decimal) -> None:
+        """
+        Let the market trade at a price, in rupees; orders that it touches fill.
+
+        Raises:
+            NotAllowed: It cannot be a price, or the masters have no such instrument.
+        """
+        with self.lock:
+            scrip = self.scrips.named(exchange, tradingsymbol)
+            if scrip is None:
+                raise NotAllowed(f"no master lists '{exchange}:{tradingsymbol}'")
+            self.market.prices.set(scrip, price)
+            self.market.step_scrip(scrip)
+            self.market.step()
 
     def step(self) -> None:
         """Let every working order trade once."""
-        with self._lock:
-            self._publish()
+        with self.lock:
+            now = self._clock.now()
+            for order in self.market.working():
+                if order.status == orders.PENDING and self.rules.has_session(
+                    order.exch, now
+                ):
+                    self.market.activate(order)
+            self.market.step()
 
     def release(self) -> None:
         """Let go the orders that a fault holds."""
-        with self._lock:
-            self._market.clear_faults()
-            self._publish()
+        with self.lock:
+            self.market.release()
+            self.market.step()
 
     def close(self) -> None:
-        self._market.close()
+        with self.lock:
+            self.market.keep()
 
-    def _read(self, asked: Mapping[str, str]) -> PlaceOrder:
-        missing = [name for name in _NEEDED if name not in asked]
-        if missing:
-            raise Refusal(f"Invalid Input : Missing {' or '.join(missing)}.")
-        if asked["prc"] == "":
-            raise Refusal(_EMPTY_PRICE)
-        try:
-            return PlaceOrder(
-                client_order_id=ClientOrderId(asked.get("remarks") or ""),
-                exchange=Exchange(asked["exch"]),
-                tradingsymbol=asked["tsym"].replace("%26", "&"),
-                side=rows.SIDES[asked["trantype"]],
-                quantity=int(asked["qty"]),
-                order_type=rows.TYPES[asked["prctyp"]],
-                price=Decimal(asked["prc"]),
-                trigger_price=_trigger(asked),
-                product=rows.PRODUCTS[asked["prd"]],
-                time_in_force=TimeInForce(asked["ret"]),
-            )
-        except (KeyError, ValueError, InvalidOperation) as e:
-            raise Refusal('Error Occurred : 2 "invalid input"') from e
+    def _traded(self, asked: Mapping[str, str]) -> Scrip:
+        scrip = self.scrips.named(asked.get("exch", ""), symbol_of(asked))
+        if scrip is None or not scrip.is_traded:
+            raise Refusal("Invalid Input : Invalid Trading Symbol")
+        return scrip
 
-    def _rejection(self, asked: Mapping[str, str]) -> str | None:
+    def _rejection(self, order: Order, scrip: Scrip) -> str | None:
         if self._faults.take((FaultKind.REJECT,)) is not None:
             return "RED:Margin Shortfall:INR 28,030.64 Available:INR 29.36 on demand"
-        if not self.rules.is_open and asked.get("amo", "").upper() != "YES":
-            return "RED:Market is closed"
-        if not self.rules.market_orders and asked["prctyp"] in ("MKT", "SL-MKT"):
-            return "RED:Market orders are not allowed through API"
+        if self._faults.take((FaultKind.REJECT_TICK,)) is not None:
+            return rules.OFF_TICK
+        now = self._clock.now()
+        if not order.is_amo and not self.rules.has_session(order.exch, now):
+            return rules.MARKET_CLOSED
+        band = self.market.prices.band(scrip)
+        reason = rules.rejection(order, scrip, self.rules, band, now)
+        return reason or self._block(order, scrip)
+
+    def _replace_refusal(self, order: Order) -> str | None:
+        scrip = self.scrips.named(order.exch, order.tsym)
+        if scrip is None:
+            return "ORA:Order not found"
+        if order.leaves <= 0:
+            return f"RED:{order.filled} are filled already"
+        band = self.market.prices.band(scrip)
+        now = self._clock.now()
+        reason = rules.rejection(order, scrip, self.rules, band, now)
+        return reason or self._block(order, scrip)
+
+    def _block(self, order: Order, scrip: Scrip) -> str | None:
+        """Block an order's margin; say what is missing, if anything is."""
+        needed = self.market.margin_needed(order, scrip)
+        known = order.key in self._rows
+        used = self.market.margin_used
+        if known:
+            # What the order blocked until now is free for its new terms.
+            used -= order.blocked
+        available = self.market.cash - used
+        if needed > max(available, Decimal(0)):
+            return (
+                f"RED:Margin Shortfall:INR {money(needed - available)} "
+                f"Available:INR {money(available)} for C-{self.user_id}"
+            )
+        order.margin = needed * order.quantity / order.leaves
         return None
 
-    def _reject(
-        self, order: PlaceOrder, asked: Mapping[str, str], reason: str
-    ) -> BrokerOrderId:
-        now = self._clock.now()
-        number = first_number(now) + _REFUSED_FROM + len(self._refused)
-        claim = BrokerOrder(
-            broker_order_id=BrokerOrderId(f"{number:014d}"),
-            client_order_id=order.client_order_id or None,
-            exchange=order.exchange,
-            tradingsymbol=order.tradingsymbol,
-            side=order.side,
-            product=order.product,
-            quantity=order.quantity,
-            status=OrderStatus.REJECTED,
-            filled_quantity=0,
-            average_price=None,
-            reason=reason,
-            updated_at=now,
-        )
-        self._refused.append(claim)
-        self._remember(claim.broker_order_id, asked)
-        self._report(ExecutionReport(order=claim, fill=None))
-        return claim.broker_order_id
+    def _number(self, order: Order) -> None:
+        others = self.market.orders()
+        fault = self._faults.take((FaultKind.DUPLICATE_NUMBER,)) if others else None
+        if fault is not None:
+            order.number = others[-1].number
+
+    def _refuse_replace(self, order: Order) -> None:
+        row = self._rows[order.key]
+        word = row["status"]
+        self._tell(books.order_message(row, "PendingReplace", word, None))
+        frame = books.order_message(row, "ReplaceRejected", word, None)
+        self._tell({**frame, "rejreason": "RED:new terms refused on demand"})
 
     def _note_rate(self) -> None:
         limit = self.rules.orders_per_second
@@ -384,79 +366,31 @@ class Account:
             raise Refusal("Rejected : order rate limit exceeded")
         self._ordered_at.append(now)
 
-    def _remember(self, number: str, asked: Mapping[str, str]) -> None:
-        self._asked[number] = asked
-        self._placed_at[number] = self._clock.now()
+    def _row(self, order: Order) -> Row:
+        scrip = self.scrips.named(order.exch, order.tsym)
+        if scrip is None:
+            raise NotAllowed(f"no master lists '{order.exch}:{order.tsym}' any more")
+        return books.order_row(order, scrip, self.user_id)
 
-    def _trades(self) -> list[tuple[BrokerTrade, Row]]:
-        orders = self._rows()
-        return [
-            (trade, orders[trade.broker_order_id])
-            for trade in self._market.trade_book()
-        ]
-
-    def _rows(self) -> dict[str, Row]:
-        booked = {row["number"]: row for row in self._market.rows()}
-        found = {
-            row["norenordno"]: row
-            for row in (self._booked.of(*each) for each in booked.items())
-        }
-        self._booked.keep(booked)
-        for claim in self._refused:
-            if self._clock.now() - claim.updated_at < timedelta(days=1):
-                found[claim.broker_order_id] = self._row(claim)
-        return found
-
-    def _booked_row(self, stored: sqlite3.Row) -> Row:
-        order = order_of(stored)
-        return self._row(order.claim, waits_for_trigger=not order.is_triggered)
-
-    def _row(self, order: BrokerOrder, *, waits_for_trigger: bool = False) -> Row:
-        number = order.broker_order_id
-        return rows.order_row(
-            order,
-            self._asked[number],
-            placed_at=self._placed_at[number],
-            waits_for_trigger=waits_for_trigger,
-            instrument=self._catalogue.find(order.exchange, order.tradingsymbol),
-            token=self.scrips.token(order.exchange, order.tradingsymbol),
-        )
-
-    def _publish(self) -> None:
-        for report in self._market.reports():
-            self._report(report)
-
-    def _report(self, report: ExecutionReport) -> None:
-        order = report.order
-        asked = self._asked[order.broker_order_id]
-        waits = asked["prctyp"].startswith("SL") and not order.filled_quantity
-        row = self._row(order, waits_for_trigger=waits)
+    def _report(self, order: Order, report: str, trade: Trade | None) -> None:
+        row = self._rows[order.key] = self._row(order)
         status = row["status"]
-        known = self._past.has(order.broker_order_id)
-        steps: list[tuple[str, str]] = []
-        if not known:
-            steps.append(("NewAck", "PENDING"))
-        if report.fill is not None:
-            steps.append(("Fill", status))
-        elif order.status is OrderStatus.REJECTED:
-            steps.append(("Rejected", status))
-        elif status == "CANCELED":
-            steps += [("PendingCancel", "OPEN"), ("Canceled", status)]
-        elif known:
-            steps += [("PendingReplace", status), ("Replaced", status)]
-        else:
-            steps += [("PendingNew", "PENDING"), ("New", status)]
+        steps = {
+            "New": [("NewAck", "PENDING"), ("PendingNew", "PENDING"), ("New", status)],
+            "Rejected": [("NewAck", "PENDING"), ("Rejected", status)],
+            "Canceled": [("PendingCancel", "OPEN"), ("Canceled", status)],
+            "Replaced": [("PendingReplace", status), ("Replaced", status)],
+            "Fill": [("Fill", status)],
+        }[report]
+        fill: Row | None = None
+        if trade is not None:
+            scrip = self.scrips.named(order.exch, order.tsym)
+            if scrip is not None:
+                fill = books.fill_fields(trade, scrip)
+                self._trade_rows[trade.number] = books.trade_row(row, fill)
         for report_type, word in steps:
-            fill = report.fill if report_type == "Fill" else None
             self._past.note(self._clock.now(), {**row, "status": word}, report_type)
-            frame = rows.order_message(row, report_type, word, fill)
-            if word != "CANCELED":
-                frame.pop("cancelqty", None)
-            if word != "REJECTED":
-                frame["rejreason"] = row["rejreason"] if word == "CANCELED" else " "
+            frame = books.order_message(row, report_type, word, fill)
             self._tell(frame)
-
-
-def _trigger(asked: Mapping[str, str]) -> Decimal | None:
-    trigger = asked.get("trgprc")
-    return None if trigger in (None, "", "None") else Decimal(trigger)
+        if trade is not None:
+            brackets.after_fill(self.market, order)

@@ -1,11 +1,14 @@
 """
 `/_simulator/…`: what a test or an operator orders from outside.
 
-    POST   faults   {"kind", "count", "seconds", "on", "share"}    DELETE clears all
+    POST   faults   {"kind", "count", "seconds", "on", "share", "words"}
+    DELETE faults   clears all
     POST   price    {"exchange", "tradingsymbol", "price"}
-    POST   rules    {"market_orders", "is_open", "orders_per_second"}
+    POST   rules    {"market_orders", "is_open", "session_hours", "expiry", "band",
+                     "orders_per_second", "cash_products", "derivative_products"}
     POST   fills    {"quantity"}: at most this much of an order in one step
-    POST   expire   ends the session
+    POST   expire   {"at": "HH:MM[:SS]"} ends the session at the next such time in
+                    India, {} at once
     POST   arrive   lets all that a late_arrival holds arrive now
     GET    state    faults, log-ins, how often each route was asked, open feeds, and
                     how many requests are yet to arrive
@@ -16,15 +19,16 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, fields, replace
+from datetime import time, timedelta
 from decimal import Decimal, InvalidOperation
 from typing import TYPE_CHECKING, Any
 
 from starlette.responses import JSONResponse, Response
 
-from shoonya_platform.domain.instruments import Exchange
 from shoonya_platform.errors import NotAllowed
 from shoonya_platform.testing.noren.account import AccountRules
-from shoonya_platform.testing.noren.feed import touchline
+from shoonya_platform.testing.noren.feed import tell_price
+from shoonya_platform.testing.noren.words import india_day, india_moment
 
 if TYPE_CHECKING:
     from shoonya_platform.testing.noren.app import NorenApp
@@ -62,13 +66,16 @@ def expire_session(app: NorenApp) -> None:
     app.expire_session()
 
 
-def set_price(
-    app: NorenApp, exchange: Exchange, tradingsymbol: str, price: Decimal
-) -> None:
+def expire_session_at(app: NorenApp, at: time) -> None:
+    """End the session when it is next this time in India."""
+    now = app.clock.now()
+    moment = india_moment(india_day(now), at)
+    app.access.ends_at = moment if moment > now else moment + timedelta(days=1)
+
+
+def set_price(app: NorenApp, exchange: str, tradingsymbol: str, price: Decimal) -> None:
     app.account.set_price(exchange, tradingsymbol, price)
-    token = app.account.scrips.token(exchange, tradingsymbol)
-    key = f"{exchange}|{token}"
-    app.hub.tell_price(key, touchline(app, key, "tf"))
+    tell_price(app, exchange, tradingsymbol)
 
 
 def _order(app: NorenApp, what: str, asked: dict[str, Any]) -> None:
@@ -77,7 +84,7 @@ def _order(app: NorenApp, what: str, asked: dict[str, Any]) -> None:
     elif what == "price":
         set_price(
             app,
-            Exchange(asked["exchange"]),
+            str(asked["exchange"]),
             asked["tradingsymbol"],
             Decimal(asked["price"]),
         )
@@ -88,6 +95,8 @@ def _order(app: NorenApp, what: str, asked: dict[str, Any]) -> None:
         app.account.rules = replace(app.account.rules, **asked)
     elif what == "fills":
         app.account.limit_fills(int(asked["quantity"]))
+    elif what == "expire" and "at" in asked:
+        expire_session_at(app, time.fromisoformat(asked["at"]))
     elif what == "expire":
         expire_session(app)
     elif what == "arrive":

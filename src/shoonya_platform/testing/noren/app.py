@@ -17,7 +17,6 @@ from starlette.types import Receive, Scope, Send
 from starlette.websockets import WebSocket
 
 from shoonya_platform.clock import Clock
-from shoonya_platform.domain.instruments import Exchange
 from shoonya_platform.testing.noren.access import Access, Generation
 from shoonya_platform.testing.noren.account import Account, Refusal
 from shoonya_platform.testing.noren.admin import administer
@@ -29,9 +28,12 @@ from shoonya_platform.testing.noren.faults import (
 from shoonya_platform.testing.noren.feed import serve_feed
 from shoonya_platform.testing.noren.hub import Hub
 from shoonya_platform.testing.noren.late import Late
-from shoonya_platform.testing.noren.routes import Handler, Routes
-from shoonya_platform.testing.noren.rows import Row, request_time
+from shoonya_platform.testing.noren.masters import EXCHANGES
+from shoonya_platform.testing.noren.refusals import UNAUTHORIZED, Wording
+from shoonya_platform.testing.noren.routes import Handler, Routes, read_asked
 from shoonya_platform.testing.noren.strikes import BAD_GATEWAY, respond
+from shoonya_platform.testing.noren.users import Users
+from shoonya_platform.testing.noren.words import Row, request_time
 
 HTTP_PATHS: dict[Generation, str] = {
     "quickauth": "NorenWClientTP",
@@ -41,7 +43,6 @@ WEBSOCKET_PATHS: dict[Generation, str] = {
     "quickauth": "NorenWSTP",
     "oauth": "NorenWSAPI",
 }
-EXPIRED = "Session Expired :  Invalid Session Key"
 _SUFFIX = "_symbols.txt.zip"
 
 
@@ -69,7 +70,12 @@ class NorenApp:
         #: The last answer of each route, the newest last.
         self.answered: dict[str, bytes] = {}
         self.late = Late()
-        self.routes = Routes(account, clock, self.expire_session)
+        self.users = Users(access)
+        #: How a session that has ended is refused.
+        self.refusal = UNAUTHORIZED["two_blanks"]
+        #: How many faults with several wordings have struck.
+        self.turns = 0
+        self.routes = Routes(account, clock, self.users, self.expire_session)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
@@ -123,55 +129,76 @@ class NorenApp:
         if "jData" not in fields:
             return self.refused("Invalid Input :  jData is Missing.")
         try:
-            asked = json.loads(fields["jData"])
+            asked = read_asked(json.loads(fields["jData"]), route)
+            if route == "QuickAuth" and self.generation == "quickauth":
+                return self._log_in(self.access.quick_auth, asked)
+            if route == "GenAcsTok" and self.generation == "oauth":
+                return self._log_in(self.access.exchange, asked)
+            if route in self.routes.open:
+                return self._answer(route, self.routes.open[route], asked)
+            if not self.is_valid(self._token(fields, request)):
+                return self.unauthorized(self.refusal)
+            # SpanCalc and GetOptionGreek are sent with the account alone.
+            user = asked.get("uid") or asked.get("actid")
+            if user != self.access.credentials.user_id:
+                return self.refused("Invalid Input : Missing uid or actid or prd.")
+            handler = handler or self.routes.find(route)
+            if handler is None:
+                return HTMLResponse(BAD_GATEWAY, 502)
+            return self._answer(route, handler, asked)
         except ValueError:
             return self.refused("Invalid Input :  jData is not valid json object")
-        if not isinstance(asked, dict) or not all(
-            value is None or isinstance(value, str) for value in asked.values()
-        ):
-            return self.refused('Error Occurred : 2 "invalid input"')
-        asked = {name: value for name, value in asked.items() if value is not None}
-        if route == "QuickAuth" and self.generation == "quickauth":
-            return self._log_in(self.access.quick_auth, asked, "susertoken")
-        if route == "GenAcsTok" and self.generation == "oauth":
-            return self._log_in(self.access.exchange, asked, "access_token")
-        if not self.access.is_valid(self._token(fields, request)):
-            return self.refused(EXPIRED, 401)
-        if asked.get("uid") != self.access.credentials.user_id:
-            return self.refused("Invalid Input : Missing uid or actid or prd.")
-        handler = handler or self.routes.find(route)
-        if handler is None:
-            return HTMLResponse(BAD_GATEWAY, 502)
-        try:
-            # Not starlette's: a day's book is megabytes, and others wait meanwhile.
-            answer = msgspec.json.encode(handler(asked))
-            self.answered.pop(route, None)
-            self.answered[route] = answer
-            return Response(answer, media_type="application/json")
         except Refusal as e:
             # Seen live: 400 for what is invalid, 200 for what is refused.
             invalid = str(e).startswith("Invalid Input")
             return self.refused(str(e), 400 if invalid else 200)
 
+    def is_valid(self, token: str | None) -> bool:
+        """Tell whether a token is the session's; end the session at its moment."""
+        if self.access.end_if_due():
+            self.hub.close_all()
+        return self.access.is_valid(token)
+
+    def unauthorized(self, wording: Wording) -> Response:
+        """Answer as one of the refusals without a valid session."""
+        if wording.emsg is None:
+            return HTMLResponse(wording.text, wording.status)
+        return self.refused(wording.emsg, wording.status)
+
+    def _answer(self, route: str, handler: Handler, asked: Row) -> Response:
+        with self.account.lock:
+            # Not starlette's: a day's book is megabytes, and others wait meanwhile.
+            answer = msgspec.json.encode(handler(asked))
+        self.answered.pop(route, None)
+        self.answered[route] = answer
+        return Response(answer, media_type="application/json")
+
     def _token(self, fields: Mapping[str, str], request: Request) -> str | None:
         if self.generation == "quickauth":
             return fields.get("jKey")
         kind, _, token = request.headers.get("authorization", "").partition(" ")
-        return token if kind == "Bearer" else None
+        # Charts of this generation are still asked for with the key of the other one.
+        return token if kind == "Bearer" else fields.get("jKey")
 
-    def _log_in(
-        self, handler: Callable[[Row], str], asked: Row, name: str
-    ) -> JSONResponse:
+    def _log_in(self, handler: Callable[[Row], str], asked: Row) -> JSONResponse:
         if self.faults.take(LOGGING_IN, changes=True) is not None:
             return self.refused("Invalid Input : User Blocked on demand")
         try:
             token = handler(asked)
         except ValueError as e:
             return self.refused(str(e))
-        user_id = self.access.credentials.user_id
-        answer = {"uid": user_id, "actid": user_id, "uname": "SIMULATED", name: token}
+        self.refusal = UNAUTHORIZED["two_blanks"]
+        answer = self.users.login_fields(self.account.rules) | {"susertoken": token}
         if self.generation == "oauth":
-            answer |= {"refresh_token": "simulated", "expires_in": "86400"}
+            answer |= {
+                "access_token": token,
+                "refresh_token": "simulated",
+                "expires_in": "86400",
+                "USERID": answer["actid"],
+            }
+        else:
+            now = int(self.clock.now().timestamp())
+            answer["lastaccesstime"] = str(now)
         return JSONResponse(self.routes.ok(answer))
 
     def _login_page(self, request: Request) -> Response:
@@ -186,11 +213,12 @@ class NorenApp:
 
     def _scrip_file(self, name: str) -> Response:
         exchange = name.removesuffix(_SUFFIX)
-        if exchange not in Exchange.__members__:
+        content = None
+        if exchange in EXCHANGES:
+            content = self.account.scrips.file(exchange)
+        if content is None:
             return HTMLResponse("no such file", 404)
-        return Response(
-            self.account.scrips.file(Exchange(exchange)), media_type="application/zip"
-        )
+        return Response(content, media_type="application/zip")
 
     def refused(self, emsg: str, status: int = 400) -> JSONResponse:
         now = request_time(self.clock.now())

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from shoonya_platform.errors import NotAllowed
+from shoonya_platform.testing.noren.refusals import TOO_MANY, UNAUTHORIZED
 
 
 class FaultKind(StrEnum):
@@ -55,12 +56,20 @@ class FaultKind(StrEnum):
     REFUSE = "refuse"
     #: The order is accepted, and rejected by the RMS afterwards.
     REJECT = "reject"
+    #: The order is accepted, and rejected by the exchange for its tick afterwards.
+    REJECT_TICK = "reject_tick"
+    #: The order gets a number that another order of the day has already.
+    DUPLICATE_NUMBER = "duplicate_number"
     #: New terms are taken, and refused by the exchange afterwards.
     REJECT_REPLACE = "reject_replace"
     #: The order is accepted, and filled only after `seconds`, or when all faults go.
     HOLD_ORDERS = "hold_orders"
     #: The session ends: this request is answered with "Session Expired".
     EXPIRE_SESSION = "expire_session"
+    #: The session ends, and is refused in a wording of its own (`words`).
+    UNAUTHORIZED = "unauthorized"
+    #: Too many requests, or a gateway that is overloaded (`words`); nothing is done.
+    TOO_MANY_REQUESTS = "too_many_requests"
     #: Logging in is refused.
     REFUSE_LOGIN = "refuse_login"
     #: An order message is never sent.
@@ -94,6 +103,8 @@ ORDERING = (
     FaultKind.DEEP_JSON,
     FaultKind.TRUNCATED_JSON,
     FaultKind.LONE_SURROGATE,
+    FaultKind.UNAUTHORIZED,
+    FaultKind.TOO_MANY_REQUESTS,
 )
 _BOOKS = ("OrderBook", "TradeBook", "PositionBook")
 #: Faults that certain requests alone can have; "orders" and "any" are these then.
@@ -107,6 +118,11 @@ ROUTES = {
 }
 #: What may befall a request, whichever it is.
 REQUESTING = (*ORDERING, *ROUTES)
+#: The wordings of faults that have several.
+WORDINGS = {
+    FaultKind.UNAUTHORIZED: UNAUTHORIZED,
+    FaultKind.TOO_MANY_REQUESTS: TOO_MANY,
+}
 LOGGING_IN = (FaultKind.REFUSE_LOGIN,)
 REPORTING = (
     FaultKind.DROP_REPORT,
@@ -125,7 +141,8 @@ class Fault:
     `count` is how often it will still happen, `seconds` its duration where it has
     one.  `on` is "orders" for requests that change something, "any" for all, or the
     name of one route; a fault of certain requests strikes those in any case.  `share`
-    is the chance that it happens when it could.
+    is the chance that it happens when it could.  `words` chooses one of the wordings
+    of a fault that has several (`refusals`); without it each has its turn.
     """
 
     kind: FaultKind
@@ -133,6 +150,7 @@ class Fault:
     seconds: float = 0.0
     on: str = "orders"
     share: float = 1.0
+    words: str = ""
 
 
 class Faults:
@@ -154,12 +172,14 @@ class Faults:
         seconds: float = 0.0,
         on: str = "orders",
         share: float = 1.0,
+        words: str = "",
     ) -> None:
         """
         Order a fault.
 
         Raises:
-            NotAllowed: The kind, the count, the seconds or the share cannot be.
+            NotAllowed: The kind, the count, the seconds, the share or the words
+                cannot be.
         """
         if kind not in list(FaultKind):
             raise NotAllowed(f"expected one of {', '.join(FaultKind)}, was '{kind}'")
@@ -173,9 +193,18 @@ class Faults:
             raise NotAllowed(f"'{kind}' is of {' and '.join(routes)}, was '{on}'")
         if not 0 < share <= 1:
             raise NotAllowed(f"expected a share above 0 and up to 1, was {share:g}")
+        known = WORDINGS.get(FaultKind(kind), {})
+        if words and words not in known:
+            expected = f"one of {', '.join(known)}" if known else "no words"
+            raise NotAllowed(f"expected {expected} of '{kind}', was '{words}'")
         self._waiting.append(
             Fault(
-                kind=FaultKind(kind), count=count, seconds=seconds, on=on, share=share
+                kind=FaultKind(kind),
+                count=count,
+                seconds=seconds,
+                on=on,
+                share=share,
+                words=words,
             )
         )
 

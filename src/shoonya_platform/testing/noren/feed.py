@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
-from shoonya_platform.domain.instruments import Exchange
 from shoonya_platform.testing.noren.faults import FEEDING, FaultKind
 from shoonya_platform.testing.noren.hub import CLOSE, Connection
-from shoonya_platform.testing.noren.rows import Row, money
+from shoonya_platform.testing.noren.masters import Scrip
+from shoonya_platform.testing.noren.quotes import depth, touchline
+from shoonya_platform.testing.noren.words import Row
 
 if TYPE_CHECKING:
     from shoonya_platform.testing.noren.app import NorenApp
@@ -48,11 +49,7 @@ async def _log_in(app: NorenApp, socket: WebSocket) -> Connection:
         fault = app.faults.take(FEEDING)
         if fault is not None and fault.kind is FaultKind.SILENT_FEED:
             continue
-        if (
-            fault is None
-            and frame.get("t") == kind
-            and app.access.is_valid(frame.get(name))
-        ):
+        if fault is None and frame.get("t") == kind and app.is_valid(frame.get(name)):
             break
         # The socket stays open and silent after it.
         await socket.send_text(json.dumps({"t": f"{kind}k", "s": "NOT_OK"}))
@@ -77,32 +74,56 @@ def _answers(app: NorenApp, connection: Connection, frame: Row) -> list[Row]:
     if kind == "uo":
         connection.has_orders = False
         return [{"t": "uok"}]
-    if kind in ("t", "d"):
-        keys = [key for key in frame.get("k", "").split("#") if key]
+    keys = [key for key in frame.get("k", "").split("#") if key]
+    found = [scrip for key in keys if (scrip := _scrip(app, key)) is not None]
+    if kind == "t":
         connection.scrips.update(keys)
-        return [
-            touchline(app, key, f"{kind}k")
-            for key in keys
-            if app.account.scrips.find(*key.partition("|")[::2])
-        ]
-    if kind in ("u", "ud"):
-        connection.scrips.difference_update(frame.get("k", "").split("#"))
-        return [{"t": "uk" if kind == "u" else "udk", "k": frame.get("k", "")}]
+        return [{"t": "tk", **_touchline(app, scrip)} for scrip in found]
+    if kind == "d":
+        connection.depths.update(keys)
+        return [{"t": "dk", **_depth(app, scrip)} for scrip in found]
+    if kind == "u":
+        connection.scrips.difference_update(keys)
+        return [{"t": "uk", "k": frame.get("k", "")}]
+    if kind == "ud":
+        connection.depths.difference_update(keys)
+        return [{"t": "udk", "k": frame.get("k", "")}]
     # Heartbeats, and what Noren does not know either.
     return [{"t": "hk"}] if kind == "h" else []
 
 
-def touchline(app: NorenApp, key: str, kind: str) -> Row:
-    """Return a scrip's snapshot (`tk`) or change (`tf`)."""
+def tell_price(app: NorenApp, exchange: str, tradingsymbol: str) -> None:
+    """Send an instrument's last price to all who subscribed to it."""
+    scrip = app.account.scrips.named(exchange, tradingsymbol)
+    if scrip is None:
+        return
+    # A change has fewer fields than what a subscription begins with.
+    kept = ("e", "tk", "lp", "pc", "h", "l", "bp1", "sp1", "bq1", "sq1", "ft")
+    levels = tuple(f"{side}p{level}" for side in "bs" for level in range(2, 6))
+    first, whole = _touchline(app, scrip), _depth(app, scrip)
+    app.hub.tell_price(
+        f"{exchange}|{scrip.token}",
+        {"t": "tf", **{name: first[name] for name in kept if name in first}},
+        {
+            "t": "df",
+            **{name: whole[name] for name in (*kept, *levels) if name in whole},
+        },
+    )
+
+
+def _scrip(app: NorenApp, key: str) -> Scrip | None:
     exchange, _, token = key.partition("|")
-    symbol = app.account.scrips.find(exchange, token) or ""
-    frame = {"t": kind, "e": exchange, "tk": token}
-    last = app.account.last_price(Exchange(exchange), symbol)
-    if last is not None:
-        frame["lp"] = money(last)
-    if kind == "tk":
-        frame["ts"] = symbol
-    return frame
+    return app.account.scrips.numbered(exchange, token)
+
+
+def _touchline(app: NorenApp, scrip: Scrip) -> Row:
+    with app.account.lock:
+        return touchline(scrip, app.account.market.prices, app.clock.now())
+
+
+def _depth(app: NorenApp, scrip: Scrip) -> Row:
+    with app.account.lock:
+        return depth(scrip, app.account.market.prices, app.clock.now())
 
 
 def _frame(text: str) -> Row:

@@ -7,7 +7,7 @@ import json
 import threading
 
 from shoonya_platform.testing.noren.faults import REPORTING, FaultKind, Faults
-from shoonya_platform.testing.noren.rows import Row
+from shoonya_platform.testing.noren.words import Row
 
 #: Queued as the sign to close.
 CLOSE = ""
@@ -18,7 +18,9 @@ class Connection:
 
     def __init__(self, port: int) -> None:
         self.port = port
+        #: `EXCH|TOKEN` of touchline and of depth subscriptions.
         self.scrips: set[str] = set()
+        self.depths: set[str] = set()
         self.has_orders = False
         self.sent = 0
         self._loop = asyncio.get_running_loop()
@@ -80,11 +82,13 @@ class Hub:
                 if connection.has_orders:
                     connection.send(each)
 
-    def tell_price(self, key: str, frame: Row) -> None:
-        """Send to those who watch `EXCH|TOKEN`."""
+    def tell_price(self, key: str, touchline: Row, depth: Row | None = None) -> None:
+        """Send a change to those who watch `EXCH|TOKEN`."""
         for connection in self.connections():
             if key in connection.scrips:
-                connection.send(frame)
+                connection.send(touchline)
+            if depth is not None and key in connection.depths:
+                connection.send(depth)
 
     def close_all(self) -> None:
         for connection in self.connections():

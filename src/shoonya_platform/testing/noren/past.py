@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import datetime
 
-from shoonya_platform.domain.orders import Fill
-from shoonya_platform.testing.noren.rows import Row
+from shoonya_platform.testing.noren.words import Row
 
 
 class Past:
@@ -17,9 +16,6 @@ class Past:
 
     def note(self, at: datetime, row: Row, report_type: str) -> None:
         self._rows.setdefault(row["norenordno"], []).append((at, row, report_type))
-
-    def has(self, number: str) -> bool:
-        return number in self._rows
 
     def history(self, number: str) -> list[Row]:
         """Return what happened to an order, newest first."""
@@ -35,13 +31,12 @@ class Past:
         return found
 
 
-def positions_without(
-    positions: Iterable[Row], fills: Iterable[tuple[Fill, Row]]
-) -> list[Row]:
-    """Return positions without these fills; their prices and gains stay."""
+def positions_without(positions: Iterable[Row], trades: Iterable[Row]) -> list[Row]:
+    """Return positions without these trades; their prices and gains stay."""
     found = {(row["exch"], row["tsym"], row["prd"]): dict(row) for row in positions}
-    for fill, order in fills:
-        key = (order["exch"], order["tsym"], order["prd"])
-        signed = fill.quantity if order["trantype"] == "B" else -fill.quantity
+    for trade in trades:
+        key = (trade["exch"], trade["tsym"], trade["prd"])
+        quantity = int(trade["flqty"])
+        signed = quantity if trade["trantype"] == "B" else -quantity
         found[key]["netqty"] = str(int(found[key]["netqty"]) - signed)
     return list(found.values())

@@ -1,110 +1,102 @@
-"""The simulator's scrip master: a token for each symbol that was ever asked for."""
+"""Finds the rows of the masters by token, by name and by words."""
 
 from __future__ import annotations
 
-import io
-import zipfile
-from datetime import date
-
-from shoonya_platform.domain.catalogue import Catalogue, parse_symbol
-from shoonya_platform.domain.instruments import Exchange, Instrument, Kind
-
-#: Listed from the beginning; anything else is once it was traded, priced or added.
-LISTED = (
-    ("NFO", "NIFTY27JAN26C25700"),
-    ("NFO", "NIFTY27JAN26P25700"),
-    ("NFO", "NIFTY27JAN26F"),
-    ("NFO", "BANKNIFTY27JAN26C55000"),
-    ("NSE", "RELIANCE-EQ"),
-    ("NSE", "M&M-EQ"),
-    ("NSE", "INFY-EQ"),
+from shoonya_platform.testing.noren.masters import (
+    EXCHANGES,
+    Masters,
+    Scrip,
+    scrips_of,
+    zipped,
 )
-_FIRST_TOKEN = 35001
-_FACTOR_HEADINGS = {Exchange.MCX: "GNGD,", Exchange.CDS: "Precision,Multiplier,"}
-_KINDS = {Exchange.MCX: "COM", Exchange.CDS: "CUR"}
-_MONTHS = "JAN FEB MAR APR MAY JUN JUL AUG SEP OCT NOV DEC".split()  # noqa: SIM905
+
+#: SearchScrip's answer has at most so many rows.
+_MOST_FOUND = 500
 
 
 class Scrips:
-    """Tokens and symbols; tokens are given in the order of asking."""
+    """
+    The masters' rows; an exchange's file is read when it is first asked for.
 
-    def __init__(self, catalogue: Catalogue) -> None:
-        self._catalogue = catalogue
-        self._tokens: dict[tuple[Exchange, str], str] = {}
-        for exchange, tradingsymbol in LISTED:
-            self.token(Exchange(exchange), tradingsymbol)
+    Args:
+        masters: Where the files come from.
+    """
 
-    def token(self, exchange: Exchange, tradingsymbol: str) -> str:
-        return self._tokens.setdefault(
-            (exchange, tradingsymbol), str(_FIRST_TOKEN + len(self._tokens))
-        )
+    def __init__(self, masters: Masters) -> None:
+        self._masters = masters
+        self._by_name: dict[str, dict[str, Scrip]] = {}
+        self._by_token: dict[str, dict[str, Scrip]] = {}
 
-    def find(self, exchange: str, token: str) -> str | None:
-        """Return the tradingsymbol of a token."""
-        for (listed_on, tradingsymbol), known in self._tokens.items():
-            if known == token and listed_on == exchange:
-                return tradingsymbol
-        return None
+    def named(self, exchange: str, tradingsymbol: str) -> Scrip | None:
+        return self._names(exchange).get(tradingsymbol)
 
-    def instrument(self, exchange: Exchange, tradingsymbol: str) -> Instrument | None:
-        return self._catalogue.find(exchange, tradingsymbol)
+    def numbered(self, exchange: str, token: str) -> Scrip | None:
+        self._names(exchange)
+        return self._by_token.get(exchange, {}).get(token)
 
-    def search(self, exchange: str, text: str) -> list[tuple[str, str]]:
-        """Return the (token, tradingsymbol) of what has all words of a text."""
+    def token(self, exchange: str, tradingsymbol: str) -> str:
+        """
+        Return a token.
+
+        Raises:
+            KeyError: The masters have no such name.
+        """
+        return self._names(exchange)[tradingsymbol].token
+
+    def all(self, exchange: str) -> list[Scrip]:
+        return list(self._names(exchange).values())
+
+    def search(self, exchange: str, text: str) -> list[Scrip]:
+        """Return what has all words of a text: in its name, its day or its right."""
         words = text.upper().split()
-        if exchange in Exchange.__members__ and len(words) == 1:
-            # Whatever the exchange could list it does list, once it is asked for.
-            known = Exchange(exchange)
-            symbol = parse_symbol(known, words[0])
-            if symbol is not None and (symbol.expiry or words[0].endswith("-EQ")):
-                self.token(known, words[0])
-        return [
-            (token, tradingsymbol)
-            for (listed_on, tradingsymbol), token in self._tokens.items()
-            if listed_on == exchange and all(word in tradingsymbol for word in words)
+        found = [
+            scrip
+            for scrip in self._names(exchange).values()
+            if all(word in _searched(scrip) for word in words)
         ]
+        return found[:_MOST_FOUND] if words else []
 
-    def file(self, exchange: Exchange) -> bytes:
-        """Return `{exchange}_symbols.txt.zip`, in the broker's own format."""
-        is_cash = exchange in (Exchange.NSE, Exchange.BSE)
-        lines = [
-            "Exchange,Token,LotSize,"
-            + _FACTOR_HEADINGS.get(exchange, "")
-            + "Symbol,TradingSymbol,"
-            + ("Instrument," if is_cash else "Expiry,Instrument,OptionType,")
-            + ("TickSize," if is_cash else "StrikePrice,TickSize,")
+    def chain(self, scrip: Scrip) -> list[Scrip]:
+        """Return the options with a derivative's underlying and expiry, by strike."""
+        found = [
+            each
+            for each in self._names(scrip.exchange).values()
+            if each.is_option
+            and each.expiry == scrip.expiry
+            and each.root == scrip.root
         ]
-        lines += [
-            _line(instrument, token)
-            for (listed_on, tradingsymbol), token in self._tokens.items()
-            if listed_on is exchange
-            and (instrument := self._catalogue.find(listed_on, tradingsymbol))
+        return sorted(found, key=lambda each: (each.strike or 0, each.right))
+
+    def nearest_expiry(self, scrip: Scrip) -> Scrip | None:
+        """Return an option of the underlying's first expiry, for a future or a name."""
+        found = [
+            each
+            for each in self._names(scrip.exchange).values()
+            if each.is_option and each.root == scrip.root and each.expiry
         ]
-        buffer = io.BytesIO()
-        with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
-            archive.writestr(f"{exchange}_symbols.txt", "\n".join(lines) + "\n")
-        return buffer.getvalue()
+        if scrip.expiry is not None:
+            found = [each for each in found if each.expiry == scrip.expiry] or found
+        return min(found, key=lambda each: str(each.expiry), default=None)
+
+    def file(self, exchange: str) -> bytes | None:
+        """Return `{exchange}_symbols.txt.zip`; None if there is none."""
+        text = self._masters.text(exchange)
+        return None if text is None else zipped(exchange, text)
+
+    def _names(self, exchange: str) -> dict[str, Scrip]:
+        if exchange not in EXCHANGES:
+            return {}
+        known = self._by_name.get(exchange)
+        if known is None:
+            text = self._masters.text(exchange)
+            rows = [] if text is None else list(scrips_of(text))
+            known = {row.tradingsymbol: row for row in rows}
+            self._by_token[exchange] = {row.token: row for row in rows}
+            # Last, as another thread that finds it uses both.
+            self._by_name[exchange] = known
+        return known
 
 
-def _line(instrument: Instrument, token: str) -> str:
-    exchange, symbol = instrument.exchange, instrument.tradingsymbol
-    cells: list[object] = [exchange, token, instrument.lot_size]
-    if exchange is Exchange.CDS:
-        cells.append(4)
-    if exchange in _FACTOR_HEADINGS:
-        cells.append(instrument.price_factor)
-    cells += [instrument.underlying, symbol]
-    if instrument.kind is Kind.CASH:
-        cells.append(symbol.rpartition("-")[2])
-    else:
-        # A form without a day is a month's last expiry: late enough.
-        expiry = instrument.expiry or date(2099, 12, 31)
-        kind = "OPT" if instrument.kind is Kind.OPTION else "FUT"
-        cells += [
-            f"{expiry.day:02}-{_MONTHS[expiry.month - 1]}-{expiry.year}",
-            kind + _KINDS.get(exchange, "IDX"),
-            instrument.right or "XX",
-            instrument.strike or 0,
-        ]
-    cells.append(instrument.tick_size)
-    return "".join(f"{cell}," for cell in cells)
+def _searched(scrip: Scrip) -> str:
+    day = "" if scrip.expiry is None else f"{scrip.expiry:%d%b%y %d%b}".upper()
+    return f"{scrip.tradingsymbol} {scrip.symbol} {day} {scrip.right}".upper()

@@ -5,24 +5,25 @@ from __future__ import annotations
 import socket
 import tempfile
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from datetime import time
 from decimal import Decimal
 from pathlib import Path
 
 import uvicorn
 
-from shoonya_platform.brokers.paper import PaperSettings
 from shoonya_platform.clock import Clock, SystemClock
-from shoonya_platform.domain.catalogue import Catalogue
-from shoonya_platform.domain.data import catalogue_defaults
-from shoonya_platform.domain.instruments import Exchange
 from shoonya_platform.testing.noren import admin
 from shoonya_platform.testing.noren.access import Access, Credentials, Generation
 from shoonya_platform.testing.noren.account import Account, AccountRules
 from shoonya_platform.testing.noren.app import HTTP_PATHS, WEBSOCKET_PATHS, NorenApp
 from shoonya_platform.testing.noren.faults import FaultKind, Faults
 from shoonya_platform.testing.noren.hub import Hub
-from shoonya_platform.testing.noren.rows import Row
+from shoonya_platform.testing.noren.masters import Masters
+from shoonya_platform.testing.noren.packaged import PackagedMasters
+from shoonya_platform.testing.noren.prices import MarketSettings
+from shoonya_platform.testing.noren.scrips import Scrips
+from shoonya_platform.testing.noren.words import Row, india_day
 
 
 class NorenSimulator:
@@ -37,6 +38,10 @@ class NorenSimulator:
         step_seconds: How often working orders may trade, besides when something
             is ordered or a price is set; None is never.
 
+        masters: The symbol masters; None takes the packaged ones as of today.
+
+        listed: More instruments for the packaged masters, `EXCHANGE:TRADINGSYMBOL`.
+
         seed: Makes tokens, wandering prices and faults by chance repeatable.
     """
 
@@ -47,7 +52,9 @@ class NorenSimulator:
         port: int = 0,
         folder: Path | None = None,
         credentials: Credentials | None = None,
-        market: PaperSettings | None = None,
+        market: MarketSettings | None = None,
+        masters: Masters | None = None,
+        listed: Iterable[str] = (),
         step_seconds: float | None = None,
         seed: int = 1,
         clock: Clock | None = None,
@@ -63,9 +70,9 @@ class NorenSimulator:
         clock = clock or SystemClock()
         self.account = Account(
             folder,
-            market or PaperSettings(seed=seed),
+            market or MarketSettings(seed=seed),
             user_id=self.credentials.user_id,
-            catalogue=Catalogue(catalogue_defaults()),
+            scrips=Scrips(masters or PackagedMasters(india_day(clock.now()), listed)),
             clock=clock,
             faults=self.faults,
             tell=self.hub.tell_order,
@@ -167,7 +174,7 @@ class NorenSimulator:
             self._stepper.start()
 
     def go_down(self) -> None:
-        """Close the port and all connections: nobody is there."""
+        """Close the port and all connections."""
         if self._server is None or self._thread is None:
             return
         self._server.should_exit = self._server.force_exit = True
@@ -191,8 +198,9 @@ class NorenSimulator:
         seconds: float = 0.0,
         on: str = "orders",
         share: float = 1.0,
+        words: str = "",
     ) -> None:
-        self.faults.add(kind, count, seconds, on, share)
+        self.faults.add(kind, count, seconds, on, share, words)
 
     def clear_faults(self) -> None:
         admin.clear_faults(self.app)
@@ -209,12 +217,16 @@ class NorenSimulator:
     def expire_session(self) -> None:
         admin.expire_session(self.app)
 
+    def expire_session_at(self, at: time) -> None:
+        """End the session when it is next this time in India."""
+        admin.expire_session_at(self.app, at)
+
     def set_price(
-        self, exchange: Exchange, tradingsymbol: str, price: Decimal | str
+        self, exchange: str, tradingsymbol: str, price: Decimal | str
     ) -> None:
         admin.set_price(self.app, exchange, tradingsymbol, Decimal(price))
 
-    def set_rules(self, **rules: bool | int) -> None:
+    def set_rules(self, **rules: bool | int | str) -> None:
         for name, value in rules.items():
             setattr(self.account.rules, name, value)
 
@@ -228,6 +240,8 @@ class NorenSimulator:
     def _step_on(self) -> None:
         while not self._stopped.wait(self._step_seconds):
             self.account.step()
+            if self.access.end_if_due():
+                self.hub.close_all()
 
 
 __all__ = ["AccountRules", "Credentials", "FaultKind", "NorenSimulator"]

@@ -17,8 +17,9 @@ from starlette.types import Send
 
 from shoonya_platform.testing.noren.account import Refusal
 from shoonya_platform.testing.noren.faults import Fault, FaultKind
+from shoonya_platform.testing.noren.refusals import TOO_MANY, UNAUTHORIZED, wording
 from shoonya_platform.testing.noren.routes import Answer, Handler, a_list
-from shoonya_platform.testing.noren.rows import Row, request_time
+from shoonya_platform.testing.noren.words import Row, request_time
 
 if TYPE_CHECKING:
     from shoonya_platform.testing.noren.app import NorenApp
@@ -36,6 +37,7 @@ _UNDONE = (
     FaultKind.BAD_GATEWAY,
     FaultKind.LATE_ARRIVAL,
     FaultKind.LONE_SURROGATE,
+    FaultKind.TOO_MANY_REQUESTS,
 )
 _SILENT = (
     FaultKind.LOSE_REQUEST,
@@ -51,6 +53,10 @@ async def respond(
     kind = fault.kind
     if kind is FaultKind.EXPIRE_SESSION:
         app.expire_session()
+    if kind is FaultKind.UNAUTHORIZED:
+        app.expire_session()
+        app.refusal = wording(UNAUTHORIZED, fault.words, app.turns)
+        app.turns += 1
     if kind is FaultKind.LATE_ARRIVAL:
         app.late.send(fault.seconds, lambda: app.respond(route, body, request))
     response: Response = HTMLResponse(BAD_GATEWAY, 502)
@@ -66,6 +72,9 @@ async def respond(
         return
     if kind is FaultKind.SLOW:
         await asyncio.sleep(fault.seconds)
+    if kind is FaultKind.TOO_MANY_REQUESTS:
+        response = app.unauthorized(wording(TOO_MANY, fault.words, app.turns))
+        app.turns += 1
     response = _another(app, kind, route, response)
     await response(request.scope, request.receive, send)
 
@@ -128,7 +137,11 @@ def _another(
         return app.refused("Server Timeout :  ", 200)
     if kind is FaultKind.OTHER_REPLY:
         others = [body for name, body in app.answered.items() if name != route]
-        body = others[-1] if others else json.dumps(app.account.limits()).encode()
+        body = (
+            others[-1]
+            if others
+            else json.dumps(app.routes.reading["Limits"]({})).encode()
+        )
         return Response(body, media_type="application/json")
     if kind is FaultKind.DEEP_JSON:
         deep = "[" * _DEPTH + "]" * _DEPTH
