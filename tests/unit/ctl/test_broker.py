@@ -9,9 +9,9 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
-from shoonya_platform.ctl.broker import read_code
 from shoonya_platform.ctl.simulate import settings_text
 from shoonya_platform.errors import NotAllowed
+from shoonya_platform.services.broker_login import read_code
 from shoonya_platform.testing.noren.server import NorenSimulator
 
 
@@ -113,7 +113,9 @@ def test_code_is_read_out_of_what_was_entered(line, code):
     assert read_code(line) == code
 
 
-@pytest.mark.parametrize("line", ["", "\n", "two words", "https://a.example/?code="])
+@pytest.mark.parametrize(
+    "line", ["", "\n", "two words", "https://a.example/?code=", "https://a.example/"]
+)
 def test_line_without_a_code_is_refused(line):
     with pytest.raises(NotAllowed):
         read_code(line)
