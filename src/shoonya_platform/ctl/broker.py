@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -11,7 +12,11 @@ from typing import TYPE_CHECKING
 
 import click
 
+from shoonya_platform.brokers.base import Limits
+from shoonya_platform.ctl._going_live import GoingLive
+from shoonya_platform.ctl.checks.broker import lists_of_today
 from shoonya_platform.ctl.context import Ctl
+from shoonya_platform.ctl.doctor import show, worst
 from shoonya_platform.ctl.output import (
     console,
     json_option,
@@ -19,6 +24,7 @@ from shoonya_platform.ctl.output import (
     print_json,
     print_table,
 )
+from shoonya_platform.domain.days import trading_day
 from shoonya_platform.errors import BrokerUnavailable, ConfigError, NotAllowed
 from shoonya_platform.services.broker_login import (
     check_can_log_in,
@@ -27,7 +33,9 @@ from shoonya_platform.services.broker_login import (
     read_code,
     token_path,
 )
+from shoonya_platform.services.findings import Finding, Level
 from shoonya_platform.services.parts import open_shoonya, shoonya_account
+from shoonya_platform.services.units import ServiceView, read_services
 
 if TYPE_CHECKING:
     from shoonya_platform.brokers.shoonya import ShoonyaBroker
@@ -119,6 +127,62 @@ def status(ctl: Ctl, as_json: bool) -> None:
 
 
 @cli.command()
+@json_option
+@click.pass_obj
+def check(ctl: Ctl, as_json: bool) -> None:
+    """Walk through the steps of the first live day, and say what is missing.
+
+    The steps are those of docs/noren.md, in its order.  Asks the broker for the
+    account's funds, and changes nothing.  Ends with 1 when there is a warning or an
+    error, with 0 otherwise, as `doctor` does.
+
+    \b
+    Examples:
+      sudo shoonyactl broker check
+      shoonyactl broker check --json | jq -r '.findings[] | select(.level == "error")'
+    """
+    found = list(_walk(ctl))
+    if as_json:
+        print_json({"worst": worst(found), "findings": found})
+    else:
+        show(found)
+    if worst(found) in (Level.ERROR, Level.WARNING):
+        raise click.exceptions.Exit(1)
+
+
+def _walk(ctl: Ctl) -> Iterator[Finding]:
+    settings = ctl.settings
+
+    def ask_limits() -> Limits:
+        broker = _open(ctl)
+        try:
+            return broker.limits()
+        finally:
+            broker.close()
+
+    def views() -> list[ServiceView]:
+        return read_services(
+            settings.paths.runtime_dir,
+            beats=ctl.store.services.all(),
+            heartbeat_seconds=settings.service.heartbeat_seconds,
+            clock=ctl.clock,
+        )
+
+    def lists_of() -> list[str]:
+        folder = shoonya_account(ctl.config).folder
+        return lists_of_today(folder, trading_day(ctl.clock.now()))
+
+    return GoingLive(
+        ctl.config,
+        ctl.clock.now(),
+        ask_limits=ask_limits,
+        find_store=lambda: ctl.store,
+        views=views,
+        lists_of=lists_of,
+    ).walk()
+
+
+@cli.command()
 @click.pass_obj
 def logout(ctl: Ctl) -> None:
     """End the session at the broker, and forget its token here.
@@ -159,7 +223,9 @@ def _browser_login(ctl: Ctl) -> None:
         raise ConfigError(
             done.not_kept, hint="run this as the owner of the credentials' directory"
         )
-    until = "" if done.ends_at is None else f", until {local(done.ends_at)} at the latest"
+    until = (
+        "" if done.ends_at is None else f", until {local(done.ends_at)} at the latest"
+    )
     console().print(f"logged in as {done.user_id}{until}")
 
 

@@ -26,6 +26,7 @@ _WAITING = "orders-wait-too-long"
 
 #: By the names of the doctor's checks.
 SECTIONS: Mapping[str, str] = {
+    "broker_session": _BROKER,
     "clock": _CLOCK,
     "config": _CONFIG,
     "config_file": _SECRETS,

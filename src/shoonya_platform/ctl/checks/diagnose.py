@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from shoonya_platform.ctl.checks import (
+    broker,
     clock,
     disk,
     journal,
@@ -33,6 +34,7 @@ ANYWHERE: dict[str, Check] = {
     "time_zone": clock.zone,
     "python_version": program.python_version,
     "services": units.failed,
+    "broker_session": broker.session,
 }
 #: Where systemd is PID 1.
 SYSTEMD: dict[str, Check] = {

@@ -3,10 +3,12 @@
 import os
 import sqlite3
 from dataclasses import replace
+from datetime import datetime
 
+import msgspec
 import pytest
 
-from shoonya_platform.config.settings import Paths, Settings
+from shoonya_platform.config.settings import Broker, Guard, Paths, Settings, Shoonya
 from shoonya_platform.ctl import doctor
 from shoonya_platform.ctl.checks import diagnose as checks
 from shoonya_platform.ctl.checks.world import Unseen, World, this_machine
@@ -177,3 +179,29 @@ def test_unusable_configuration_is_a_finding_and_the_rest_is_still_looked_at(ctl
     assert findings["config"]["level"] == "error"
     assert "webhook.port" in findings["config"]["sentence"]
     assert "python_version" in findings
+
+
+@pytest.mark.parametrize(
+    ("at", "level"),
+    [
+        pytest.param("2026-11-24T10:00:00+05:30", Level.ERROR, id="market-open"),
+        pytest.param("2026-11-24T03:00:00+05:30", Level.NOTE, id="night"),
+    ],
+)
+def test_no_session_at_the_broker_is_an_error_while_the_market_is_open(
+    world, at, level
+):
+    settings = msgspec.structs.replace(
+        world.settings,
+        broker=Broker(name="shoonya"),
+        shoonya=Shoonya(user_id="FA12345"),
+        guard=Guard(market_hours="exchange"),
+    )
+    live = replace(world, settings=settings, now=datetime.fromisoformat(at))
+
+    seen, sentence, command = found(live, "broker_session")
+
+    assert seen is level
+    assert "not logged in" in sentence
+    assert command == "sudo shoonyactl broker login"
+    assert found(world, "broker_session")[0] is Level.OK
