@@ -137,7 +137,7 @@ class GoingLive:
             return _finding("instruments", Level.OK, f"lists of today: {listed}")
         return _finding(
             "instruments",
-            Level.WARNING,
+            Level.NOTE,
             "no list of instruments of today is here; services fetch it with the "
             "first instrument of an exchange",
         )
@@ -148,7 +148,9 @@ class GoingLive:
             limits = self._ask_limits()
         except (BrokerError, ConfigError) as e:
             level = Level.ERROR if verdict.is_needed else Level.WARNING
-            text = e.message if verdict.is_alive else f"{verdict.text} ({e.message})"
+            # What the file says of the session is already in the broker's words.
+            is_known = verdict.text.startswith(e.message)
+            text = verdict.text if is_known else e.message
             yield _finding("login", level, text, f"sudo {ACTION}")
             yield _finding("funds", Level.NOTE, "not seen: that needs the login")
             return

@@ -16,7 +16,7 @@ from shoonya_platform.brokers.base import Limits
 from shoonya_platform.ctl._going_live import GoingLive
 from shoonya_platform.ctl.checks.broker import lists_of_today
 from shoonya_platform.ctl.context import Ctl
-from shoonya_platform.ctl.doctor import show, worst
+from shoonya_platform.ctl.doctor import show_finding, worst
 from shoonya_platform.ctl.output import (
     console,
     json_option,
@@ -145,7 +145,9 @@ def check(ctl: Ctl, as_json: bool) -> None:
     if as_json:
         print_json({"worst": worst(found), "findings": found})
     else:
-        show(found)
+        # In the order of the page: a step needs those before it.
+        for each in found:
+            show_finding(each)
     if worst(found) in (Level.ERROR, Level.WARNING):
         raise click.exceptions.Exit(1)
 
