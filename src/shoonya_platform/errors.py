@@ -18,6 +18,7 @@ The tree of errors, sorted by what there is to do.
      │   └─ StoreDamaged       stop and fetch a human; a service exits 78
      └─ BrokerError
          ├─ BrokerUnavailable  nothing was sent: safe to try again
+         │   └─ LoginNeeded    nothing goes on until a person logs in
          ├─ BrokerRejected     the broker said no, and said why
          └─ OutcomeUnknown     it may have arrived: ask, never re-send
 
@@ -165,6 +166,10 @@ class BrokerUnavailable(BrokerError):
     """The request was proven not to have reached the broker."""
 
     exit_code = 21
+
+
+class LoginNeeded(BrokerUnavailable):
+    """There is no session at the broker, and none can be had without a person."""
 
 
 class BrokerRejected(BrokerError):

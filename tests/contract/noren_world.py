@@ -90,7 +90,7 @@ def _ending_outages(name):
 
 for _name in (
     *("place", "modify", "cancel", "order_book", "trade_book", "positions", "limits"),
-    *("last_price", "quote", "instrument"),
+    *("last_price", "quote", "instrument", "margin", "products"),
 ):
     setattr(SettledBroker, _name, _ending_outages(_name))
 

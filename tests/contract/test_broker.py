@@ -359,6 +359,9 @@ def test_b18_cancel_without_an_answer_may_be_asked_again(world, broker):
         pytest.param(lambda broker: broker.positions(), id="positions"),
         pytest.param(lambda broker: broker.limits(), id="limits"),
         pytest.param(
+            lambda broker: broker.margin([a_limit_order(price="90")]), id="margin"
+        ),
+        pytest.param(
             lambda broker: broker.last_price(Exchange.NFO, SYMBOL), id="last_price"
         ),
         pytest.param(lambda broker: broker.quote(Exchange.NFO, SYMBOL), id="quote"),

@@ -5,16 +5,17 @@ from __future__ import annotations
 import asyncio
 import json
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from shoonya_platform.brokers.base import BrokerPosition, Quote
+from shoonya_platform.brokers.base import BrokerPosition, PlaceOrder, Quote
 from shoonya_platform.domain.catalogue import Catalogue
 from shoonya_platform.domain.data import catalogue_defaults
-from shoonya_platform.domain.instruments import Exchange, PriceBand
+from shoonya_platform.domain.instruments import Exchange, Instrument, PriceBand, Product
+from shoonya_platform.domain.margins import Margin
 from shoonya_platform.domain.orders import AlertId
 from shoonya_platform.execution.exchange_rules import GuardRules
 from shoonya_platform.execution.execution_guard import ExecutionGuard
@@ -37,6 +38,15 @@ class _Quotes:
 
     def quote(self, exchange: Exchange, tradingsymbol: str) -> Quote | None:
         return Quote(last_price=Decimal(100), band=PriceBand())
+
+    def instrument(self, exchange: Exchange, tradingsymbol: str) -> Instrument | None:
+        return None
+
+    def margin(self, orders: Sequence[PlaceOrder]) -> Margin:
+        return Margin(required=Decimal(len(orders)), available=Decimal(10**9))
+
+    def products(self) -> Mapping[Exchange, frozenset[Product]] | None:
+        return None
 
     def positions(self) -> list[BrokerPosition]:
         return []

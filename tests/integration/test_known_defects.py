@@ -27,6 +27,7 @@ from shoonya_platform.domain.catalogue import Catalogue
 from shoonya_platform.domain.data import catalogue_defaults
 from shoonya_platform.domain.days import trading_day
 from shoonya_platform.domain.instruments import Exchange, Product
+from shoonya_platform.domain.margins import Margin
 from shoonya_platform.domain.orders import (
     Intent,
     OrderStatus,
@@ -149,6 +150,15 @@ def bot(store, broker, clock):
         last_price = broker.last_price
         quote = broker.quote
         positions = broker.positions
+
+        def instrument(self, exchange, tradingsymbol):
+            return None
+
+        def margin(self, orders):
+            return Margin(required=Decimal(0), available=Decimal(1))
+
+        def products(self):
+            return None
 
         def note_price(self, exchange, tradingsymbol, price):
             pass

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 from unittest.mock import patch
 
-from shoonya_platform.brokers import shoonya_http, shoonya_words
+from shoonya_platform.brokers import shoonya_answers, shoonya_words
 from shoonya_platform.domain import orders as domain_orders
 from shoonya_platform.domain.denials import DenialCode
 from shoonya_platform.domain.orders import OrderStatus, OrderTrigger
@@ -320,7 +320,7 @@ MUTATIONS = (
         name="an answer nested too deep is not caught",
         faults=(F.DEEP,),
         seeds=20,
-        apply=_instead(shoonya_http, "decode", _plain_json),
+        apply=_instead(shoonya_answers, "decode", _plain_json),
     ),
     Mutation(
         name="the quote of another instrument is believed",

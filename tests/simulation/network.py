@@ -35,6 +35,7 @@ class Response:
 
     status: int
     content: bytes
+    headers: tuple[tuple[bytes, bytes], ...] = ()
 
     def iter_stream(self) -> Iterator[bytes]:
         yield self.content

@@ -12,7 +12,7 @@ import traceback
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from functools import cache
 from pathlib import Path
@@ -37,15 +37,17 @@ from shoonya_platform.config.settings import (
     Shoonya,
 )
 from shoonya_platform.domain.calendar import MarketCalendar
+from shoonya_platform.domain.instruments import Exchange, Instrument, Source
 from shoonya_platform.domain.orders import (
     BEFORE_BROKER,
     IN_FLIGHT,
     Intent,
 )
 from shoonya_platform.domain.trading import TradingState
+from shoonya_platform.instruments.rows import Listed
 from shoonya_platform.logging.components import logger_name
 from shoonya_platform.logging.context import CONTEXT_ATTRIBUTE
-from shoonya_platform.services import runtime
+from shoonya_platform.services import parts, runtime
 from shoonya_platform.store import sendlock
 from shoonya_platform.store import sqlite as sqlite_store
 from shoonya_platform.store.base import OrderStore
@@ -211,7 +213,8 @@ class Simulation:
 
     def attention(self, store: OrderStore) -> Attention:
         """Return what is in front of the operator now."""
-        rules = configured_rules(self.config.settings)
+        # The lists of instruments are always there: no file is looked at.
+        rules = replace(configured_rules(self.config.settings), instruments_file=None)
         return Attention(
             store,
             self.ledger,
@@ -329,22 +332,32 @@ class _Unlimited:
         """Nothing is held."""
 
 
-class _Scrips:
-    """Takes the place of the scrip master: the instruments of the exchange."""
+class _Instruments:
+    """Takes the place of the broker's lists: the instruments of the exchange."""
 
     def __init__(self, *_: Any, **__: Any) -> None:
         pass
 
-    def find(self, exchange: object, tradingsymbol: str) -> Any:
+    def find(self, exchange: Exchange, tradingsymbol: str) -> Listed | None:
         known = INSTRUMENTS.get(tradingsymbol)
-        return None if known is None else _Scrip(known[0])
+        if known is None:
+            return None
+        return Listed(
+            instrument=Instrument(
+                exchange=exchange,
+                tradingsymbol=tradingsymbol,
+                token=known[0],
+                lot_size=65,
+                tick_size=TICK,
+                source=Source.MASTER,
+            )
+        )
 
+    def note_security(self, *_: Any) -> None:
+        """It is asked for again."""
 
-@dataclass(frozen=True, slots=True)
-class _Scrip:
-    token: str
-    lot_size: int = 65
-    tick_size: Any = TICK
+    def close(self) -> None:
+        """No descriptor is held."""
 
 
 class _Recorder(logging.Handler):
@@ -394,7 +407,8 @@ def _in_place(simulation: Simulation) -> Iterator[None]:
             (shoonya_feed, "random", chance),
             (shoonya_feed, "threading", Threading(world, platform.thread_started)),
             (shoonya, "RateLimiter", _Unlimited),
-            (shoonya, "ScripMaster", _Scrips),
+            (shoonya, "InstrumentWriter", _Instruments),
+            (parts, "InstrumentFile", _Instruments),
             (httpcore, "ConnectionPool", simulation.network.pool),
             (websockets.sync.client, "connect", simulation.noren.connect),
         ]

@@ -48,7 +48,9 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     # Usable alone, in another program too.
     "logging": (),
     "store": ("domain", "errors", "clock"),
-    "brokers": ("domain", "errors", "clock"),
+    "brokers": ("domain", "errors", "clock", "instruments"),
+    # The broker's lists: all that looks something up reads their file.
+    "instruments": ("domain", "errors", "clock"),
     "risk": ("domain", "errors", "clock", "store.base"),
     # The loop of a service: it logs, as those of execution do.
     "risk.day_watch": ("risk", "domain", "errors", "clock", "store.base", "logging"),
@@ -72,7 +74,14 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
         "logging",
     ),
     # What `check`, `status`, the dashboard and `/metrics` show alike.
-    "assessment": ("domain", "store.base", *LEAVES, "config"),
+    "assessment": (
+        "domain",
+        "store.base",
+        "instruments.file",
+        "instruments.rows",
+        *LEAVES,
+        "config",
+    ),
     # Tells, asks and halts; of the rest it knows the store.
     "notify": (
         "domain",

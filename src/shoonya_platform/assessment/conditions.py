@@ -5,8 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from pathlib import Path
 
+from shoonya_platform.domain.calendar import MarketCalendar
 from shoonya_platform.domain.discrepancies import DiscrepancyKind
+from shoonya_platform.domain.instruments import Exchange
 from shoonya_platform.domain.orders import OrderId
 from shoonya_platform.services.runbook import of_condition
 
@@ -29,6 +32,8 @@ class ConditionKind(StrEnum):
     ALERTS_WAIT = "alerts_wait"  #: received, and without orders for too long
     ORDERS_WAIT = "orders_wait"  #: before the broker, or without its answer
     ORDERS_OLD = "orders_old"  #: working at the broker for too long
+    INSTRUMENTS_MISSING = "instruments_missing"  #: no list of them; entries are denied
+    INSTRUMENTS_OLD = "instruments_old"  #: the list of an earlier day is used
     TRADING_NOT_ACTIVE = "trading_not_active"  #: halted or reducing
     OTHER_ACCOUNT_OPEN = "other_account_open"  #: a book that is not traded now
 
@@ -76,6 +81,18 @@ class Rules:
     silent_seconds: float = 60.0  #: since a running service's heartbeat
     old_order_seconds: float = 0.0  #: working at the broker; 0 for any time
     entries_wait: bool = True  #: for the first reconciliation of a start
+    #: Where the broker's lists of instruments are; None for a broker without any.
+    instruments_file: Path | None = None
+    list_seconds: float = 1800.0  #: since the lists of a new day were published
+    #: When a session at the broker is needed; None is round the clock.
+    calendar: MarketCalendar | None = None
+
+    def is_trading_time(self, now: datetime) -> bool:
+        """Return whether any exchange is open."""
+        calendar = self.calendar
+        return calendar is None or any(
+            calendar.is_open(exchange, now) for exchange in Exchange
+        )
 
 
 def ordered(found: list[Condition]) -> list[Condition]:

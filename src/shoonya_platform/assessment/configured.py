@@ -6,6 +6,8 @@ from dataclasses import replace
 
 from shoonya_platform.assessment.conditions import Rules
 from shoonya_platform.config.settings import Settings
+from shoonya_platform.domain.data import market_calendar
+from shoonya_platform.instruments.file import FILE_NAME
 
 #: A comparison may be missed, and a slow broker takes its time for the next.
 _LOOKS_MISSED = 6
@@ -25,4 +27,12 @@ def configured_rules(settings: Settings) -> Rules:
         ),
         old_order_seconds=recovery.old_order_seconds,
         entries_wait=recovery.entries_wait,
+        instruments_file=(
+            settings.paths.state_dir / "shoonya" / FILE_NAME
+            if settings.broker.name == "shoonya"
+            else None
+        ),
+        calendar=(
+            market_calendar() if settings.guard.market_hours == "exchange" else None
+        ),
     )

@@ -82,6 +82,10 @@ def severity_of(
         return Severity.WARNING
     if found.kind is DiscrepancyKind.OUTCOME_UNKNOWN:
         return _of_unknown(found.first_seen_at, now, rules or Rules())
+    if found.kind is DiscrepancyKind.LOGIN_NEEDED:
+        # The session ends each night, and is needed by the morning.
+        is_needed = (rules or Rules()).is_trading_time(now)
+        return Severity.CRITICAL if is_needed else Severity.WARNING
     return Severity.WARNING if found.kind in _MILD else Severity.CRITICAL
 
 

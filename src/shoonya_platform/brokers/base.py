@@ -10,6 +10,7 @@ request may have left is `OutcomeUnknown`.
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -21,6 +22,7 @@ from shoonya_platform.domain.instruments import (
     PriceBand,
     Product,
 )
+from shoonya_platform.domain.margins import Margin
 from shoonya_platform.domain.orders import (
     BrokerOrderId,
     ClientOrderId,
@@ -258,6 +260,20 @@ class Broker(Protocol):
         ...
 
     def limits(self) -> Limits: ...
+
+    def margin(self, orders: Sequence[PlaceOrder]) -> Margin:
+        """
+        Return what these orders would need together, were they placed now.
+
+        Args:
+            orders: At least one, with a price each: a market order with the price it
+                is expected to get.
+        """
+        ...
+
+    def products(self) -> Mapping[Exchange, frozenset[Product]] | None:
+        """Return what the account may use, None if the broker does not say."""
+        ...
 
     def last_price(self, exchange: Exchange, tradingsymbol: str) -> Decimal | None:
         """Return the last traded price in rupees, None if there is none."""

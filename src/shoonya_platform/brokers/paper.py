@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import sqlite3
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -40,12 +40,14 @@ from shoonya_platform.brokers.paper_rows import PaperOrder
 from shoonya_platform.brokers.paper_session import PaperSession
 from shoonya_platform.brokers.shoonya_limits import Kind, RateLimiter
 from shoonya_platform.clock import Clock
-from shoonya_platform.domain.instruments import Exchange, Instrument
+from shoonya_platform.domain.instruments import Exchange, Instrument, Product
+from shoonya_platform.domain.margins import Margin
 from shoonya_platform.domain.orders import (
     BrokerOrderId,
     ClientOrderId,
     OrderStatus,
 )
+from shoonya_platform.domain.products import OF_SEGMENT
 from shoonya_platform.errors import (
     BrokerRejected,
     BrokerUnavailable,
@@ -210,6 +212,22 @@ class PaperBroker:
         self._raise_if_down()
         with self._reading() as book:
             return book.limits(self._settings.cash)
+
+    def margin(self, orders: Sequence[PlaceOrder]) -> Margin:
+        self._raise_if_down()
+        with self._reading() as book:
+            required = sum(
+                (
+                    matching.margin_needed(book, order, order.price or Decimal(0))
+                    for order in orders
+                ),
+                Decimal(0),
+            )
+            available = book.limits(self._settings.cash).available
+        return Margin(required=required, available=available)
+
+    def products(self) -> Mapping[Exchange, frozenset[Product]] | None:
+        return OF_SEGMENT
 
     def last_price(self, exchange: Exchange, tradingsymbol: str) -> Decimal | None:
         self._raise_if_down()

@@ -9,9 +9,10 @@ certainly not carried out, so it alone is sent a second time.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from decimal import Decimal
 
+from shoonya_platform.brokers import shoonya_margins as margins
 from shoonya_platform.brokers import shoonya_words as words
 from shoonya_platform.brokers.base import (
     BrokerOrder,
@@ -26,6 +27,12 @@ from shoonya_platform.brokers.base import (
 )
 from shoonya_platform.brokers.remembered import Remembered
 from shoonya_platform.brokers.shoonya_account import ShoonyaAccount
+from shoonya_platform.brokers.shoonya_answers import (
+    Answer,
+    NotOk,
+    SessionExpired,
+    word,
+)
 from shoonya_platform.brokers.shoonya_books import (
     ORDERS,
     POSITIONS,
@@ -34,22 +41,24 @@ from shoonya_platform.brokers.shoonya_books import (
     Rows,
 )
 from shoonya_platform.brokers.shoonya_feed import Feed
-from shoonya_platform.brokers.shoonya_http import (
-    Answer,
-    NotOk,
-    SessionExpired,
-    Transport,
-    word,
-)
+from shoonya_platform.brokers.shoonya_http import Transport
+from shoonya_platform.brokers.shoonya_instruments import ShoonyaInstruments
 from shoonya_platform.brokers.shoonya_limits import CircuitBreaker, Kind, RateLimiter
 from shoonya_platform.brokers.shoonya_reports import Told
-from shoonya_platform.brokers.shoonya_scrips import Scrip, ScripMaster
 from shoonya_platform.brokers.shoonya_session import Session
 from shoonya_platform.brokers.shoonya_words import Row, Unreadable
 from shoonya_platform.clock import Clock
-from shoonya_platform.domain.instruments import Exchange, Instrument
+from shoonya_platform.domain.instruments import Exchange, Instrument, Product
+from shoonya_platform.domain.margins import Margin
 from shoonya_platform.domain.orders import BrokerOrderId
-from shoonya_platform.errors import BrokerRejected, BrokerUnavailable, OutcomeUnknown
+from shoonya_platform.errors import (
+    BrokerRejected,
+    BrokerUnavailable,
+    LoginNeeded,
+    OutcomeUnknown,
+)
+from shoonya_platform.instruments.file import FILE_NAME
+from shoonya_platform.instruments.writer import InstrumentWriter
 
 #: While the feed is down, `reports` reads the books at most this often.
 POLL_SECONDS = 3.0
@@ -107,15 +116,13 @@ class ShoonyaBroker:
         )
         self._told = Told()
         self._polled_at = float("-inf")
-        self._scrips = ScripMaster(
-            account.folder,
-            account.scrip_url,
+        self._instruments = ShoonyaInstruments(
+            InstrumentWriter(account.folder / FILE_NAME),
             clock,
-            download=self._transport.download,
-            tell=tell,
+            search=self._search,
+            ask=self._security_info,
         )
         self._tokens: dict[tuple[Exchange, str], str] = {}
-        self._freezes: dict[tuple[Exchange, str], int | None] = {}
         self._quotes: dict[str, tuple[float, Quote]] = {}
         self._booked = Remembered[BrokerOrderId, Row, BrokerOrder](
             lambda row: words.order_of(row, now=clock.now())
@@ -219,6 +226,30 @@ class ShoonyaBroker:
         except Unreadable as e:
             raise _not_readable("Limits", e) from e
 
+    def margin(self, orders: Sequence[PlaceOrder]) -> Margin:
+        user_id = self._account.user_id
+        fields = margins.margin_fields(orders, user_id, user_id)
+        route = "GetOrderMargin" if len(orders) == 1 else "GetBasketMargin"
+        row = self._object(route, fields)
+        try:
+            if len(orders) == 1:
+                return margins.order_margin(row)
+            return margins.basket_margin(row, self._object("Limits", self._named()))
+        except Unreadable as e:
+            raise _not_readable(route, e) from e
+
+    def products(self) -> Mapping[Exchange, frozenset[Product]] | None:
+        self._session.token()
+        known = self._session.products()
+        if known is not None:
+            return known
+        # The answer to a login with a browser may lack them.
+        row = self._object("UserDetails", {"uid": self._account.user_id}, nothing={})
+        found = margins.products_of(row)
+        if found is not None:
+            self._session.keep_products(found)
+        return found
+
     def last_price(self, exchange: Exchange, tradingsymbol: str) -> Decimal | None:
         token = self._token(exchange, tradingsymbol)
         if token is None:
@@ -239,16 +270,7 @@ class ShoonyaBroker:
         return None if token is None else self._quote(exchange, token)
 
     def instrument(self, exchange: Exchange, tradingsymbol: str) -> Instrument | None:
-        scrip = self._scrips.find(exchange, tradingsymbol)
-        if scrip is None:
-            return None
-        return Instrument(
-            exchange=exchange,
-            tradingsymbol=tradingsymbol,
-            lot_size=scrip.lot_size,
-            tick_size=scrip.tick_size,
-            freeze_quantity=self._freeze(exchange, tradingsymbol, scrip),
-        )
+        return self._instruments.find(exchange, tradingsymbol)
 
     def log_out(self) -> bool:
         """
@@ -273,6 +295,7 @@ class ShoonyaBroker:
 
     def close(self) -> None:
         self._feed.close()
+        self._instruments.close()
         self._transport.close()
         self._limiter.close()
 
@@ -325,20 +348,13 @@ class ShoonyaBroker:
     def _token(self, exchange: Exchange, tradingsymbol: str) -> str | None:
         key = (exchange, tradingsymbol)
         if key not in self._tokens:
-            token = self._look_up(exchange, tradingsymbol)
+            token = self._instruments.token(exchange, tradingsymbol)
             if token is None:
                 return None
             self._tokens[key] = token
         return self._tokens[key]
 
-    def _look_up(self, exchange: Exchange, tradingsymbol: str) -> str | None:
-        try:
-            scrip = self._scrips.find(exchange, tradingsymbol)
-        except BrokerUnavailable:
-            scrip = None
-        if scrip is not None:
-            return scrip.token
-        # Listed since this morning, or there is no master at all.
+    def _search(self, exchange: Exchange, tradingsymbol: str) -> str | None:
         answer = self._object(
             "SearchScrip",
             {
@@ -362,15 +378,8 @@ class ShoonyaBroker:
         self._quotes[f"{exchange}|{token}"] = (self._clock.monotonic(), quote)
         return quote
 
-    def _freeze(
-        self, exchange: Exchange, tradingsymbol: str, scrip: Scrip
-    ) -> int | None:
-        key = (exchange, tradingsymbol)
-        if key not in self._freezes:
-            self._freezes[key] = self._scrip_figures(
-                "GetSecurityInfo", exchange, scrip.token, _freeze_of
-            )
-        return self._freezes[key]
+    def _security_info(self, exchange: Exchange, token: str) -> Row:
+        return self._scrip_figures("GetSecurityInfo", exchange, token, lambda row: row)
 
     def _scrip_figures(
         self,
@@ -405,7 +414,7 @@ class ShoonyaBroker:
     def _change(
         self,
         route: str,
-        fields: Mapping[str, str],
+        fields: Mapping[str, object],
         kind: Kind,
         exchange: Exchange | None,
     ) -> Mapping[str, object]:
@@ -418,7 +427,7 @@ class ShoonyaBroker:
         return answer
 
     def _read_book(
-        self, book: Book, fields: Mapping[str, str], read: Callable[[Row], words.T]
+        self, book: Book, fields: Mapping[str, object], read: Callable[[Row], words.T]
     ) -> list[words.T]:
         """Read a list; one that is empty comes as `no data`."""
         try:
@@ -433,7 +442,7 @@ class ShoonyaBroker:
     def _object(
         self,
         route: str,
-        fields: Mapping[str, str],
+        fields: Mapping[str, object],
         *,
         nothing: Row | None = None,
     ) -> Row:
@@ -448,7 +457,7 @@ class ShoonyaBroker:
             raise BrokerUnavailable(f"the broker answered {route} with a list")
         return answer
 
-    def _read(self, route: str, fields: Mapping[str, str]) -> Answer:
+    def _read(self, route: str, fields: Mapping[str, object]) -> Answer:
         try:
             return self._ask(route, fields, Kind.READ)
         except OutcomeUnknown as e:
@@ -457,25 +466,30 @@ class ShoonyaBroker:
     def _ask(
         self,
         route: str,
-        fields: Mapping[str, str],
+        fields: Mapping[str, object],
         kind: Kind,
         exchange: Exchange | None = None,
     ) -> Answer:
         token = self._session.token()
         try:
-            return self._transport.post(
+            answer = self._transport.post(
                 route, fields, token=token, kind=kind, exchange=exchange
             )
-        except SessionExpired:
-            token = self._session.renew(token)
+        except SessionExpired as e:
+            token = self._session.renew(token, e.emsg)
             self._feed.session_changed()
+        else:
+            self._session.works(token)
+            return answer
         try:
             return self._transport.post(
                 route, fields, token=token, kind=kind, exchange=exchange
             )
         except SessionExpired as e:
-            raise BrokerUnavailable(
-                f"a new session was refused as well: {e.emsg}"
+            self._session.bury(token, e.emsg)
+            raise LoginNeeded(
+                f"a new session was refused as well: {e.emsg}",
+                hint="log in again: shoonyactl broker login",
             ) from e
 
 
@@ -498,7 +512,3 @@ def _raise_if_of_another(answer: Row, broker_order_id: BrokerOrderId) -> None:
 
 def _not_readable(route: str, error: Unreadable) -> BrokerUnavailable:
     return BrokerUnavailable(f"the broker's answer to {route} cannot be read: {error}")
-
-
-def _freeze_of(row: Row) -> int | None:
-    return words.whole_of(row, "frzqty") or None

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 from shoonya_platform.brokers import shoonya_words as words
 from shoonya_platform.brokers.base import UnreadableRow
-from shoonya_platform.brokers.shoonya_http import Answer
+from shoonya_platform.brokers.shoonya_answers import Answer
 from shoonya_platform.brokers.shoonya_words import Row, Unreadable
 from shoonya_platform.domain.alerts import named_order
 from shoonya_platform.errors import BrokerUnavailable

@@ -1,10 +1,11 @@
 """
-Noren over HTTP: raw `jData=` bodies, and what an answer proves.
+Noren over HTTP: raw `jData=` bodies, and what became of a request.
 
-    nothing sent (refused, unreachable, circuit open)   BrokerUnavailable
-    {"stat": "Not_Ok"} below 500, or 401/403            it was not done: NotOk
-    "Session Expired", whatever the HTTP status         SessionExpired, not done
-    all else after the first byte may have left         OutcomeUnknown
+    nothing sent (unreachable, circuit open)     BrokerUnavailable
+    the broker wants to be asked later           TooManyRequests, and nobody asks until
+                                                 then; not done
+    it answered                                  as `shoonya_answers` judges it
+    no answer after the first byte may have left OutcomeUnknown
 
 Whatever bytes arrive, nothing else comes out.  After an outcome that is not known the
 connections are discarded with all that they hold: see `shoonya_sockets` for what that
@@ -22,47 +23,35 @@ from __future__ import annotations
 import json
 import re
 import urllib.parse
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple
 
 import httpcore
 
-from shoonya_platform.brokers.shoonya_bytes import NotJson, decode, printable
+from shoonya_platform.brokers.shoonya_answers import Answer, TooManyRequests, judge
 from shoonya_platform.brokers.shoonya_limits import CircuitBreaker, Kind, RateLimiter
 from shoonya_platform.brokers.shoonya_sockets import Attempt, PromptBackend
 from shoonya_platform.clock import Clock
 from shoonya_platform.domain.instruments import Exchange
 from shoonya_platform.errors import BrokerUnavailable, OutcomeUnknown
 
-_SESSION_EXPIRED = re.compile(r"session\s+expired|invalid\s+session", re.IGNORECASE)
-_NO_DATA = re.compile(r"no\s+data", re.IGNORECASE)
-#: The front took the request, and does not know what became of it behind.
-_AMBIGUOUS = re.compile(r"time[\s-]?out|timed[\s-]out", re.IGNORECASE)
 #: The four steps that httpcore limits one by one.
 _STEPS = ("connect", "read", "write", "pool")
 #: A day's order book of thousands of orders is some megabytes.
 _MAX_BYTES = 64 << 20
 
-#: How much of an emsg is passed on.
-_EMSG_LENGTH = 300
-
-#: Of a list the rows may be anything: `shoonya_books` sorts them.
-Answer = dict[str, object] | list[object]
+#: A time to wait that is longer is not believed: a day's session may be lost by it.
+_LONGEST_WAIT_SECONDS = 120.0
+_SECONDS = re.compile("[0-9]{1,6}")
 
 
-class NotOk(Exception):
-    """The broker said no; what was asked was not done."""
+class Reply(NamedTuple):
+    """What came back over the wire."""
 
-    def __init__(self, emsg: str) -> None:
-        super().__init__(emsg)
-        self.emsg = emsg
-
-    @property
-    def is_no_data(self) -> bool:
-        return _NO_DATA.search(self.emsg) is not None
-
-
-class SessionExpired(NotOk):
-    """The token is dead; what was asked was not done."""
+    status: int
+    content: bytes
+    #: Seconds until the broker wants to be asked again, if it says so.
+    retry_after: float | None = None
 
 
 class Transport:
@@ -95,7 +84,7 @@ class Transport:
     def post(
         self,
         route: str,
-        fields: Mapping[str, str],
+        fields: Mapping[str, object],
         *,
         token: str | None,
         kind: Kind = Kind.READ,
@@ -117,16 +106,23 @@ class Transport:
             body += f"&jKey={token}"
         self._breaker.check()
         self._limiter.take(kind, self._timeout_seconds, exchange)
-        status, content = self._exchange(
+        reply = self._exchange(
             "POST", f"{self._base_url}/{route}", route, body.encode(), headers
         )
         try:
-            return judge(route, status, content)
-        except OutcomeUnknown:
+            answer = judge(route, reply.status, reply.content)
+        except TooManyRequests as e:
+            self._breaker.hold(reply.retry_after, e.message)
+            raise
+        except OutcomeUnknown as e:
+            if reply.retry_after is not None:
+                self._breaker.hold(reply.retry_after, e.message)
             # An answer that came early, or is another request's: what is still on
             # its way there is not to arrive, and what comes back is not read.
             self.close()
             raise
+        self._breaker.taken()
+        return answer
 
     def download(self, url: str) -> bytes:
         """
@@ -138,12 +134,14 @@ class Transport:
         name = url.rpartition("/")[2]
         self._breaker.check()
         try:
-            status, content = self._exchange("GET", url, name, b"", {})
+            reply = self._exchange("GET", url, name, b"", {})
         except OutcomeUnknown as e:
             raise BrokerUnavailable(e.message) from e
-        if status != 200:
-            raise BrokerUnavailable(f"the broker answered HTTP {status} to {name}")
-        return content
+        if reply.status != 200:
+            raise BrokerUnavailable(
+                f"the broker answered HTTP {reply.status} to {name}"
+            )
+        return reply.content
 
     def close(self) -> None:
         pool, self._pool = self._pool, None
@@ -152,10 +150,10 @@ class Transport:
 
     def _exchange(
         self, method: str, url: str, name: str, body: bytes, headers: Mapping[str, str]
-    ) -> tuple[int, bytes]:
+    ) -> Reply:
         self._attempt.begin(2 * self._timeout_seconds)
         try:
-            answer = self._send(method, url, body, headers)
+            reply = self._send(method, url, body, headers)
         # Whatever a library raises about the bytes it got: what counts is whether the
         # request may have left.
         except Exception as e:
@@ -167,15 +165,15 @@ class Transport:
                 ) from e
             self._breaker.failed("no answer")
             raise OutcomeUnknown(f"no answer to {name}: {_words(e)}") from e
-        if answer[0] >= 500:
-            self._breaker.failed(f"HTTP {answer[0]}")
+        if reply.status >= 500:
+            self._breaker.failed(f"HTTP {reply.status}")
         else:
             self._breaker.succeeded()
-        return answer
+        return reply
 
     def _send(
         self, method: str, url: str, body: bytes, headers: Mapping[str, str]
-    ) -> tuple[int, bytes]:
+    ) -> Reply:
         pool = self._open()
         content = bytearray()
         with pool.stream(
@@ -189,7 +187,9 @@ class Transport:
                 content += chunk
                 if len(content) > _MAX_BYTES:
                     raise TimeoutError("the answer does not end")
-            return response.status, bytes(content)
+            return Reply(
+                response.status, bytes(content), _retry_after(response.headers)
+            )
 
     def _open(self) -> httpcore.ConnectionPool:
         if self._pool is None:
@@ -203,52 +203,7 @@ class Transport:
         return self._pool
 
 
-def judge(route: str, status: int, content: bytes) -> Answer:
-    """
-    Return the answer to a request that has left.
-
-    Raises:
-        NotOk: It was refused; `SessionExpired` if for want of a session.
-        BrokerUnavailable: The gateway refused it.
-        OutcomeUnknown: The answer proves nothing.
-    """
-    try:
-        answer = decode(content)
-    except NotJson:
-        answer = None
-    emsg = None
-    if isinstance(answer, dict) and word(answer, "stat") == "not_ok":
-        emsg = printable(str(answer.get("emsg") or ""), _EMSG_LENGTH)
-        emsg = emsg or f"refused, HTTP {status}"
-    if emsg is not None and _SESSION_EXPIRED.search(emsg):
-        raise SessionExpired(emsg)
-    if status >= 500:
-        raise OutcomeUnknown(f"the broker answered HTTP {status} to {route}")
-    if emsg is not None:
-        if _AMBIGUOUS.search(emsg):
-            raise OutcomeUnknown(f"the broker answered '{emsg}' to {route}")
-        raise NotOk(emsg)
-    if status in (401, 403):
-        # The gate refused it; there is no saying why.
-        raise BrokerUnavailable(
-            f"the broker's gateway refused {route} with HTTP {status}",
-            hint="is this machine's address registered for the API key, and the "
-            "session alive? see: shoonyactl broker status",
-        )
-    if status == 200 and isinstance(answer, dict | list):
-        return answer
-    raise OutcomeUnknown(
-        f"the broker answered {route} with HTTP {status} and nothing readable"
-    )
-
-
-def word(answer: Mapping[str, object], name: str) -> str:
-    """Return a field that is one word, in lower case; empty if it is not text."""
-    value = answer.get(name)
-    return value.strip().lower() if isinstance(value, str) else ""
-
-
-def encode(fields: Mapping[str, str]) -> str:
+def encode(fields: Mapping[str, object]) -> str:
     """
     Return the fields as Noren reads them.
 
@@ -262,6 +217,15 @@ def encode(fields: Mapping[str, str]) -> str:
 def encode_symbol(tradingsymbol: str) -> str:
     """Return a symbol as the order calls take it: `M%26M-EQ`."""
     return urllib.parse.quote_plus(tradingsymbol)
+
+
+def _retry_after(headers: Iterable[tuple[bytes, bytes]]) -> float | None:
+    """Return the seconds of `Retry-After`; its other form, a date, is not used here."""
+    for name, value in headers:
+        text = value.decode("latin-1").strip()
+        if name.lower() == b"retry-after" and _SECONDS.fullmatch(text):
+            return min(float(text), _LONGEST_WAIT_SECONDS)
+    return None
 
 
 def _words(error: Exception) -> str:

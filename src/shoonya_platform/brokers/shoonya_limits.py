@@ -177,7 +177,8 @@ class CircuitBreaker:
     Spares a broker that does not answer, and its callers the waiting.
 
     After `failures` in a row it opens; once the pause is over one request tries,
-    and the pause doubles if that fails too.
+    and the pause doubles if that fails too.  A broker that wants fewer requests holds
+    it open for as long as it says.
     """
 
     def __init__(
@@ -196,12 +197,19 @@ class CircuitBreaker:
         self._pause = pause_seconds
         self._open_until = float("-inf")
         self._reason = ""
+        #: How often in a row the broker wanted fewer requests, and until when.
+        self._holds = 0
+        self._held_until = float("-inf")
+        self._held_for = ""
 
     def check(self) -> None:
         """
         Raises:
             BrokerUnavailable: The circuit is open; nothing was sent.
         """
+        held = self._held_until - self._clock.monotonic()
+        if held > 0:
+            raise BrokerUnavailable(f"{self._held_for}, asking again in {held:.1f} s")
         left = self._open_until - self._clock.monotonic()
         if left <= 0:
             return
@@ -215,6 +223,24 @@ class CircuitBreaker:
         self._failures = 0
         self._pause = self._first_pause
         self._open_until = float("-inf")
+
+    def hold(self, seconds: float | None, reason: str) -> None:
+        """
+        Ask nothing for a while, as the broker wishes.
+
+        Args:
+            seconds: How long it said; without it from one second on, doubling.
+        """
+        if seconds is None:
+            seconds = min(2.0**self._holds, self._longest)
+            # 2 to the 6th is beyond the longest already.
+            self._holds = min(self._holds + 1, 6)
+        self._held_until = self._clock.monotonic() + seconds
+        self._held_for = reason
+
+    def taken(self) -> None:
+        """Note that the broker has taken a request: no hold goes on."""
+        self._holds = 0
 
     def failed(self, reason: str) -> None:
         self._failures += 1

@@ -1,10 +1,14 @@
 """
 The session: one token for all processes of an account.
 
-QuickAuth logs in by itself, once, under a lock; whoever meets a dead token takes the
-one that another process has fetched meanwhile.  OAuth cannot: its token comes from a
-browser, by `shoonyactl broker login`.  A refused log-in is not tried again before a
-pause, by no process, as brokers lock accounts.
+QuickAuth logs in by itself, once, under a lock; a process that meets a dead token takes
+the one that another process has fetched meanwhile.  OAuth cannot: its token comes from
+a browser, by `shoonyactl broker login`, and until then `LoginNeeded` is raised.  A
+refused log-in is not tried again before a pause, by no process, as brokers lock
+accounts.
+
+A token that was refused is not used for a while, by no process, and then tried again:
+a gateway may refuse a live one, and a service must not need a person for that.
 """
 
 from __future__ import annotations
@@ -19,19 +23,23 @@ import os
 import re
 import struct
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 from shoonya_platform.brokers.shoonya_account import ShoonyaAccount
-from shoonya_platform.brokers.shoonya_http import Answer, NotOk, Transport
+from shoonya_platform.brokers.shoonya_answers import Answer, NotOk
+from shoonya_platform.brokers.shoonya_http import Transport
+from shoonya_platform.brokers.shoonya_margins import products_of
 from shoonya_platform.clock import Clock
+from shoonya_platform.domain.instruments import Exchange, Product
 from shoonya_platform.errors import (
     BrokerRejected,
     BrokerUnavailable,
     ConfigError,
+    LoginNeeded,
     OutcomeUnknown,
 )
 
@@ -44,6 +52,8 @@ _TOTP_SECONDS = 30
 #: No session lasts for more than a few days.
 _SECONDS = re.compile("[0-9]{1,7}")
 _TOKEN = re.compile("[!-%'-~]{1,4096}")
+#: A token of a browser that was refused is tried again after so long.
+DEAD_SECONDS = 60.0
 _LOGIN_HINT = "log in with a browser: shoonyactl broker login"
 
 
@@ -57,6 +67,12 @@ class _Record:
     ends_at: float | None = None
     refusal: str = ""
     refused_until: float = 0.0
+    #: The token that was refused last, as a digest, when, and what the broker said.
+    dead_digest: str = ""
+    died_at: float = 0.0
+    death: str = ""
+    #: The products of the account by exchange, as the login told; None if it did not.
+    products: dict[str, list[str]] | None = None
 
 
 class Session:
@@ -75,8 +91,8 @@ class Session:
         self._clock = clock
         self._path = account.folder / "session.json"
         self._token: str | None = None
-        #: Tokens that the broker does not take any more.
-        self._dead: set[str] = set()
+        #: Tokens that the broker refused, and when, monotonic.
+        self._dead: dict[str, float] = {}
 
     @property
     def current(self) -> str | None:
@@ -95,16 +111,55 @@ class Session:
             self._token = self._fetch()
         return self._token
 
-    def renew(self, dead: str) -> str:
+    def renew(self, dead: str, why: str = "") -> str:
         """
         Return another token than the dead one.
 
         Raises:
             BrokerUnavailable: There is none to be had now.
         """
-        self._dead.add(dead)
-        self._token = None
+        self.bury(dead, why)
         return self.token()
+
+    def bury(self, dead: str, why: str) -> None:
+        """Let no process use a token for a while that the broker has refused."""
+        self._dead[dead] = self._clock.monotonic()
+        self._token = None
+        if self._account.generation != "oauth":
+            return
+        now = self._clock.now().timestamp()
+        with self._locked():
+            record = self._read()
+            self._write(
+                replace(record, dead_digest=sha256(dead), died_at=now, death=why)
+            )
+
+    def works(self, token: str) -> None:
+        """Note that the broker took a token, which may have been refused before."""
+        if self._dead.pop(token, None) is None or self._account.generation != "oauth":
+            return
+        with self._locked():
+            record = self._read()
+            if record.dead_digest == sha256(token):
+                self._write(replace(record, dead_digest="", died_at=0.0, death=""))
+
+    def products(self) -> dict[Exchange, frozenset[Product]] | None:
+        """Return what the account may use, None if this session does not know."""
+        kept = self._read().products
+        if kept is None:
+            return None
+        try:
+            return {
+                Exchange(exchange): frozenset(map(Product, names))
+                for exchange, names in kept.items()
+            }
+        except (ValueError, TypeError, AttributeError):
+            return None
+
+    def keep_products(self, products: Mapping[Exchange, frozenset[Product]]) -> None:
+        """Keep with the session what the account may use."""
+        with self._locked():
+            self._write(replace(self._read(), products=_names_of(products)))
 
     def lifetime(self) -> tuple[datetime | None, datetime | None]:
         """Return when the session began and when it ends, as far as is known."""
@@ -150,6 +205,7 @@ class Session:
                     user_id=account.user_id,
                     logins=(now,),
                     ends_at=ends_at,
+                    products=_products_of(answer),
                 )
             )
         self._token = token
@@ -175,7 +231,7 @@ class Session:
             return self._browser_token()
         with self._locked():
             record = self._read()
-            if record.token is not None and record.token not in self._dead:
+            if record.token is not None and not self._is_dead(record.token, record):
                 return record.token
             self._raise_if_too_often(record)
             return self._quick_auth(record)
@@ -183,24 +239,39 @@ class Session:
     def _browser_token(self) -> str:
         # The record is where a log-in reaches services that run: what systemd hands
         # over is a copy of the moment at which they began.
-        found = [self._read().token, self._account.secret("broker_access_token")]
+        record = self._read()
+        found = [record.token, self._account.secret("broker_access_token")]
         tokens = [token for token in found if token is not None]
         if not tokens:
-            raise BrokerUnavailable("not logged in at the broker", hint=_LOGIN_HINT)
+            raise LoginNeeded("not logged in at the broker", hint=_LOGIN_HINT)
         for token in tokens:
             if not (token.isascii() and token.isprintable()):
-                raise BrokerUnavailable("the access token is damaged", hint=_LOGIN_HINT)
-            if token not in self._dead:
+                raise LoginNeeded("the access token is damaged", hint=_LOGIN_HINT)
+            if not self._is_dead(token, record):
                 return token
-        raise BrokerUnavailable("the session at the broker has ended", hint=_LOGIN_HINT)
+        said = f" ({record.death})" if record.death else ""
+        raise LoginNeeded(
+            f"the session at the broker has ended{said}", hint=_LOGIN_HINT
+        )
+
+    def _is_dead(self, token: str, record: _Record) -> bool:
+        """Return whether a token was refused, and is not tried again yet."""
+        if self._account.generation != "oauth":
+            return token in self._dead
+        refused_at = self._dead.get(token, float("-inf"))
+        if self._clock.monotonic() - refused_at < DEAD_SECONDS:
+            return True
+        # Another process may have met it later than this one.
+        age = self._clock.now().timestamp() - record.died_at
+        return record.dead_digest == sha256(token) and 0 <= age < DEAD_SECONDS
 
     def _raise_if_too_often(self, record: _Record) -> None:
         now = self._clock.now().timestamp()
         if record.refused_until > now:
-            raise BrokerUnavailable(
+            raise LoginNeeded(
                 f"the broker refused the log-in ({record.refusal}), not trying again "
                 f"for {record.refused_until - now:.0f} s",
-                hint="mend the credentials, then: shoonyactl broker login",
+                hint="fix the credentials, then: shoonyactl broker login",
             )
         recent = [at for at in record.logins if 0 <= now - at < LOGIN_WINDOW_SECONDS]
         if len(recent) >= MAX_LOGINS:
@@ -238,6 +309,7 @@ class Session:
                 token=token,
                 user_id=account.user_id,
                 logins=(*record.logins[-MAX_LOGINS:], now),
+                products=_products_of(answer),
             )
         )
         return token
@@ -252,9 +324,9 @@ class Session:
         self._write(
             replace(record, token=None, refusal=emsg, refused_until=now + pause)
         )
-        raise BrokerUnavailable(
+        raise LoginNeeded(
             f"the broker refused the log-in: {emsg}",
-            hint="mend the credentials, then: shoonyactl broker login",
+            hint="fix the credentials, then: shoonyactl broker login",
         )
 
     def _needed(self, name: str) -> str:
@@ -328,6 +400,19 @@ def _token_of(answer: Answer, name: str) -> str:
     if not _TOKEN.fullmatch(token):
         raise BrokerUnavailable("could not log in: the answer's token is damaged")
     return token
+
+
+def _products_of(answer: Answer) -> dict[str, list[str]] | None:
+    found = products_of(answer) if isinstance(answer, dict) else None
+    return None if found is None else _names_of(found)
+
+
+def _names_of(
+    products: Mapping[Exchange, frozenset[Product]],
+) -> dict[str, list[str]]:
+    return {
+        str(exchange): sorted(map(str, each)) for exchange, each in products.items()
+    }
 
 
 def _moment(seconds: float | None) -> datetime | None:

@@ -262,6 +262,11 @@ def price_of(row: Row, name: str) -> Decimal | None:
     return _decimal(row, name) or None
 
 
+def amount_of(row: Row, name: str) -> Decimal | None:
+    """Read an amount of money, None if it is not there."""
+    return _decimal(row, name)
+
+
 def whole_of(row: Row, name: str) -> int:
     """Read a whole number, 0 if there is none."""
     return _whole(row, name) or 0

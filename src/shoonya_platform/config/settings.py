@@ -216,6 +216,13 @@ class Guard(Section, frozen=True):
     #: Entries while the broker tells no price band of today: "deny" them, or "pass"
     #: them by max_price_deviation alone.  Exits pass.
     without_price_band: Literal["deny", "pass"] = "deny"
+    #: "check" asks the broker before each entry what margin it needs, and denies what
+    #: the account cannot afford: one request an entry, two with several legs; "off"
+    #: leaves it to the broker's own refusal.
+    margin: Literal["check", "off"] = "check"
+    #: Entries whose margin the broker does not tell: "pass" them, as the broker refuses
+    #: what is too much, or "deny" them.  Exits are never asked about.
+    without_margin: Literal["pass", "deny"] = "pass"
     #: With exchange hours: no MIS entries from then on, in India.
     mis_square_off: Annotated[str, Meta(pattern="^([01][0-9]|2[0-3]):[0-5][0-9]$")] = (
         "15:10"

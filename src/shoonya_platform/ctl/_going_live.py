@@ -14,8 +14,10 @@ from shoonya_platform.assessment.session import ACTION
 from shoonya_platform.brokers.base import Limits
 from shoonya_platform.config.loader import Config
 from shoonya_platform.ctl.checks.broker import judge
+from shoonya_platform.domain.days import trading_day
 from shoonya_platform.domain.trading import TradingState
 from shoonya_platform.errors import BrokerError, ConfigError, ShoonyaError
+from shoonya_platform.instruments.rows import MasterState
 from shoonya_platform.services.child import ServiceStatus
 from shoonya_platform.services.findings import Finding, Level
 from shoonya_platform.services.parts import shoonya_account
@@ -49,7 +51,7 @@ class GoingLive:
 
         views: How the services are.
 
-        lists_of: Returns the exchanges whose list of today is here.
+        list_states: Returns how the broker's list of each exchange is.
     """
 
     def __init__(
@@ -60,14 +62,14 @@ class GoingLive:
         ask_limits: Callable[[], Limits],
         find_store: Callable[[], OrderStore],
         views: Callable[[], list[ServiceView]],
-        lists_of: Callable[[], list[str]],
+        list_states: Callable[[], list[MasterState]],
     ) -> None:
         self._config = config
         self._now = now
         self._ask_limits = ask_limits
         self._find_store = find_store
         self._views = views
-        self._lists_of = lists_of
+        self._list_states = list_states
 
     def walk(self) -> Iterator[Finding]:
         """Yield a finding a step; without the configuration no step follows."""
@@ -131,16 +133,25 @@ class GoingLive:
             )
 
     def _instruments(self) -> Finding:
-        found = self._lists_of()
-        if found:
-            listed = ", ".join(found)
-            return _finding("instruments", Level.OK, f"lists of today: {listed}")
-        return _finding(
-            "instruments",
-            Level.NOTE,
-            "no list of instruments of today is here; services fetch it with the "
-            "first instrument of an exchange",
-        )
+        command = "sudo shoonyactl instrument refresh"
+        try:
+            states = self._list_states()
+        except ShoonyaError as e:
+            return _finding("instruments", Level.ERROR, e.message, command)
+        today = trading_day(self._now)
+        good, wrong = [], []
+        for each in states:
+            if each.problem:
+                wrong.append(f"{each.exchange} ({each.problem})")
+            elif each.loaded_at is None or trading_day(each.loaded_at) != today:
+                wrong.append(f"{each.exchange} (not loaded today)")
+            else:
+                good.append(str(each.exchange))
+        if wrong or not good:
+            text = f"not usable: {', '.join(wrong) or 'no list is here'}"
+            level = Level.WARNING if good else Level.ERROR
+            return _finding("instruments", level, text, command)
+        return _finding("instruments", Level.OK, f"loaded today: {', '.join(good)}")
 
     def _session(self) -> Iterator[Finding]:
         verdict = judge(self._config.settings, self._now)

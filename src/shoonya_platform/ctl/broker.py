@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from shoonya_platform.brokers.base import Limits
 from shoonya_platform.ctl._going_live import GoingLive
-from shoonya_platform.ctl.checks.broker import lists_of_today
+from shoonya_platform.ctl._owners import hand_over
 from shoonya_platform.ctl.context import Ctl
 from shoonya_platform.ctl.doctor import show_finding, worst
 from shoonya_platform.ctl.output import (
@@ -24,8 +22,8 @@ from shoonya_platform.ctl.output import (
     print_json,
     print_table,
 )
-from shoonya_platform.domain.days import trading_day
 from shoonya_platform.errors import BrokerUnavailable, ConfigError, NotAllowed
+from shoonya_platform.instruments.file import InstrumentFile
 from shoonya_platform.services.broker_login import (
     check_can_log_in,
     log_in_with_code,
@@ -34,7 +32,11 @@ from shoonya_platform.services.broker_login import (
     token_path,
 )
 from shoonya_platform.services.findings import Finding, Level
-from shoonya_platform.services.parts import open_shoonya, shoonya_account
+from shoonya_platform.services.parts import (
+    instruments_path,
+    open_shoonya,
+    shoonya_account,
+)
 from shoonya_platform.services.units import ServiceView, read_services
 
 if TYPE_CHECKING:
@@ -170,17 +172,14 @@ def _walk(ctl: Ctl) -> Iterator[Finding]:
             clock=ctl.clock,
         )
 
-    def lists_of() -> list[str]:
-        folder = shoonya_account(ctl.config).folder
-        return lists_of_today(folder, trading_day(ctl.clock.now()))
-
+    lists = InstrumentFile(instruments_path(settings))
     return GoingLive(
         ctl.config,
         ctl.clock.now(),
         ask_limits=ask_limits,
         find_store=lambda: ctl.store,
         views=views,
-        lists_of=lists_of,
+        list_states=lists.states,
     ).walk()
 
 
@@ -220,7 +219,7 @@ def _browser_login(ctl: Ctl) -> None:
     done = log_in_with_code(
         ctl.config, ctl.clock, code, lambda text: click.echo(text, err=True)
     )
-    _hand_over(ctl.settings.paths.state_dir, shoonya_account(ctl.config).folder)
+    hand_over(ctl.settings.paths.state_dir, shoonya_account(ctl.config).folder)
     if done.not_kept:
         raise ConfigError(
             done.not_kept, hint="run this as the owner of the credentials' directory"
@@ -229,12 +228,3 @@ def _browser_login(ctl: Ctl) -> None:
         "" if done.ends_at is None else f", until {local(done.ends_at)} at the latest"
     )
     console().print(f"logged in as {done.user_id}{until}")
-
-
-def _hand_over(state_dir: Path, folder: Path) -> None:
-    """Give what root has written to the services' own user."""
-    if os.geteuid() != 0:
-        return
-    owner = state_dir.stat()
-    for path in (folder, *folder.iterdir()):
-        os.chown(path, owner.st_uid, owner.st_gid)

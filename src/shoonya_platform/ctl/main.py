@@ -34,6 +34,10 @@ VERBS = {
     "trace": ("trace", "Tell the story of an order or an alert."),
     "alert": ("alert", "Send an alert to the webhook."),
     "order": ("order", "List, show, modify and cancel orders."),
+    "instrument": (
+        "instrument",
+        "Show an instrument's lot, tick and expiry; reload the lists.",
+    ),
     "calendar": ("calendar", "Show when the exchanges trade, and the holidays."),
     "risk": ("risk", "Show the risk figures; halt, reduce or resume trading."),
     "discrepancy": (

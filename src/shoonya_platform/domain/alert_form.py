@@ -25,6 +25,7 @@ from shoonya_platform.domain.orders import (
     OrderType,
     Side,
 )
+from shoonya_platform.domain.products import default_product
 from shoonya_platform.errors import AlertRefused
 
 _T = TypeVar("_T")
@@ -100,7 +101,7 @@ class AlertFields(msgspec.Struct):
     strategy_name: str = "default"
     execution_type: str | None = None
     exchange: str = "NFO"
-    product_type: str = "M"
+    product_type: str | None = None
     market_position: str | None = None
     prev_market_position: str | None = None
     timenow: datetime | None = None
@@ -222,12 +223,13 @@ def parse(fields: Mapping[str, object]) -> Alert:
     if read.timenow is not None and not _EARLIEST <= read.timenow < _LATEST:
         raise AlertRefused("FIELD_INVALID", "timenow: expected a time of this century")
     key, seconds = _dedupe(read, canonical)
+    intent = _intent(read, nested=nested)
     return Alert(
         strategy=read.strategy_name,
-        intent=_intent(read, nested=nested),
+        intent=intent,
         exchange=exchange,
         legs=tuple(
-            _leg(leg, read.product_type, f"legs[{n}]." if nested else "")
+            _leg(leg, read, exchange, intent, f"legs[{n}]." if nested else "")
             for n, leg in enumerate(read.legs)
         ),
         sent_at=read.timenow,
@@ -282,7 +284,9 @@ def _intent(read: AlertFields, *, nested: bool) -> Intent:
     return Intent.ADJUST
 
 
-def _leg(read: LegFields, product_type: str, where: str) -> Leg:
+def _leg(
+    read: LegFields, alert: AlertFields, exchange: Exchange, intent: Intent, where: str
+) -> Leg:
     symbol = read.tradingsymbol.strip().upper()
     if not _SYMBOL.fullmatch(symbol):
         raise AlertRefused(
@@ -302,16 +306,21 @@ def _leg(read: LegFields, product_type: str, where: str) -> Leg:
         raise AlertRefused(
             "FIELD_MISSING", f"{where}trigger_price: a {order_type} order needs one"
         )
+    side = _word(read.direction, {s.value: s for s in Side}, f"{where}direction")
+    product = read.product_type or alert.product_type
     return Leg(
         tradingsymbol=symbol,
-        side=_word(read.direction, {s.value: s for s in Side}, f"{where}direction"),
+        side=side,
         quantity=_quantity(read.qty, f"{where}qty"),
         order_type=order_type,
         price=price,
         trigger_price=trigger if order_type.needs_trigger else None,
-        product=_word(
-            read.product_type or product_type, PRODUCTS, f"{where}product_type"
+        product=(
+            default_product(exchange, side, intent)
+            if product is None
+            else _word(product, PRODUCTS, f"{where}product_type")
         ),
+        names_product=product is not None,
     )
 
 

@@ -36,6 +36,8 @@ class Leg:
     price: Decimal | None
     trigger_price: Decimal | None
     product: Product
+    #: Whether the alert names the product; else it is the segment's default.
+    names_product: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

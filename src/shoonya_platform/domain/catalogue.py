@@ -1,8 +1,8 @@
 """
 What can be traded, with lot, tick and freeze quantity, as far as it is known.
 
-The broker knows these figures best; this table serves where it has not been asked
-(the paper broker, a look before sending).  What is not known is never guessed
+The broker knows these figures best; this table serves where there is none to ask: the
+paper broker.  What is not known is never guessed
 tighter than it may be: a lot of 1 and the smallest tick that the exchange has, so
 that a valid order is not refused here for want of a figure.
 """
@@ -11,24 +11,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from decimal import Decimal
-from enum import StrEnum
 from typing import Protocol
 
 import msgspec
 
-from shoonya_platform.domain.instruments import Exchange, Instrument
+from shoonya_platform.domain.instruments import Exchange, Instrument, Kind, Right
 from shoonya_platform.errors import ConfigError
-
-
-class Kind(StrEnum):
-    """What sort of thing a tradingsymbol names."""
-
-    CASH = "cash"
-    FUTURE = "future"
-    OPTION = "option"
 
 
 class Figures(Protocol):
@@ -51,8 +42,10 @@ class Symbol:
     #: `NIFTY` of `NIFTY27JAN26C25700`, `M&M` of `M&M-EQ`.
     root: str
     kind: Kind
-    #: The last day of trading; None for cash, and where the symbol does not tell.
+    #: The last day of trading; None for cash, and where the symbol does not say.
     expiry: date | None = None
+    strike: Decimal | None = None
+    right: Right | None = None
 
 
 class Underlying(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -62,6 +55,8 @@ class Underlying(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     freeze_quantity: int | None = None
     #: By kind, in rupees; the exchange's own where it is missing.
     tick_size: dict[Kind, Decimal] = msgspec.field(default_factory=dict)
+    #: Rupees that one unit gains when its price rises by one.
+    price_factor: Decimal | None = None
 
 
 class Defaults(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -71,6 +66,8 @@ class Defaults(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     as_of: date
     #: Ticks in rupees by exchange and kind, where nothing better is known.
     ticks: dict[Exchange, dict[Kind, Decimal]]
+    #: By exchange, where it is not 1 for all that the exchange lists.
+    price_factors: dict[Exchange, Decimal] = msgspec.field(default_factory=dict)
     #: By `EXCHANGE:UNDERLYING`.
     underlyings: dict[str, Underlying]
 
@@ -100,12 +97,14 @@ _MONTHS = (
 _DERIVATIVE = re.compile(
     rf"([A-Z0-9&_-]+?)(\d\d)({'|'.join(_MONTHS)})(\d\d)(F|[CP]\d+(?:\.\d+)?)?"
 )
-#: BSE also lists derivatives in a form of its own, as other brokers' symbols have it:
-#: SENSEX26JAN80000CE, SENSEX2611380000CE, SENSEX26JANFUT.  Not verified at this broker.
+#: BSE's own form: SENSEX26OCT70300CE of the month's last expiry, SENSEX2690385000CE of
+#: the week that ends on 2026-09-03, SENSEX26OCTFUT.  A root may end in digits.
 _BSE_DERIVATIVE = re.compile(
-    rf"([A-Z&_-]+)\d\d(?:(?:{'|'.join(_MONTHS)})|[1-9OND]\d\d)"
-    r"(?:(FUT)|\d+(?:\.\d+)?[CP]E)"
+    rf"([A-Z0-9&_-]+?)([23]\d)"
+    rf"(?:(?:{'|'.join(_MONTHS)})|([1-9OND])(0[1-9]|[12]\d|3[01]))"
+    r"(?:(FUT)|(\d+(?:\.\d+)?)([CP]E))"
 )
+_BSE_MONTHS = "123456789OND"
 _CASH = re.compile(r"[A-Z0-9][A-Z0-9&._-]*")
 _SERIES = re.compile(r"-[A-Z][A-Z0-9]?$")
 _CASH_EXCHANGES = (Exchange.NSE, Exchange.BSE)
@@ -129,15 +128,37 @@ def parse_symbol(exchange: Exchange, tradingsymbol: str) -> Symbol | None:
         expiry = date(2000 + int(year), _MONTHS.index(month) + 1, int(day))
     except ValueError:
         return None
-    kind = Kind.FUTURE if rest in (None, "F") else Kind.OPTION
-    return Symbol(root=root, kind=kind, expiry=expiry)
+    if rest in (None, "F"):
+        return Symbol(root=root, kind=Kind.FUTURE, expiry=expiry)
+    return Symbol(
+        root=root,
+        kind=Kind.OPTION,
+        expiry=expiry,
+        strike=Decimal(rest[1:]),
+        right=Right(f"{rest[0]}E"),
+    )
 
 
 def _bse_symbol(tradingsymbol: str) -> Symbol | None:
     match = _BSE_DERIVATIVE.fullmatch(tradingsymbol)
     if match is None:
         return None
-    return Symbol(root=match[1], kind=Kind.OPTION if match[2] is None else Kind.FUTURE)
+    root, year, month, day, future, strike, right = match.groups()
+    expiry = None
+    if month is not None:
+        try:
+            expiry = date(2000 + int(year), _BSE_MONTHS.index(month) + 1, int(day))
+        except ValueError:
+            return None
+    if future is not None:
+        return Symbol(root=root, kind=Kind.FUTURE, expiry=expiry)
+    return Symbol(
+        root=root,
+        kind=Kind.OPTION,
+        expiry=expiry,
+        strike=Decimal(strike),
+        right=Right(right),
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,28 +194,43 @@ class Catalogue:
         symbol = parse_symbol(exchange, tradingsymbol)
         if symbol is None:
             return None
-        figures = self.overrides.get(f"{exchange}:{tradingsymbol}")
-        if figures is None:
-            figures = self.overrides.get(f"{exchange}:{symbol.root}")
-        if figures is not None:
-            return Instrument(
-                exchange=exchange,
-                tradingsymbol=tradingsymbol,
-                lot_size=figures.lot_size,
-                tick_size=figures.tick_size,
-                freeze_quantity=figures.freeze_quantity,
-            )
         known = self.defaults.underlyings.get(f"{exchange}:{symbol.root}", _UNKNOWN)
         tick_size = known.tick_size.get(symbol.kind)
         if tick_size is None:
             tick_size = self.defaults.ticks[exchange][symbol.kind]
-        return Instrument(
+        price_factor = known.price_factor
+        if price_factor is None:
+            price_factor = self.defaults.price_factors.get(exchange, Decimal(1))
+        found = Instrument(
             exchange=exchange,
             tradingsymbol=tradingsymbol,
             lot_size=known.lot_size or 1,
             tick_size=tick_size,
             freeze_quantity=known.freeze_quantity,
+            price_factor=price_factor,
+            kind=symbol.kind,
+            underlying=symbol.root,
+            expiry=symbol.expiry,
+            strike=symbol.strike,
+            right=symbol.right,
         )
+        return overridden(found, self.overrides)
+
+
+def overridden(found: Instrument, overrides: Mapping[str, Figures]) -> Instrument:
+    """Return the instrument with the operator's figures, where there are any."""
+    figures = overrides.get(f"{found.exchange}:{found.tradingsymbol}")
+    if figures is None:
+        figures = overrides.get(f"{found.exchange}:{found.underlying}")
+    if figures is None:
+        return found
+    return replace(
+        found,
+        lot_size=figures.lot_size,
+        tick_size=figures.tick_size,
+        freeze_quantity=figures.freeze_quantity,
+        is_overridden=True,
+    )
 
 
 _UNKNOWN = Underlying()

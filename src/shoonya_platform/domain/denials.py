@@ -52,6 +52,10 @@ class DenialCode(StrEnum):
     MIS_SQUARE_OFF = "MIS_SQUARE_OFF"
     #: Nothing of this name is known on the exchange.
     INSTRUMENT_UNKNOWN = "INSTRUMENT_UNKNOWN"
+    #: The contract's last day of trading is past.
+    INSTRUMENT_EXPIRED = "INSTRUMENT_EXPIRED"
+    #: The broker's list of instruments was never loaded, so no figure is certain.
+    INSTRUMENTS_UNAVAILABLE = "INSTRUMENTS_UNAVAILABLE"
     #: The quantity is not a multiple of the lot size.
     QUANTITY_NOT_IN_LOTS = "QUANTITY_NOT_IN_LOTS"
     #: The quantity exceeds what the exchange takes in one order.
@@ -62,6 +66,14 @@ class DenialCode(StrEnum):
     EXIT_EXCEEDS_POSITION = "EXIT_EXCEEDS_POSITION"
     #: The price is not a multiple of the tick size.
     PRICE_NOT_ON_TICK = "PRICE_NOT_ON_TICK"
+    #: The account may not use this product on the exchange.
+    PRODUCT_NOT_ALLOWED = "PRODUCT_NOT_ALLOWED"
+    #: The entry needs more margin than the account has, as the broker says.
+    MARGIN_INSUFFICIENT = "MARGIN_INSUFFICIENT"
+    #: The broker did not say what margin is needed; see `guard.without_margin`.
+    MARGIN_UNKNOWN = "MARGIN_UNKNOWN"
+    #: The broker shows no position, or a smaller one, that a delayed exit would close.
+    POSITION_CLOSED = "POSITION_CLOSED"
     #: The exchange's segment is closed at this moment.
     MARKET_CLOSED = "MARKET_CLOSED"
     #: The alert is older than `guard.max_alert_age_seconds`.

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
+from shoonya_platform.domain.instruments import Exchange, Product
 from shoonya_platform.domain.orders import OrderId
 
 
@@ -25,6 +26,8 @@ class DiscrepancyKind(StrEnum):
     FOREIGN_CLAIM = "foreign_claim"  #: another order's terms under one of our ids
     CANCEL_IGNORED = "cancel_ignored"  #: confirmed, and the order still works
     ROW_UNREADABLE = "row_unreadable"  #: a row of a book or a report
+    LOGIN_NEEDED = "login_needed"  #: there is no session at the broker
+    EXIT_REFUSED = "exit_refused"  #: the broker or the exchange refuses to close
     # -- incidents
     ORDER_REAPPEARED = "order_reappeared"  #: given up, and at the broker after all
     LEG_OVERFILLED = "leg_overfilled"  #: more was filled than the leg asked for
@@ -79,3 +82,10 @@ class StoredDiscrepancy(Discrepancy):
         return self.resolved_at is None or (
             self.kind in INCIDENTS and self.acknowledged_at is None
         )
+
+
+def refused_holding(
+    strategy: str, exchange: Exchange, tradingsymbol: str, product: Product
+) -> str:
+    """Return the subject of EXIT_REFUSED: one for each holding of a strategy."""
+    return f"{strategy} {exchange}:{tradingsymbol} {product}"

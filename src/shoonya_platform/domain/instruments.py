@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import date
 from decimal import Decimal
 from enum import StrEnum
 
@@ -24,6 +25,36 @@ class Product(StrEnum):
     CNC = "CNC"  #: delivery
     NRML = "NRML"  #: carried overnight on margin
     MIS = "MIS"  #: squared off the same day
+
+
+class Kind(StrEnum):
+    """What sort of thing a tradingsymbol names."""
+
+    CASH = "cash"
+    FUTURE = "future"
+    OPTION = "option"
+    INDEX = "index"  #: quoted, and never traded itself
+
+
+class Right(StrEnum):
+    """What an option gives, in the words of the masters."""
+
+    CALL = "CE"
+    PUT = "PE"
+
+
+class Source(StrEnum):
+    """Where an instrument's figures come from."""
+
+    MASTER = "master"  #: the broker's list of the day
+    SECURITY_INFO = "security info"  #: the broker's answer; the list lacks it
+    #: A guess from the packaged table: the list of the day lacks it.
+    UNLISTED = "unlisted"
+    PACKAGED = "packaged"  #: the table of this version; no list is at hand
+
+    @property
+    def is_broker(self) -> bool:
+        return self in (Source.MASTER, Source.SECURITY_INFO)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,10 +91,40 @@ class Instrument:
     #: Rupees that one unit gains when its price rises by one: 100 for GOLD, whose lot
     #: of 1 kg is quoted for 10 g.  Noren calls it `prcftr`.
     price_factor: Decimal = Decimal(1)
+    kind: Kind = Kind.CASH
+    #: The broker's number, unique within the exchange; empty where it is not known.
+    token: str = ""
+    #: `NIFTY` of all its futures and options, `RELIANCE` of `RELIANCE-EQ`.
+    underlying: str = ""
+    #: The last day of trading; None for cash.
+    expiry: date | None = None
+    strike: Decimal | None = None  #: of an option, in rupees
+    right: Right | None = None  #: of an option
+    #: Decimals of a price; None where it is not known.
+    precision: int | None = None
+    #: The exchange's own word, for example `OPTSTK`, or the series of a share.
+    instrument_type: str = ""
+    source: Source = Source.PACKAGED
+    #: Lot, tick and freeze quantity are what the configuration says.
+    is_overridden: bool = False
 
     @property
     def largest_quantity(self) -> int | None:
         """The freeze quantity rounded down to whole lots, in units."""
         if self.freeze_quantity is None:
             return None
-        return self.freeze_quantity - self.freeze_quantity % self.lot_size
+        # Less than a lot cannot be: such a figure is damaged, and limits nothing.
+        return self.freeze_quantity - self.freeze_quantity % self.lot_size or None
+
+    @property
+    def is_tradable(self) -> bool:
+        return self.kind is not Kind.INDEX
+
+    def has_expired(self, today: date) -> bool:
+        """Return whether its last day of trading is before `today`, in India."""
+        return self.expiry is not None and self.expiry < today
+
+    def on_tick(self, price: Decimal, rounding: str) -> Decimal:
+        """Return the price on a tick, rounded by one of `decimal`'s rules."""
+        ticks = (price / self.tick_size).to_integral_value(rounding)
+        return ticks * self.tick_size

@@ -10,9 +10,11 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
+from logging import ERROR, WARNING
 
 from shoonya_platform.brokers.base import Broker, PlaceOrder
 from shoonya_platform.clock import Clock
+from shoonya_platform.domain.denials import Denial
 from shoonya_platform.domain.orders import (
     BrokerOrderId,
     Intent,
@@ -31,6 +33,7 @@ from shoonya_platform.errors import (
 )
 from shoonya_platform.execution.behind import BehindBroker
 from shoonya_platform.execution.canceling import Canceler
+from shoonya_platform.execution.late_exits import LateExits
 from shoonya_platform.execution.modifying import Modifier
 from shoonya_platform.execution.preconditions import SendPreconditions
 from shoonya_platform.logging import get_component_logger
@@ -87,6 +90,7 @@ class CommandService:
         self._modifier = Modifier(store, broker, clock, ring)
         self._canceler = Canceler(store, broker, clock, ring)
         self._behind = BehindBroker(store, broker, clock)
+        self._late = LateExits(store, broker, clock)
         self._sent = 0
         #: Ready, but not yet to be sent.
         self._held_back = 0
@@ -130,6 +134,7 @@ class CommandService:
         most = 1 if self._is_slow else BATCH
         while self._store.orders.in_status(OrderStatus.GUARD_PASSED, limit=1):
             self._behind.look()
+            self._late.look()
             taken, orders = self._take(most)
             done += taken
             began = self._clock.monotonic()
@@ -162,12 +167,12 @@ class CommandService:
             self._held_back = sum(self._waits(order) for order in ready)
             orders = [
                 self._store.orders.record(
-                    order,
+                    allowed,
                     OrderTrigger.SUBMITTED,
                     text=f"to the {self._broker.name} broker",
                 )
                 for order in taken
-                if self._allowed(order, trading)
+                if (allowed := self._allowed(order, trading)) is not None
             ]
             there = [order for order in orders if self._is_there(order)]
         self._written(recorded)
@@ -178,7 +183,7 @@ class CommandService:
     def _waits(self, order: Order) -> bool:
         """Return whether an order has to wait until more is known."""
         if order.intent is Intent.EXIT:
-            return False
+            return self._late.waits(order)
         return self._preconditions.is_awaiting() or self._behind.waits(order)
 
     def _send(self, orders: list[Order]) -> None:
@@ -229,11 +234,14 @@ class CommandService:
         )
         return True
 
-    def _allowed(self, order: Order, trading: TradingStatus) -> bool:
+    def _allowed(self, order: Order, trading: TradingStatus) -> Order | None:
         """Deny what may not go out any more, since the guard looked."""
         denial = self._preconditions.denial(order, trading)
         if denial is None:
-            return True
+            bound = self._late.bound(order)
+            if not isinstance(bound, Denial):
+                return bound
+            denial = bound
         self._store.orders.record(order, OrderTrigger.DENIED, reason=denial.text)
         self._logger.warning(
             "Order %d denied: %s",
@@ -241,7 +249,7 @@ class CommandService:
             denial.text,
             extra={**order.log_context, "event": "order_denied", "code": denial.code},
         )
-        return False
+        return None
 
     def _place(self, order: Order) -> Answer:
         with self._store.trading.sending() as trading:
@@ -352,7 +360,9 @@ class CommandService:
             BrokerUnavailable: ("order_unsent", "not sent, waiting for the broker"),
             Denied: ("order_unsent", "not sent"),
         }.get(type(answer), ("outcome_unknown", "outcome unknown, not sent again"))
-        self._logger.warning(
+        is_refused_exit = event == "order_rejected" and order.intent is Intent.EXIT
+        self._logger.log(
+            ERROR if is_refused_exit else WARNING,
             "Order %d %s: %s",
             order.order_id,
             words,

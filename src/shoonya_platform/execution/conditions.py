@@ -86,6 +86,8 @@ class Conditions:
                 {row.claim.broker_order_id for row in found.foreign},
             )
             self._resolve_closed(K.CANCEL_IGNORED)
+            # The books were read, so there is a session.
+            self._discrepancies.keep_only(K.LOGIN_NEEDED, ())
 
     def _note_contradicted(self, found: Found) -> None:
         for order, claim, why in found.contradicted:

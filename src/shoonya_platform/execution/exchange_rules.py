@@ -4,27 +4,35 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import time
-from decimal import Decimal
+from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 from typing import Protocol
 
 from shoonya_platform.clock import Clock
 from shoonya_platform.domain.calendar import MarketCalendar
-from shoonya_platform.domain.days import INDIA, day_begin
+from shoonya_platform.domain.days import INDIA, day_begin, trading_day
 from shoonya_platform.domain.denials import Denial, DenialCode
 from shoonya_platform.domain.instruments import (
     Exchange,
     Instrument,
     PriceBand,
     Product,
+    Source,
 )
 from shoonya_platform.domain.orders import Intent, Order
 from shoonya_platform.store.base import OrderStore
 
 
 class Instruments(Protocol):
-    """Where lot, tick and freeze quantity come from."""
+    """Where lot, tick, freeze quantity and expiry come from."""
 
-    def find(self, exchange: Exchange, tradingsymbol: str) -> Instrument | None: ...
+    def find(self, exchange: Exchange, tradingsymbol: str) -> Instrument | None:
+        """
+        Return what is known; its `source` says where from.
+
+        Returns:
+            None if the exchange has no instruments with such a name.
+        """
+        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,6 +56,12 @@ class GuardRules:
     allows_conflicts: bool = False
     #: What exceeds the freeze quantity goes out in several orders.
     splits: bool = True
+    #: Whether entries need the broker's own figures: not for the paper broker.
+    needs_list: bool = False
+    #: Whether entries are denied that the account cannot afford, as the broker says.
+    checks_margin: bool = False
+    #: Whether entries are denied of which the broker tells no margin.
+    needs_margin: bool = False
 
 
 class ExchangeRules:
@@ -108,11 +122,18 @@ class ExchangeRules:
     def limits(self, order: Order, *, may_split: bool = False) -> Denial | None:
         """Deny what the exchange would not take."""
         instrument = self._instruments.find(order.exchange, order.tradingsymbol)
+        is_exit = order.intent is Intent.EXIT
         if instrument is None:
-            return Denial(
-                DenialCode.INSTRUMENT_UNKNOWN,
-                {"tradingsymbol": f"{order.exchange}:{order.tradingsymbol}"},
-            )
+            return None if is_exit and self._rules.needs_list else _unknown(order)
+        if is_exit:
+            # What is held has to be closed: of a guess, of what is in no list any
+            # more, or of what the exchange settles by itself, the exchange decides.
+            if self._is_guess(instrument):
+                return None
+        else:
+            denial = self._listing(order, instrument)
+            if denial is not None:
+                return denial
         if order.quantity % instrument.lot_size:
             return Denial(
                 DenialCode.QUANTITY_NOT_IN_LOTS,
@@ -132,14 +153,60 @@ class ExchangeRules:
                 )
         return None
 
+    def lacks_list(self, order: Order) -> bool:
+        """Return whether an entry lacks the list of its exchange's instruments."""
+        if not self._rules.needs_list or order.intent is Intent.EXIT:
+            return False
+        found = self._instruments.find(order.exchange, order.tradingsymbol)
+        return found is not None and found.source is Source.PACKAGED
+
+    def _listing(self, order: Order, instrument: Instrument) -> Denial | None:
+        """Deny what has expired, and what the broker does not list."""
+        # Round the clock there are no trading days, so nothing expires.
+        if self._rules.calendar is not None and instrument.has_expired(
+            trading_day(self._clock.now())
+        ):
+            return Denial(
+                DenialCode.INSTRUMENT_EXPIRED,
+                {
+                    "tradingsymbol": f"{order.exchange}:{order.tradingsymbol}",
+                    "expiry": instrument.expiry,
+                },
+            )
+        if not instrument.is_tradable:
+            return _unknown(order, why="an index is quoted, not traded")
+        if not self._is_guess(instrument):
+            return None
+        if instrument.source is Source.UNLISTED:
+            return _unknown(order, why="not in the broker's list of today")
+        return Denial(
+            DenialCode.INSTRUMENTS_UNAVAILABLE,
+            {
+                "exchange": order.exchange,
+                "why": "the broker's list of its instruments was never loaded",
+            },
+        )
+
+    def _is_guess(self, instrument: Instrument) -> bool:
+        return self._rules.needs_list and not instrument.source.is_broker
+
     def price_band(self, order: Order) -> Denial | None:
         """Deny what the exchange would refuse today, or trades far worse than last."""
         return self._circuit(order) or self._deviation(order)
 
     def within_band(self, order: Order, price: Decimal) -> Decimal:
-        """Return the nearest price that the exchange takes today."""
+        """Return the nearest price, on a tick, that the exchange takes today."""
         band = self._band(order)
-        return price if band is None else band.nearest(price)
+        nearest = price if band is None else band.nearest(price)
+        if band is None or nearest == price:
+            return price
+        instrument = self._instruments.find(order.exchange, order.tradingsymbol)
+        if instrument is None:
+            return nearest
+        # The band's border need not be on a tick: round away from it.
+        rounding = ROUND_CEILING if nearest > price else ROUND_FLOOR
+        on_tick = instrument.on_tick(nearest, rounding)
+        return on_tick if band.has(on_tick) else nearest
 
     def _circuit(self, order: Order) -> Denial | None:
         band = self._band(order)
@@ -182,3 +249,10 @@ class ExchangeRules:
 
     def last_price(self, order: Order) -> Decimal | None:
         return self._store.positions.last_price(order.exchange, order.tradingsymbol)
+
+
+def _unknown(order: Order, *, why: str = "") -> Denial:
+    figures = {"tradingsymbol": f"{order.exchange}:{order.tradingsymbol}"}
+    return Denial(
+        DenialCode.INSTRUMENT_UNKNOWN, figures | ({"why": why} if why else {})
+    )

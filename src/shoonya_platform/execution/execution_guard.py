@@ -24,6 +24,7 @@ from shoonya_platform.domain.orders import (
 )
 from shoonya_platform.domain.positions import Position, shrinks
 from shoonya_platform.domain.trading import TradingState
+from shoonya_platform.execution.account_rules import AccountRules
 from shoonya_platform.execution.exchange_rules import (
     ExchangeRules,
     GuardRules,
@@ -37,7 +38,8 @@ from shoonya_platform.store.base import OrderStore
 BATCH = 200
 
 #: After its begin the guard lets entries wait this long for the first reconciliation,
-#: which takes less than a second where the broker answers; then they are denied.
+#: which takes less than a second where the broker answers, and for the first list of
+#: instruments, which takes a few; then they are denied.
 PATIENCE_SECONDS = 10.0
 
 _PASSED = WORKING | {OrderStatus.GUARD_PASSED}
@@ -63,6 +65,12 @@ class ExecutionGuard:
         self._instruments = instruments
         self._rules = rules
         self._exchange = ExchangeRules(store, instruments, rules, clock)
+        self._account = AccountRules(
+            store,
+            clock,
+            checks_margin=rules.checks_margin,
+            needs_margin=rules.needs_margin,
+        )
         self._changes = ModifyGuard(store, self._exchange)
         self._clock = clock
         self._ring = ring
@@ -80,8 +88,9 @@ class ExecutionGuard:
     def status(self) -> str:
         hours = "exchange hours" if self._rules.calendar else "round the clock"
         waits = "entries wait for the first reconciliation; " * self._is_awaiting
+        table = "" if self._rules.needs_list else "lots and ticks of our own table; "
         return (
-            f"trading is {self._trading.state}, {hours}; {waits}"
+            f"trading is {self._trading.state}, {hours}; {table}{waits}"
             f"{self._passed} orders passed, {self._denied} denied"
         )
 
@@ -98,14 +107,13 @@ class ExecutionGuard:
         # The longest part of the work, and the other writers need not wait for it.
         with self._store.view():
             self._book = self._read_book()
+            self._account.refresh()
         denied = self._denied
         with self._store.transaction(durable=False):
             self._trading = self._store.trading.status()
             orders = self._store.orders.in_status(OrderStatus.RISK_PASSED, limit=BATCH)
-            if self._is_awaiting and self._clock.monotonic() < self._patient_until:
-                orders = [
-                    order for order in orders if self._reconciliation(order) is None
-                ]
+            if self._clock.monotonic() < self._patient_until:
+                orders = [order for order in orders if not self._waits(order)]
             for _, legs in itertools.groupby(orders, lambda order: order.alert_id):
                 for order, denial in self._judge_together(list(legs)):
                     self._record(order, denial)
@@ -140,7 +148,14 @@ class ExecutionGuard:
             or self._exchange.price_band(order)
             or self._duplicate(order)
             or self._conflict(order)
+            or self._account_rules(order)
         )
+
+    def _account_rules(self, order: Order) -> Denial | None:
+        """Deny what the account may not use or cannot afford; what closes passes."""
+        if shrinks(order, self._book.positions(order), self._book.working(order)):
+            return None
+        return self._account.product(order) or self._account.margin(order)
 
     def _read_book(self) -> Book:
         return Book(
@@ -168,6 +183,11 @@ class ExecutionGuard:
         last = self._store.recovery.last()
         why = "not done yet" if last is None or last.succeeded else last.summary
         return Denial(DenialCode.AWAITING_RECONCILIATION, {"first": why})
+
+    def _waits(self, order: Order) -> bool:
+        return self._reconciliation(order) is not None or self._exchange.lacks_list(
+            order
+        )
 
     def _splits(self, order: Order) -> bool:
         # Parts have their quantity already, and what replaces one is no larger.
@@ -242,7 +262,7 @@ class ExecutionGuard:
         if instrument is None:
             return order
         last = self._exchange.last_price(order) or order.reference_price
-        protected = protect(order, last, instrument.tick_size)
+        protected = protect(order, last, instrument)
         if protected is None:
             return order
         price = self._exchange.within_band(order, protected.price)
@@ -279,6 +299,8 @@ class ExecutionGuard:
 
     def _pass(self, order: Order) -> None:
         self._passed += 1
+        if order.intent is not Intent.EXIT:
+            self._account.note_passed(order)
         self._book.add(self._store.orders.record(order, OrderTrigger.GUARD_PASSED))
         self._logger.info(
             "Order %d guard passed: %s",

@@ -11,6 +11,7 @@ from bisect import bisect_right
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from logging import ERROR, INFO
 
 from shoonya_platform.brokers.base import Broker, BrokerOrder, ExecutionReport
 from shoonya_platform.clock import Clock
@@ -21,6 +22,7 @@ from shoonya_platform.domain.orders import (
     WORKING,
     BrokerOrderId,
     Fill,
+    Intent,
     Order,
     OrderStatus,
 )
@@ -208,7 +210,11 @@ class OrderWatcherEngine:
                 extra={**after.log_context, "event": "order_filled"},
             )
         if after.status is not before.status and after.status not in _TRADED:
-            self._logger.info(
+            is_refused_exit = (
+                after.status is OrderStatus.REJECTED and after.intent is Intent.EXIT
+            )
+            self._logger.log(
+                ERROR if is_refused_exit else INFO,
                 "Order %d is %s%s",
                 after.order_id,
                 after.status,

@@ -8,6 +8,7 @@ from decimal import Decimal
 from shoonya_platform.domain.alerts import Alert, Leg, StoredAlert, client_order_id
 from shoonya_platform.domain.instruments import Exchange, Product
 from shoonya_platform.domain.orders import OPEN, Intent, NewOrder, Order, Side
+from shoonya_platform.domain.products import Allowed, allowed_default
 from shoonya_platform.store.base import OrderStore
 
 Prices = Mapping[tuple[Exchange, str], Decimal]
@@ -37,7 +38,8 @@ class LegPlanner:
             at_most: A bound of its quantity, in units.
         """
         alert = stored.alert
-        side, quantity, product = leg.side, leg.quantity, leg.product
+        side, quantity = leg.side, leg.quantity
+        product = self._product(alert, leg)
         if alert.intent is Intent.EXIT:
             held = self._held(alert, leg)
             if held is None:
@@ -71,6 +73,20 @@ class LegPlanner:
             or self._store.positions.last_price(alert.exchange, leg.tradingsymbol),
         )
 
+    def _product(self, alert: Alert, leg: Leg) -> Product:
+        """Return an entry's product; what changes a position keeps the position's."""
+        if not leg.names_product and alert.intent is Intent.ADJUST:
+            held = [
+                position.product
+                for position in self._store.positions.get(
+                    alert.strategy, alert.exchange, leg.tradingsymbol
+                )
+                if position.quantity
+            ]
+            if len(held) == 1:
+                return held[0]
+        return leg_product(alert.exchange, leg, self._store.allowances.products())
+
     def _held(self, alert: Alert, leg: Leg) -> tuple[Side, int, Product] | None:
         """Return what closes the position beyond the exits already under way."""
         exits = [
@@ -93,6 +109,13 @@ class LegPlanner:
                 side = Side.SELL if left > 0 else Side.BUY
                 return side, abs(left), position.product
         return None
+
+
+def leg_product(exchange: Exchange, leg: Leg, allowed: Allowed) -> Product:
+    """Return a leg's product: the default is one that the account may use."""
+    if leg.names_product or exchange not in allowed:
+        return leg.product
+    return allowed_default(leg.product, allowed[exchange])
 
 
 def is_of(order: Order, alert: Alert, tradingsymbols: set[str]) -> bool:

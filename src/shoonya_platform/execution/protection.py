@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 
-from shoonya_platform.domain.catalogue import Kind, parse_symbol
+from shoonya_platform.domain.instruments import Instrument, Kind
 from shoonya_platform.domain.orders import Order, OrderType, Side
 
 #: Up to which price, in rupees, which share of it; the last holds above.
@@ -37,10 +37,13 @@ class Protected:
 
 
 def protect(
-    order: Order, last_price: Decimal | None, tick_size: Decimal
+    order: Order, last_price: Decimal | None, instrument: Instrument
 ) -> Protected | None:
     """
     Return what takes the place of a market order.
+
+    Its limit is on a tick, rounded away from the last price: a BUY up, a SELL down,
+    so that it protects the fill as much as the share of the price asks for.
 
     Args:
         last_price: In rupees; a stop order goes by its trigger instead.
@@ -58,20 +61,16 @@ def protect(
         return None
     if reference is None:
         return None
-    distance = reference * _share(order, reference)
+    distance = reference * _share(instrument, reference)
     if order.side is Side.BUY:
-        price = _on_tick(reference + distance, tick_size, ROUND_CEILING)
+        price = instrument.on_tick(reference + distance, ROUND_CEILING)
     else:
-        price = max(_on_tick(reference - distance, tick_size, ROUND_FLOOR), tick_size)
+        price = max(
+            instrument.on_tick(reference - distance, ROUND_FLOOR), instrument.tick_size
+        )
     return Protected(order_type, price)
 
 
-def _share(order: Order, price: Decimal) -> Decimal:
-    symbol = parse_symbol(order.exchange, order.tradingsymbol)
-    is_option = symbol is not None and symbol.kind is Kind.OPTION
-    shares = _OPTION_SHARES if is_option else _SHARES
+def _share(instrument: Instrument, price: Decimal) -> Decimal:
+    shares = _OPTION_SHARES if instrument.kind is Kind.OPTION else _SHARES
     return next(share for limit, share in shares if price < limit)
-
-
-def _on_tick(price: Decimal, tick_size: Decimal, rounding: str) -> Decimal:
-    return (price / tick_size).to_integral_value(rounding) * tick_size

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 
 from shoonya_platform.clock import Clock
 from shoonya_platform.domain.alerts import AlertStatus
 from shoonya_platform.domain.alerts import alert_id as new_alert_id
+from shoonya_platform.domain.discrepancies import DiscrepancyKind
 from shoonya_platform.domain.orders import (
     BEFORE_BROKER,
     AlertId,
@@ -18,6 +19,12 @@ from shoonya_platform.domain.orders import (
 )
 from shoonya_platform.errors import BrokerUnavailable
 from shoonya_platform.execution.planning import LegPlanner, Prices
+from shoonya_platform.execution.refusal_watch import (
+    POSITION_PATIENCE,
+    Holdings,
+    RefusalWatch,
+)
+from shoonya_platform.execution.refused import RefusedExits
 from shoonya_platform.execution.undo import attempts_that_count, failed, undoing
 from shoonya_platform.logging import get_component_logger
 from shoonya_platform.store.base import OrderStore
@@ -31,12 +38,8 @@ WITHDRAW_SECONDS = 1.0
 MAX_ATTEMPTS = 3
 MAX_EXIT_ATTEMPTS = 10
 
-#: A lost exit of which the broker shows no position is given up after so long: its
-#: position book may be a minute old.
-POSITION_PATIENCE = timedelta(seconds=120)
-
-#: Exchange, symbol and product; the broker's net quantity, signed.
-Holdings = Mapping[tuple[str, str, str], int]
+#: Seconds between two looks at whether the position of a refused exit is closed.
+REFUSAL_SECONDS = 10.0
 
 
 class Settler:
@@ -44,8 +47,10 @@ class Settler:
     Settles alerts whose orders are at an end.
 
     Args:
-        holdings: Asks for the broker's positions; a lost exit is planned again for no
-            more than they show at that moment.
+        holdings: Asks for the broker's positions; a lost or refused exit is planned
+            again for no more than they show at that moment.
+
+        refused: Tries refused exits again.
 
         replan_seconds: An entry that was given up is planned again while its alert is
             younger than this; 0 never does.
@@ -59,6 +64,7 @@ class Settler:
         planner: LegPlanner,
         clock: Clock,
         holdings: Callable[[], Holdings],
+        refused: RefusedExits,
         *,
         replan_seconds: float,
         all_or_nothing: bool,
@@ -66,6 +72,9 @@ class Settler:
         self._store = store
         self._planner = planner
         self._holdings = holdings
+        self._refused = refused
+        self._refusals = RefusalWatch(store, clock)
+        self._refusals_at = float("-inf")
         self._clock = clock
         self._replan_seconds = replan_seconds
         self._all_or_nothing = all_or_nothing
@@ -79,9 +88,12 @@ class Settler:
     def _settle(self) -> int:
         since = self.replan_since()
         lost = self._store.orders.unreplaced(since=since)
-        if not (lost or self._store.alerts.finished(limit=1)):
+        refused = self._store.orders.refused_exits()
+        looks = self._looks_at_refusals()
+        if not (lost or refused or looks or self._store.alerts.finished(limit=1)):
             return 0
-        held = self._ask_holdings(lost)
+        due = self._refused.due(refused)
+        held = self._ask_holdings([*lost, *due], always=looks)
         settled = 0
         waiting: set[AlertId] = set()
         with self._store.transaction(durable=False):
@@ -90,21 +102,37 @@ class Settler:
                     waiting.add(order.alert_id)
                 else:
                     settled += self._replan(order, held or {})
+            for order in self._store.orders.refused_exits():
+                is_waiting, planned = self._refused.settle(order, held)
+                settled += planned
+                if is_waiting:
+                    waiting.add(order.alert_id)
             for alert_id in self._store.alerts.finished(limit=BATCH + len(waiting)):
                 if alert_id not in waiting:
                     self._report(alert_id)
                     settled += 1
+            if looks:
+                self._refusals.look(held)
         return settled
 
-    def _ask_holdings(self, lost: Sequence[Order]) -> Holdings | None:
-        """Return the broker's positions if a lost exit needs them, None without."""
-        if not any(order.intent is Intent.EXIT for order in lost):
+    def _looks_at_refusals(self) -> bool:
+        """Return whether it is time to see what became of refused exits."""
+        now = self._clock.monotonic()
+        if now - self._refusals_at < REFUSAL_SECONDS:
+            return False
+        self._refusals_at = now
+        kind = DiscrepancyKind.EXIT_REFUSED
+        return bool(self._store.discrepancies.unresolved(kind))
+
+    def _ask_holdings(self, lost: Sequence[Order], *, always: bool) -> Holdings | None:
+        """Return the broker's positions if an exit needs them, None without."""
+        if not (always or any(order.intent is Intent.EXIT for order in lost)):
             return None
         try:
             return self._holdings()
         except BrokerUnavailable as e:
             self._logger.warning(
-                "no positions for %d lost orders: %s, asking again",
+                "no positions for %d lost or refused orders: %s, asking again",
                 len(lost),
                 e.sentence,
                 extra={"event": "waiting"},

@@ -10,20 +10,21 @@ planned before its exit came never will be.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Protocol
 
-from shoonya_platform.brokers.base import BrokerPosition, Quote
+from shoonya_platform.brokers.base import BrokerPosition, PlaceOrder, Quote
 from shoonya_platform.clock import Clock
 from shoonya_platform.domain.alerts import (
     AlertStatus,
     Leg,
     StoredAlert,
 )
-from shoonya_platform.domain.instruments import Exchange
+from shoonya_platform.domain.instruments import Exchange, Instrument, Product
+from shoonya_platform.domain.margins import Margin
 from shoonya_platform.domain.orders import (
     OPEN,
     AlertId,
@@ -33,10 +34,14 @@ from shoonya_platform.domain.orders import (
     OrderStatus,
 )
 from shoonya_platform.errors import BrokerUnavailable
+from shoonya_platform.execution.account import AccountKeeper
 from shoonya_platform.execution.bands import BandKeeper, Told
 from shoonya_platform.execution.booking import FOR_EXIT
+from shoonya_platform.execution.figures import FigureKeeper
 from shoonya_platform.execution.planning import LegPlanner, Prices, is_of
-from shoonya_platform.execution.settling import BATCH, Holdings, Settler
+from shoonya_platform.execution.refusal_watch import Holdings
+from shoonya_platform.execution.refused import RefusedExits
+from shoonya_platform.execution.settling import BATCH, Settler
 from shoonya_platform.execution.surplus import SurplusCloser
 from shoonya_platform.logging import get_component_logger
 from shoonya_platform.store.base import OrderStore
@@ -64,6 +69,14 @@ class Quotes(Protocol):
 
     def quote(self, exchange: Exchange, tradingsymbol: str) -> Quote | None: ...
 
+    def instrument(
+        self, exchange: Exchange, tradingsymbol: str
+    ) -> Instrument | None: ...
+
+    def margin(self, orders: Sequence[PlaceOrder]) -> Margin: ...
+
+    def products(self) -> Mapping[Exchange, frozenset[Product]] | None: ...
+
     def positions(self) -> list[BrokerPosition]: ...
 
     def note_price(
@@ -89,6 +102,9 @@ class TradingBot:
         replan_seconds: As `Settler` takes it.
 
         all_or_nothing: As `Settler` takes it.
+
+        figures: Asks for freeze quantities; None where the broker has none to ask.
+        asks_margin: Whether the broker is asked what margin each entry needs.
     """
 
     def __init__(
@@ -100,18 +116,23 @@ class TradingBot:
         *,
         replan_seconds: float,
         all_or_nothing: bool = True,
+        figures: FigureKeeper | None = None,
+        asks_margin: bool = False,
     ) -> None:
         self._store = store
         self._quotes = quotes
+        self._figures = figures
         self._clock = clock
         self._ring = ring
         self._bands = BandKeeper(store, quotes, clock)
+        self._account = AccountKeeper(store, quotes, clock, asks_margin=asks_margin)
         self._planner = LegPlanner(store)
         self._settler = Settler(
             store,
             self._planner,
             clock,
             self._holdings,
+            RefusedExits(store, self._planner, quotes, clock),
             replan_seconds=replan_seconds,
             all_or_nothing=all_or_nothing,
         )
@@ -136,6 +157,8 @@ class TradingBot:
         settled = self._settler.settle() + self._surplus.step()
         if settled:
             self._ring("risk_manager", "command_service")
+        if self._figures is not None and not planned + settled:
+            self._figures.ask_one()
         return planned + settled
 
     def _holdings(self) -> Holdings:
@@ -154,15 +177,20 @@ class TradingBot:
             return 0
         began = self._clock.monotonic()
         told, prices = self._ask(fresh)
-        # A slow broker is asked for one alert at a time, so that none waits for all.
-        self._is_slow = self._clock.monotonic() - began > ASK_SECONDS
         priced = {stored.alert_id for stored in fresh} - self._unpriced.keys()
         priced -= self._bands.waiting(fresh)
+        account = self._account.fetch(
+            [stored for stored in fresh if stored.alert_id in priced], prices
+        )
+        priced -= account.waiting
+        # A slow broker is asked for one alert at a time, so that none waits for all.
+        self._is_slow = self._clock.monotonic() - began > ASK_SECONDS
         planned = 0
         passed_over: list[StoredAlert] = []
         with self._store.transaction(durable=False):
             self._store.positions.note_bands(told.bands)
             self._store.positions.note_prices(told.prices)
+            self._account.note(account)
             # Read again inside: another process may have planned them meanwhile, and
             # what came since has no prices yet and is for the next step.
             for stored in self._store.alerts.in_status(
@@ -194,6 +222,8 @@ class TradingBot:
             ((s, leg) for s, leg in legs if leg.price is not None), prices, failed_at
         )
         told = self._bands.fetch(alerts)
+        if self._figures is not None:
+            self._figures.fetch(alerts)
         prices = {**told.prices, **prices}
         self._price(
             ((s, leg) for s, leg in legs if leg.price is None), prices, failed_at

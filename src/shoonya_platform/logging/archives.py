@@ -196,15 +196,17 @@ def main() -> int:
     if not components or len(numbers) != 3 or not all(map(str.isdecimal, numbers)):
         return 2
     max_bytes, backup_count, budget_bytes = map(int, numbers)
-    seen = None
+    seen: set[int] | None = None
     # Again after the lock is free: whoever has rotated meanwhile found it taken.
     while (found := _all_waiting(directory, backup_count, components)) != seen:
-        seen = found
         try:
             fcntl.flock(_LOCK_FD, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             # The next one's work, and it looks after we did.
             return 0
-        archive_all(directory, max_bytes, backup_count, components, budget_bytes)
+        while found != seen:
+            seen = found
+            archive_all(directory, max_bytes, backup_count, components, budget_bytes)
+            found = _all_waiting(directory, backup_count, components)
         fcntl.flock(_LOCK_FD, fcntl.LOCK_UN)
     return 0

@@ -26,6 +26,9 @@ def open_to_append(path: str) -> int:
     directory = os.path.dirname(path)
     while True:
         fd = _open(path, directory)
+        if not stat.S_ISREG(os.fstat(fd).st_mode):
+            # Nothing to rotate; and a lock on /dev/null is everybody's.
+            break
         try:
             fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
             found = os.stat(path)

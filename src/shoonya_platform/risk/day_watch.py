@@ -20,6 +20,7 @@ from shoonya_platform.domain.alert_form import parse
 from shoonya_platform.domain.alerts import MAX_LEGS, AlertStatus, alert_id
 from shoonya_platform.domain.calendar import MarketCalendar
 from shoonya_platform.domain.days import day_begin, trading_day
+from shoonya_platform.domain.discrepancies import DiscrepancyKind, refused_holding
 from shoonya_platform.domain.instruments import Exchange
 from shoonya_platform.domain.orders import OPEN, Intent, Side
 from shoonya_platform.domain.positions import ZERO, Position, shrinks
@@ -197,10 +198,24 @@ class DayWatch:
             )
             if stored.alert.intent is Intent.EXIT
         }
+        # Tried as often as it may be; a person has to look, or acknowledge it.
+        refused = {
+            found.subject
+            for found in self._store.discrepancies.unresolved(
+                DiscrepancyKind.EXIT_REFUSED
+            )
+        }
         return [
             position
             for position in positions
             if (position.strategy, position.exchange) not in waiting
+            and refused_holding(
+                position.strategy,
+                position.exchange,
+                position.tradingsymbol,
+                position.product,
+            )
+            not in refused
             and (
                 position.strategy,
                 position.exchange,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 from typing import TypeVar
 
@@ -19,7 +19,8 @@ from shoonya_platform.brokers.base import (
     UnreadableRow,
 )
 from shoonya_platform.clock import Clock
-from shoonya_platform.domain.instruments import Exchange, Instrument
+from shoonya_platform.domain.instruments import Exchange, Instrument, Product
+from shoonya_platform.domain.margins import Margin
 from shoonya_platform.domain.orders import BrokerOrderId
 
 T = TypeVar("T")
@@ -91,6 +92,12 @@ class AttendedBroker:
 
     def limits(self) -> Limits:
         return self._attended(self._broker.limits)
+
+    def margin(self, orders: Sequence[PlaceOrder]) -> Margin:
+        return self._attended(lambda: self._broker.margin(orders))
+
+    def products(self) -> Mapping[Exchange, frozenset[Product]] | None:
+        return self._attended(self._broker.products)
 
     def last_price(self, exchange: Exchange, tradingsymbol: str) -> Decimal | None:
         return self._attended(lambda: self._broker.last_price(exchange, tradingsymbol))

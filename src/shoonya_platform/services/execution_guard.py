@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from shoonya_platform.execution.execution_guard import ExecutionGuard
 from shoonya_platform.services.ending import end_process
-from shoonya_platform.services.parts import catalogue, guard_rules
+from shoonya_platform.services.parts import guard_rules, instruments
 from shoonya_platform.services.runtime import Parts, run_worker
 
 
 def build(parts: Parts) -> ExecutionGuard:
     return ExecutionGuard(
         parts.store,
-        catalogue(parts.settings),
+        instruments(parts.settings),
         guard_rules(parts.settings),
         parts.clock,
         parts.ring,

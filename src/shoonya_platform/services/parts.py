@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import time
 from decimal import Decimal
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from shoonya_platform.brokers.base import Broker, BrokerPosition, Quote
+from shoonya_platform.brokers.base import Broker, BrokerPosition, PlaceOrder, Quote
 from shoonya_platform.brokers.paper import PaperBroker, PaperSettings
 from shoonya_platform.brokers.shoonya_account import ShoonyaAccount
 from shoonya_platform.brokers.shoonya_limits import RateLimiter
@@ -20,22 +21,35 @@ from shoonya_platform.config.settings import Settings
 from shoonya_platform.domain.calendar import MarketCalendar, parse_additions
 from shoonya_platform.domain.catalogue import Catalogue
 from shoonya_platform.domain.data import catalogue_defaults, market_calendar
-from shoonya_platform.domain.instruments import Exchange, PriceBand
+from shoonya_platform.domain.instruments import Exchange, Instrument, PriceBand, Product
+from shoonya_platform.domain.margins import Margin
 from shoonya_platform.errors import ConfigError
-from shoonya_platform.execution.exchange_rules import ExchangeRules, GuardRules
+from shoonya_platform.execution.exchange_rules import (
+    ExchangeRules,
+    GuardRules,
+    Instruments,
+)
 from shoonya_platform.execution.preconditions import SendPreconditions
+from shoonya_platform.instruments.file import FILE_NAME, InstrumentFile
+from shoonya_platform.instruments.lookup import ListedInstruments
 from shoonya_platform.risk.limits import RiskLimits
 from shoonya_platform.services.attended import AttendedBroker
 from shoonya_platform.store.base import OrderStore
 
 if TYPE_CHECKING:
     from shoonya_platform.brokers.shoonya import ShoonyaBroker
+    from shoonya_platform.brokers.shoonya_download import Downloader
+    from shoonya_platform.instruments.refresh import MasterRefresh
+    from shoonya_platform.instruments.writer import InstrumentWriter
 
 __all__ = [
     "Quotes",
     "calendar",
     "catalogue",
     "guard_rules",
+    "instrument_refresh",
+    "instruments",
+    "instruments_path",
     "open_broker",
     "open_paper",
     "open_shoonya",
@@ -70,6 +84,20 @@ def catalogue(settings: Settings) -> Catalogue:
     return Catalogue(catalogue_defaults(), settings.instruments)
 
 
+def instruments_path(settings: Settings) -> Path:
+    """Return where the broker's lists of instruments are kept."""
+    return settings.paths.state_dir / "shoonya" / FILE_NAME
+
+
+def instruments(settings: Settings) -> Instruments:
+    """Return where the order path finds lot, tick, freeze quantity and expiry."""
+    if settings.broker.name != "shoonya":
+        return catalogue(settings)
+    return ListedInstruments(
+        InstrumentFile(instruments_path(settings)), catalogue(settings)
+    )
+
+
 def guard_rules(settings: Settings) -> GuardRules:
     """Return what execution_guard and command_service go by."""
     guard = settings.guard
@@ -86,6 +114,9 @@ def guard_rules(settings: Settings) -> GuardRules:
         allows_conflicts=guard.allow_conflicts,
         needs_band=guard.without_price_band == "deny",
         splits=guard.freeze == "split",
+        needs_list=settings.broker.name == "shoonya",
+        checks_margin=guard.margin == "check",
+        needs_margin=guard.without_margin == "deny",
     )
 
 
@@ -96,7 +127,7 @@ def send_preconditions(
     rules = guard_rules(settings)
     return SendPreconditions(
         store,
-        ExchangeRules(store, catalogue(settings), rules, clock),
+        ExchangeRules(store, instruments(settings), rules, clock),
         awaits_reconciliation=rules.awaits_reconciliation,
     )
 
@@ -148,11 +179,39 @@ def open_shoonya(
         if find_spec("websockets") is None:
             raise ModuleNotFoundError(name="websockets")
     except ModuleNotFoundError as e:
-        raise ConfigError(
-            f"the Shoonya broker needs the library '{e.name}'",
-            hint="install the extra: pip install 'shoonya-platform[shoonya]'",
-        ) from e
+        raise _library_missing(e.name) from e
     return ShoonyaBroker(shoonya_account(config), clock, tell=tell)
+
+
+def instrument_refresh(config: Config, clock: Clock) -> InstrumentRefresh:
+    """
+    Return what loads the broker's lists of instruments.
+
+    Raises:
+        ConfigError: A library is missing.
+    """
+    settings = config.settings
+    try:
+        # Only the process that loads them pays for the reader and an HTTP client.
+        from shoonya_platform.brokers.shoonya_download import Downloader
+        from shoonya_platform.instruments.refresh import MasterRefresh
+        from shoonya_platform.instruments.writer import InstrumentWriter
+    except ModuleNotFoundError as e:
+        raise _library_missing(e.name) from e
+    account = shoonya_account(config)
+    file = InstrumentWriter(instruments_path(settings))
+    downloader = Downloader(account, clock)
+    return InstrumentRefresh(
+        MasterRefresh(
+            file,
+            account.scrip_url,
+            calendar(settings),
+            clock,
+            download=downloader.download,
+        ),
+        file,
+        downloader,
+    )
 
 
 #: Shoonya's own places, by generation.
@@ -165,6 +224,13 @@ _WEBSOCKET_URLS = {
     "oauth": "wss://api.shoonya.com/NorenWSAPI/",
 }
 _LOGIN_URL = "https://trade.shoonya.com/OAuthlogin/authorize/oauth"
+
+
+def _library_missing(name: str | None) -> ConfigError:
+    return ConfigError(
+        f"the Shoonya broker needs the library '{name}'",
+        hint="install the extra: pip install 'shoonya-platform[shoonya]'",
+    )
 
 
 def shoonya_account(config: Config) -> ShoonyaAccount:
@@ -230,6 +296,19 @@ def _paper_limiter(settings: Settings, clock: Clock) -> RateLimiter | None:
     )
 
 
+@dataclass(frozen=True, slots=True)
+class InstrumentRefresh:
+    """Loads the broker's lists; to be closed."""
+
+    masters: MasterRefresh
+    file: InstrumentWriter
+    downloader: Downloader
+
+    def close(self) -> None:
+        self.file.close()
+        self.downloader.close()
+
+
 class Quotes:
     """The broker's prices; the paper broker learns its own from the alerts."""
 
@@ -242,8 +321,17 @@ class Quotes:
     def quote(self, exchange: Exchange, tradingsymbol: str) -> Quote | None:
         return self._broker.quote(exchange, tradingsymbol)
 
+    def margin(self, orders: Sequence[PlaceOrder]) -> Margin:
+        return self._broker.margin(orders)
+
+    def products(self) -> Mapping[Exchange, frozenset[Product]] | None:
+        return self._broker.products()
+
     def positions(self) -> list[BrokerPosition]:
         return self._broker.positions()
+
+    def instrument(self, exchange: Exchange, tradingsymbol: str) -> Instrument | None:
+        return self._broker.instrument(exchange, tradingsymbol)
 
     def note_price(
         self, exchange: Exchange, tradingsymbol: str, price: Decimal

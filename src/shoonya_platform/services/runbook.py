@@ -22,6 +22,7 @@ _SERVICE = "a-service-is-red"
 _CONFIG = "the-configuration-is-refused"
 _MEMORY = "a-service-needs-too-much-memory"
 _BROKER = "the-broker-does-not-answer-or-the-session-expired"
+_INSTRUMENTS = "the-list-of-instruments-is-missing-or-old"
 _WAITING = "orders-wait-too-long"
 
 #: By the names of the doctor's checks.
@@ -33,6 +34,7 @@ SECTIONS: Mapping[str, str] = {
     "credentials": _SECRETS,
     "dashboard_port": _PORT,
     "disk_space": "the-disk-is-full",
+    "instruments": _INSTRUMENTS,
     "journal_access": _JOURNAL,
     "journal_dropped": _JOURNAL,
     "journal_size": _JOURNAL,
@@ -63,6 +65,8 @@ CONDITIONS: Mapping[str, str] = {
     "foreign_claim": "another-order-under-our-id",
     "cancel_ignored": "a-cancel-is-ignored",
     "row_unreadable": "a-row-of-the-broker-cannot-be-read",
+    "login_needed": "a-login-is-needed",
+    "exit_refused": "an-exit-is-refused",
     "order_reappeared": "an-order-turns-up-after-all",
     "leg_overfilled": "more-was-filled-than-asked-for",
     "duplicate_order": "two-broker-orders-for-one-of-ours",
@@ -77,6 +81,8 @@ CONDITIONS: Mapping[str, str] = {
     "alerts_wait": _WAITING,
     "orders_wait": _WAITING,
     "orders_old": "an-order-works-for-long",
+    "instruments_missing": _INSTRUMENTS,
+    "instruments_old": _INSTRUMENTS,
     "trading_not_active": "trading-is-halted",
     "other_account_open": "another-accounts-book-is-not-empty",
 }

@@ -25,11 +25,13 @@ from shoonya_platform.errors import (
     AlreadyRunning,
     BrokerUnavailable,
     ConfigError,
+    LoginNeeded,
     StoreBusy,
     StoreError,
 )
 from shoonya_platform.services.attended import AttendedBroker
 from shoonya_platform.services.isolated import IsolatedService
+from shoonya_platform.services.login import ask_for_login
 from shoonya_platform.services.parts import open_broker
 from shoonya_platform.store.accounts import find_store
 from shoonya_platform.store.base import OrderStore
@@ -231,6 +233,8 @@ class WorkerService(StoreService):
                 self.heartbeat(worker.status())
                 failures = 0
             except (StoreBusy, BrokerUnavailable) as e:
+                if isinstance(e, LoginNeeded):
+                    ask_for_login(self.store, self.logger, self._settings.broker.name)
                 self.wait_after(e, failures)
                 failures += 1
                 continue

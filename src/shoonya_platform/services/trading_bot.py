@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
+from shoonya_platform.execution.figures import FigureKeeper
 from shoonya_platform.execution.trading_bot import TradingBot
 from shoonya_platform.services.ending import end_process
-from shoonya_platform.services.parts import Quotes
+from shoonya_platform.services.parts import Quotes, instruments
 from shoonya_platform.services.runtime import Parts, run_worker
 
 
 def build(parts: Parts) -> TradingBot:
+    quotes = Quotes(parts.broker())
+    figures = None
+    if parts.settings.broker.name == "shoonya":
+        figures = FigureKeeper(
+            parts.store, instruments(parts.settings), quotes, parts.clock
+        )
     return TradingBot(
         parts.store,
-        Quotes(parts.broker()),
+        quotes,
         parts.clock,
         parts.ring,
         replan_seconds=parts.settings.recovery.replan_seconds,
         all_or_nothing=parts.settings.guard.all_or_nothing,
+        figures=figures,
+        asks_margin=parts.settings.guard.margin == "check",
     )
 
 

@@ -26,7 +26,8 @@ from shoonya_platform.domain.discrepancies import (
     DiscrepancyKind,
     StoredDiscrepancy,
 )
-from shoonya_platform.domain.instruments import Exchange, PriceBand
+from shoonya_platform.domain.instruments import Exchange, PriceBand, Product
+from shoonya_platform.domain.margins import MarginReading
 from shoonya_platform.domain.orders import (
     AlertId,
     BrokerOrderId,
@@ -210,6 +211,15 @@ class OrderTable(Protocol):
         """
         ...
 
+    def refused_exits(self) -> list[Order]:
+        """
+        Return exits of a day that were rejected and that no later attempt replaces.
+
+        Only of alerts that are planned, and not those whose cancel was ever requested,
+        as with `unreplaced`.
+        """
+        ...
+
     def beside_failed(self, *, limit: int) -> list[Order]:
         """
         Return open entries of alerts of which another order came to nothing.
@@ -272,6 +282,10 @@ class OrderTable(Protocol):
         self, order: Order, order_type: OrderType, price: Decimal, *, text: str
     ) -> Order:
         """Give an order that was not sent yet another type and price, with an event."""
+        ...
+
+    def shrink(self, order: Order, quantity: int, *, text: str) -> Order:
+        """Give an order that was not sent yet a smaller quantity, with an event."""
         ...
 
     def replace(self, order: Order, terms: Terms, *, text: str = "") -> Order:
@@ -422,6 +436,17 @@ class PositionTable(Protocol):
         """Return the last price heard of, in rupees."""
         ...
 
+    def convert(self, position: Position, product: Product, quantity: int) -> None:
+        """
+        Move part of a position to another product, at its average price.
+
+        Args:
+            position: As just read in the same transaction.
+
+            quantity: In units, positive, at most what is held.
+        """
+        ...
+
     def note_prices(self, prices: Mapping[tuple[Exchange, str], Decimal]) -> None:
         """Remember last prices, for the positions too."""
         ...
@@ -435,6 +460,24 @@ class PositionTable(Protocol):
     def note_bands(self, bands: Mapping[tuple[Exchange, str], PriceBand]) -> None:
         """Remember price bands."""
         ...
+
+
+class AllowanceTable(Protocol):
+    """What the broker's account may do and afford."""
+
+    def products(self) -> dict[Exchange, frozenset[Product]]:
+        """Return the products it may use; empty if the broker has not said."""
+        ...
+
+    def note_products(self, products: Mapping[Exchange, frozenset[Product]]) -> None:
+        """Replace all that was known of its products."""
+        ...
+
+    def margin(self, alert_id: AlertId) -> MarginReading | None:
+        """Return what was asked last for an alert; None if nothing was."""
+        ...
+
+    def note_margin(self, alert_id: AlertId, reading: MarginReading) -> None: ...
 
 
 class ServiceTable(Protocol):
@@ -655,6 +698,8 @@ class OrderStore(Protocol):
     def modifies(self) -> ModifyTable: ...
     @property
     def positions(self) -> PositionTable: ...
+    @property
+    def allowances(self) -> AllowanceTable: ...
     @property
     def services(self) -> ServiceTable: ...
     @property

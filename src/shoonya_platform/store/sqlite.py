@@ -20,6 +20,7 @@ from shoonya_platform.store._session import Session, translate
 from shoonya_platform.store.accounts import account_of, is_of, other_books
 from shoonya_platform.store.base import OtherBook
 from shoonya_platform.store.sqlite_alerts import SqliteAlerts
+from shoonya_platform.store.sqlite_allowances import SqliteAllowances
 from shoonya_platform.store.sqlite_discrepancies import SqliteDiscrepancies
 from shoonya_platform.store.sqlite_modifies import SqliteModifies
 from shoonya_platform.store.sqlite_orders import SqliteOrders
@@ -127,6 +128,7 @@ class SqliteOrderStore:
         self.services = SqliteServices(session)
         self.trading = SqliteTrading(session)
         self.risk = SqliteRisk(session)
+        self.allowances = SqliteAllowances(session)
         self.recovery = SqliteRecovery(session)
         self.discrepancies = SqliteDiscrepancies(session)
 

@@ -42,6 +42,16 @@ from shoonya_platform.store.sqlite_positions import SqlitePositions
 
 _COLUMNS = ", ".join(field.name for field in fields(Order))
 _OPEN = ", ".join(f"'{status}'" for status in sorted(OPEN))
+#: That no later attempt took the place of, and that is wanted still.
+_UNREPLACED = (
+    "NOT EXISTS ("
+    " SELECT 1 FROM orders AS later WHERE later.alert_id = orders.alert_id"
+    " AND later.leg = orders.leg AND later.part = orders.part"
+    " AND later.attempt > orders.attempt)"
+    " AND EXISTS (SELECT 1 FROM alerts WHERE alerts.alert_id = orders.alert_id"
+    " AND alerts.status = 'planned') AND NOT EXISTS (SELECT 1 FROM cancel_requests"
+    " WHERE cancel_requests.order_id = orders.order_id)"
+)
 _NEW_COLUMNS = [field.name for field in fields(NewOrder)]
 
 
@@ -213,16 +223,16 @@ class SqliteOrders:
         now = self._session.clock.now()
         return self._select(
             "WHERE status = 'not_placed' AND alerted_at > ?"
-            " AND (alerted_at > ? OR intent = 'exit') AND NOT EXISTS ("
-            " SELECT 1 FROM orders AS later WHERE later.alert_id = orders.alert_id"
-            " AND later.leg = orders.leg AND later.part = orders.part"
-            " AND later.attempt > orders.attempt)"
-            " AND EXISTS (SELECT 1 FROM alerts WHERE alerts.alert_id = orders.alert_id"
-            " AND alerts.status = 'planned') AND NOT EXISTS (SELECT 1"
-            " FROM cancel_requests"
-            " WHERE cancel_requests.order_id = orders.order_id)"
+            f" AND (alerted_at > ? OR intent = 'exit') AND {_UNREPLACED}"
             " ORDER BY order_id",
             (text_of(min(since, now - EXITS_SOUGHT)), text_of(since)),
+        )
+
+    def refused_exits(self) -> list[Order]:
+        return self._select(
+            "WHERE status = 'rejected' AND intent = 'exit' AND alerted_at > ?"
+            f" AND {_UNREPLACED} ORDER BY order_id",
+            (text_of(self._session.clock.now() - EXITS_SOUGHT),),
         )
 
     def beside_failed(self, *, limit: int) -> list[Order]:
@@ -287,6 +297,17 @@ class SqliteOrders:
         repriced = replace(order, order_type=order_type, price=price)
         self._event(repriced, OrderTrigger.REPRICED, text, self._session.now())
         return repriced
+
+    def shrink(self, order: Order, quantity: int, *, text: str) -> Order:
+        if not 0 < quantity <= order.quantity:
+            raise ValueError(f"{quantity} is not within order {order.order_id}")
+        self._session.execute(
+            "UPDATE orders SET quantity = ? WHERE order_id = ?",
+            (quantity, order.order_id),
+        )
+        smaller = replace(order, quantity=quantity)
+        self._event(smaller, OrderTrigger.REPRICED, text, self._session.now())
+        return smaller
 
     def replace(self, order: Order, terms: Terms, *, text: str = "") -> Order:
         status = next_status(

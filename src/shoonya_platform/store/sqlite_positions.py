@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import date, datetime
 from decimal import Decimal
 from functools import lru_cache
 
 from shoonya_platform.domain.days import trading_day
 from shoonya_platform.domain.instruments import Exchange, PriceBand, Product
-from shoonya_platform.domain.orders import Fill, Order
+from shoonya_platform.domain.orders import Fill, Order, Side
 from shoonya_platform.domain.positions import Position
 from shoonya_platform.store._session import Session, decimal_of, decimal_text, text_of
 
@@ -67,6 +68,22 @@ class SqlitePositions:
             (exchange, tradingsymbol),
         )
         return Decimal(rows[0]["last_price"]) if rows else None
+
+    def convert(self, position: Position, product: Product, quantity: int) -> None:
+        sign = 1 if position.quantity > 0 else -1
+        others = self.get(position.strategy, position.exchange, position.tradingsymbol)
+        target = next(
+            (other for other in others if other.product is product),
+            replace(position, product=product, quantity=0, realised_pnl=Decimal(0)),
+        )
+        self._save(
+            target.after_fill(
+                Side.BUY if sign > 0 else Side.SELL, quantity, position.average_price
+            )
+        )
+        left = position.quantity - sign * quantity
+        average = position.average_price if left else Decimal(0)
+        self._save(replace(position, quantity=left, average_price=average))
 
     def note_prices(self, prices: Mapping[tuple[Exchange, str], Decimal]) -> None:
         now = self._session.now()
@@ -127,6 +144,14 @@ class SqlitePositions:
             )
         )
         after = before.after_fill(order.side, fill.quantity, fill.price)
+        self._save(after)
+        self.note_prices({(order.exchange, order.tradingsymbol): fill.price})
+        realised = after.realised_pnl - before.realised_pnl
+        if realised:
+            self._add_realised(trading_day(fill.filled_at), realised)
+        return realised
+
+    def _save(self, after: Position) -> None:
         self._session.execute(
             "INSERT INTO positions (strategy, exchange, tradingsymbol, product,"
             " quantity, average_price, realised_pnl, updated_at)"
@@ -145,11 +170,6 @@ class SqlitePositions:
                 self._session.now(),
             ),
         )
-        self.note_prices({(order.exchange, order.tradingsymbol): fill.price})
-        realised = after.realised_pnl - before.realised_pnl
-        if realised:
-            self._add_realised(trading_day(fill.filled_at), realised)
-        return realised
 
     def _add_realised(self, day: date, realised: Decimal) -> None:
         self._session.execute(

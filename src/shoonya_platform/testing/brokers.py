@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 
@@ -19,7 +19,8 @@ from shoonya_platform.brokers.base import (
     UnreadableRow,
 )
 from shoonya_platform.clock import Clock
-from shoonya_platform.domain.instruments import Exchange, Instrument, PriceBand
+from shoonya_platform.domain.instruments import Exchange, Instrument, PriceBand, Product
+from shoonya_platform.domain.margins import Margin
 from shoonya_platform.domain.orders import (
     BrokerOrderId,
     Fill,
@@ -57,6 +58,11 @@ class RecordingBroker:
         self.held: list[BrokerPosition] = []
         #: What `unreadable` returns; its `reports` are returned once.
         self.passed_over: list[UnreadableRow] = []
+        #: What `margin` returns.
+        self.needs = Margin(required=Decimal(0), available=Decimal(1_000_000))
+        self.margins_asked: list[list[PlaceOrder]] = []
+        #: What `products` returns.
+        self.allowed: Mapping[Exchange, frozenset[Product]] | None = None
         self.prices: dict[tuple[Exchange, str], Decimal] = {}
         self.bands: dict[tuple[Exchange, str], PriceBand] = {}
         #: While true, nobody answers: every call raises `BrokerUnavailable`.
@@ -271,6 +277,15 @@ class RecordingBroker:
     def limits(self) -> Limits:
         self._read("limits")
         return Limits(cash=Decimal(1_000_000), margin_used=Decimal(0))
+
+    def margin(self, orders: Sequence[PlaceOrder]) -> Margin:
+        self._read("margin")
+        self.margins_asked.append(list(orders))
+        return self.needs
+
+    def products(self) -> Mapping[Exchange, frozenset[Product]] | None:
+        self._read("products")
+        return self.allowed
 
     def last_price(self, exchange: Exchange, tradingsymbol: str) -> Decimal | None:
         self._read("last_price")

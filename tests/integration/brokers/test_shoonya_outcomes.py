@@ -9,6 +9,9 @@ import pytest
 
 from shoonya_platform.brokers.base import UnreadableRow
 from shoonya_platform.brokers.shoonya import ShoonyaBroker
+from shoonya_platform.brokers.shoonya_download import Downloader
+from shoonya_platform.clock import SystemClock
+from shoonya_platform.domain.data import market_calendar
 from shoonya_platform.domain.instruments import Exchange, PriceBand, Product
 from shoonya_platform.domain.orders import OrderStatus
 from shoonya_platform.errors import (
@@ -16,6 +19,9 @@ from shoonya_platform.errors import (
     BrokerUnavailable,
     OutcomeUnknown,
 )
+from shoonya_platform.instruments.file import FILE_NAME
+from shoonya_platform.instruments.refresh import MasterRefresh
+from shoonya_platform.instruments.writer import InstrumentWriter
 from shoonya_platform.testing.waiting import eventually
 from tests.contract.broker_worlds import (
     StandingClock,
@@ -538,9 +544,10 @@ def test_doubled_trade_is_one(simulator, broker):
     assert len(broker.trade_book()) == 1
 
 
-def test_instrument_has_lot_and_tick_of_the_master_and_freeze_of_the_broker(
+def test_instrument_has_lot_and_tick_of_the_list_and_freeze_of_the_broker(
     simulator, broker
 ):
+    load_list(broker, Exchange.NFO)
     for _ in range(3):
         found = broker.instrument(Exchange.NFO, "NIFTY27JAN26C25700")
 
@@ -549,8 +556,25 @@ def test_instrument_has_lot_and_tick_of_the_master_and_freeze_of_the_broker(
     assert simulator.app.asked["GetSecurityInfo"] == 1
 
 
-def test_price_of_what_is_not_in_the_master_is_searched_for(simulator, broker):
+def load_list(broker, exchange):
+    """Load an exchange's list, as recovery_service does."""
+    file = InstrumentWriter(broker.account.folder / FILE_NAME)
+    clock = SystemClock()
+    downloader = Downloader(broker.account, clock)
+    MasterRefresh(
+        file,
+        broker.account.scrip_url,
+        market_calendar(),
+        clock,
+        download=downloader.download,
+    ).load(exchange)
+    downloader.close()
+    file.close()
+
+
+def test_price_of_what_is_not_in_the_list_is_searched_for(simulator, broker):
     simulator.set_price(Exchange.NFO, "NIFTY27JAN26C25700", "100")
+    load_list(broker, Exchange.NFO)
     broker.last_price(Exchange.NFO, "NIFTY27JAN26C25700")
     simulator.set_price(Exchange.NFO, "NIFTY28DEC27C30000", "7.5")
 

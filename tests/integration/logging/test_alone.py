@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections import defaultdict
 from pathlib import Path
+from typing import IO
 
 import pytest
 
@@ -54,12 +55,15 @@ class Project:
         self.budget = parse_size(re.findall(r'BUDGET = 100_000, "(.*)"', program)[0])
         (self.path / "acme.py").write_text(program)
 
-    def start(self, *words: str) -> subprocess.Popen[str]:
+    def start(
+        self, *words: str, stdin: IO[str] | int = subprocess.DEVNULL
+    ) -> subprocess.Popen[str]:
         # Not the test's own interpreter: that one finds the whole package.
         return subprocess.Popen(
             [os.path.realpath(sys.executable), "-S", "-X", "importtime", *words],
             cwd=self.path,
             env={"PATH": os.environ["PATH"], "PYTHONPATH": str(self._library)},
+            stdin=stdin,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
@@ -165,8 +169,9 @@ def test_nothing_else_of_the_package_is_loaded_or_needed(
     (tmp_path / "web.log.2").write_text("x\n" * 5000)
     # The process that the library starts by itself; its output is nobody's.
     module = "shoonya_platform.logging"
-    archiver = project.start("-m", module, str(tmp_path), "100000", "10", "0", *NAMES)
-    project.output(archiver)
+    words = ("-m", module, str(tmp_path), "100000", "10", "0", *NAMES)
+    with (tmp_path / ".archive.lock").open("w") as lock:
+        project.output(project.start(*words, stdin=lock))
     project.output(project.start("acme.py", "show"))
 
     assert [path.name for path in tmp_path.glob("web*")] == ["web.log.2.zst"]

@@ -269,19 +269,11 @@ def test_archiver_killed_at_random_moments_loses_nothing(tmp_path):
     text = text_of(1) * 20
     for number in range(1, 6):
         (tmp_path / f"dashboard.log.{number}").write_text(text)
+    numbers = [str(20 * M), "10", "0"]
+    command = [sys.executable, "-m", "shoonya_platform.logging", tmp_path, *numbers]
     for _ in range(8):
-        archiver = subprocess.Popen(
-            [
-                sys.executable,
-                "-m",
-                "shoonya_platform.logging",
-                tmp_path,
-                str(20 * M),
-                "10",
-                "0",
-                "dashboard",
-            ]
-        )
+        with (tmp_path / ".archive.lock").open("w") as lock:
+            archiver = subprocess.Popen([*command, "dashboard"], stdin=lock)
         time.sleep(seeded.uniform(0.05, 0.25))
         archiver.send_signal(signal.SIGKILL)
         archiver.wait()

@@ -1,6 +1,6 @@
 """The shared list of conditions: what is in it, how urgent, and with what action."""
 
-from datetime import timedelta
+from datetime import date, timedelta
 
 import pytest
 
@@ -13,19 +13,25 @@ from shoonya_platform.assessment.conditions import (
 )
 from shoonya_platform.assessment.configured import configured_rules
 from shoonya_platform.assessment.waiting import look_for_waiting
-from shoonya_platform.config.settings import Recovery, Settings
+from shoonya_platform.config.settings import Broker, Recovery, Settings
+from shoonya_platform.domain.data import market_calendar
 from shoonya_platform.domain.discrepancies import (
     INCIDENTS,
     Discrepancy,
     DiscrepancyKind,
 )
+from shoonya_platform.domain.instruments import Exchange
 from shoonya_platform.domain.orders import OrderStatus
 from shoonya_platform.domain.trading import TradingState
+from shoonya_platform.errors import BrokerUnavailable
+from shoonya_platform.instruments.refresh import MasterRefresh
+from shoonya_platform.instruments.writer import InstrumentWriter
 from shoonya_platform.services.child import ServiceStatus
 from shoonya_platform.services.units import ServiceView, Supervisor
 from shoonya_platform.store.sqlite import SqliteOrderStore
 from shoonya_platform.testing.clock import BEGIN
 from shoonya_platform.testing.orders import store_alert, store_order
+from tests.masters import LISTS, zipped
 
 C, D = ConditionKind, DiscrepancyKind
 
@@ -300,3 +306,111 @@ def test_nothing_is_younger_than_new(store):
 
     assert look_for_waiting(store, BEGIN - timedelta(days=1)).oldest_seconds == 0
     assert assess(store, BEGIN - timedelta(days=1)) == []
+
+
+# -- the broker's lists ---------------------------------------------------------
+
+
+@pytest.fixture
+def lists(tmp_path, clock):
+    """What loads the lists, and the rules that go with them."""
+    writer = InstrumentWriter(tmp_path / "instruments.db")
+    answers: dict[Exchange, bytes | None] = {
+        exchange: zipped(text) for exchange, text in LISTS.items()
+    }
+
+    def download(url):
+        found = answers[Exchange(url.removeprefix("x/").partition("_")[0])]
+        if found is None:
+            raise BrokerUnavailable("HTTP 502")
+        return found
+
+    masters = MasterRefresh(writer, "x/", market_calendar(), clock, download=download)
+    yield masters, answers, Rules(instruments_file=writer.path)
+    writer.close()
+
+
+def load_all(masters):
+    for exchange in Exchange:
+        masters.load(exchange)
+
+
+def test_lists_of_today_need_no_attention(store, lists, clock):
+    masters, _, rules = lists
+    load_all(masters)
+
+    assert assess(store, clock.now(), rules=rules) == []
+
+
+def test_list_that_was_never_loaded_is_critical_with_exchange_and_reason(
+    store, lists, clock
+):
+    masters, answers, rules = lists
+    answers[Exchange.MCX] = None
+    load_all(masters)
+
+    (found,) = assess(store, clock.now(), rules=rules)
+
+    assert (found.kind, found.severity) == (C.INSTRUMENTS_MISSING, "critical")
+    assert "MCX" in found.text
+    assert "HTTP 502" in found.text
+    assert found.action == "shoonyactl instrument refresh"
+
+
+@pytest.mark.parametrize("content", [None, b"no database"])
+def test_without_the_file_all_lists_are_missing(store, lists, clock, content):
+    _, _, rules = lists
+    if content is not None:
+        rules.instruments_file.write_bytes(content)
+
+    (found,) = assess(store, clock.now(), rules=rules)
+
+    assert found.kind == C.INSTRUMENTS_MISSING
+
+
+def test_list_of_yesterday_is_a_warning_after_a_while(store, lists, clock):
+    masters, answers, rules = lists
+    load_all(masters)
+    # The next morning, 8:29 and 8:31 in India.
+    clock.advance((22 * 60 + 29) * 60)
+    record(store)
+    assert assess(store, clock.now(), rules=rules) == []
+    clock.advance(120)
+    answers[Exchange.NFO] = None
+    load_all(masters)
+
+    (found,) = assess(store, clock.now(), rules=rules)
+
+    assert (found.kind, found.severity) == (C.INSTRUMENTS_OLD, "warning")
+    assert "NFO: HTTP 502" in found.text
+    assert "MCX" not in found.text
+
+
+def test_old_list_that_is_used_is_a_warning(store, lists, clock):
+    masters, answers, rules = lists
+    answers[Exchange.BSE] = zipped(LISTS[Exchange.BSE], date(2026, 10, 1))
+    load_all(masters)
+
+    (found,) = assess(store, clock.now(), rules=rules)
+
+    assert found.kind == C.INSTRUMENTS_OLD
+    assert "made on 2026-10-01" in found.text
+
+
+@pytest.mark.parametrize(("name", "has_lists"), [("paper", False), ("shoonya", True)])
+def test_only_the_real_broker_has_lists(name, has_lists):
+    rules = configured_rules(Settings(broker=Broker(name=name)))
+
+    assert (rules.instruments_file is not None) is has_lists
+
+
+@pytest.mark.parametrize(
+    ("hours", "severity"), [(0, Severity.CRITICAL), (15, Severity.WARNING)]
+)
+def test_login_is_urgent_while_an_exchange_is_open(store, hours, severity):
+    note(store, DiscrepancyKind.LOGIN_NEEDED, "shoonya")
+    rules = Rules(calendar=market_calendar(), reconciliation_seconds=1e9)
+
+    (found,) = assess(store, after(hours * 3600), rules=rules)
+
+    assert (found.kind, found.severity) == (DiscrepancyKind.LOGIN_NEEDED, severity)

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -18,12 +19,12 @@ NOW = datetime(2026, 11, 24, 4, 30, tzinfo=UTC)  # 10:00 in India
 
 
 def session(**changed):
-    known = {
-        "began_at": NOW - timedelta(hours=1),
-        "ends_at": NOW + timedelta(hours=12),
-        "is_refused": False,
-    }
-    return KnownSession(**(known | changed))
+    known = KnownSession(
+        began_at=NOW - timedelta(hours=1),
+        ends_at=NOW + timedelta(hours=12),
+        is_refused=False,
+    )
+    return replace(known, **changed)
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shoonya_platform.brokers.shoonya import ShoonyaBroker
+from shoonya_platform.brokers.shoonya_http import Reply
+from shoonya_platform.brokers.shoonya_limits import CircuitBreaker
 from shoonya_platform.clock import SystemClock
 from shoonya_platform.domain.instruments import Exchange
 from shoonya_platform.domain.orders import BrokerOrderId
@@ -52,9 +54,10 @@ class AnsweredBroker(ShoonyaBroker):
 
         def exchange(method, url, name, body, headers):
             if self.canned is not None:
-                return self.canned.get(name, (200, b""))
-            self.recorded[name] = real(method, url, name, body, headers)
-            return self.recorded[name]
+                return Reply(*self.canned.get(name, (200, b"")))
+            reply = real(method, url, name, body, headers)
+            self.recorded[name] = (reply.status, reply.content)
+            return reply
 
         for owner, name, stand_in in (
             (self._transport, "_exchange", exchange),
@@ -64,11 +67,14 @@ class AnsweredBroker(ShoonyaBroker):
             setattr(owner, name, stand_in)
 
     def forget(self) -> None:
+        for token in list(self.session._dead):
+            self.session.works(token)
+        self._transport._breaker = CircuitBreaker(SystemClock())
         self._tokens.clear()
         self._quotes.clear()
-        self._freezes.clear()
-        self._scrips._days.clear()
-        self._scrips._failed_at.clear()
+        self._instruments._securities.clear()
+        self._instruments._failed_at.clear()
+        self._instruments._found.clear()
         self._polled_at = float("-inf")
 
 

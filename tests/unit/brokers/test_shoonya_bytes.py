@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from shoonya_platform.brokers.shoonya_answers import NotOk, SessionExpired, judge
 from shoonya_platform.brokers.shoonya_bytes import NotJson, decode, printable
-from shoonya_platform.brokers.shoonya_http import NotOk, SessionExpired, judge
 from shoonya_platform.errors import BrokerUnavailable, OutcomeUnknown
 
 JSON = st.recursive(

@@ -6,12 +6,11 @@ import pytest
 
 from shoonya_platform.domain.catalogue import (
     Catalogue,
-    Kind,
     parse_catalogue,
     parse_symbol,
 )
 from shoonya_platform.domain.data import catalogue_defaults
-from shoonya_platform.domain.instruments import Exchange
+from shoonya_platform.domain.instruments import Exchange, Kind, Right
 from shoonya_platform.errors import ConfigError
 
 
@@ -86,10 +85,21 @@ def found(catalogue, exchange, tradingsymbol):
             id="mcx-option",
         ),
         pytest.param(
-            "BFO", "SENSEX2611380000CE", "SENSEX", "option", None, id="bse-weekly"
+            "BFO",
+            "SENSEX2690385000CE",
+            "SENSEX",
+            "option",
+            date(2026, 9, 3),
+            id="bse-weekly",
         ),
         pytest.param(
             "BFO", "SENSEX26JANFUT", "SENSEX", "future", None, id="bse-future"
+        ),
+        pytest.param(
+            "BFO", "SENSEX5026OCTFUT", "SENSEX50", "future", None, id="bse-digits"
+        ),
+        pytest.param(
+            "BFO", "ETERNAL26SEP355PE", "ETERNAL", "option", None, id="bse-monthly"
         ),
         pytest.param("NSE", "RELIANCE-EQ", "RELIANCE", "cash", None, id="series"),
         pytest.param("NSE", "BAJAJ-AUTO-EQ", "BAJAJ-AUTO", "cash", None, id="dashes"),
@@ -212,3 +222,40 @@ def test_table_with_an_unknown_key_is_refused():
                 "underlyings": {"NFO:NIFTY": {"lotsize": 65}},
             }
         )
+
+
+@pytest.mark.parametrize(
+    ("exchange", "tradingsymbol", "strike", "right"),
+    [
+        pytest.param("NFO", "NIFTY27JAN26C25700", "25700", Right.CALL, id="call"),
+        pytest.param("CDS", "EURINR23OCT26P114.75", "114.75", Right.PUT, id="put"),
+        pytest.param("BFO", "SENSEX2690385000CE", "85000", Right.CALL, id="bse"),
+    ],
+)
+def test_option_has_strike_and_right(exchange, tradingsymbol, strike, right):
+    symbol = parse_symbol(Exchange(exchange), tradingsymbol)
+
+    assert symbol is not None
+    assert (symbol.strike, symbol.right) == (Decimal(strike), right)
+
+
+@pytest.mark.parametrize(
+    ("exchange", "tradingsymbol", "lot", "tick", "factor"),
+    [
+        pytest.param("MCX", "GOLD05DEC26", 1, "1", "100", id="gold"),
+        pytest.param("MCX", "GOLDM05DEC26", 100, "1", "0.1", id="gold-mini"),
+        pytest.param("MCX", "ALUMINIUM31DEC26", 5, "0.05", "1000", id="aluminium"),
+        pytest.param("MCX", "CRUDEOIL16NOV26P5400", 100, "0.1", "1", id="crude-oil"),
+        pytest.param("CDS", "USDINR29DEC26F", 1, "0.0025", "1000", id="currency"),
+        pytest.param("CDS", "EURUSD29DEC26F", 1, "0.0001", "1000", id="cross"),
+        pytest.param("NFO", "NIFTY29DEC26F", 65, "0.05", "1", id="index"),
+    ],
+)
+def test_packaged_figures_of_commodities_and_currency(
+    catalogue, exchange, tradingsymbol, lot, tick, factor
+):
+    instrument = found(catalogue, exchange, tradingsymbol)
+
+    assert instrument.lot_size == lot
+    assert instrument.tick_size == Decimal(tick)
+    assert instrument.price_factor == Decimal(factor)

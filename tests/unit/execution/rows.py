@@ -41,11 +41,11 @@ def set_trading(store: OrderStore, state: TradingState) -> None:
         store.trading.set(state, reason="a test", by="tests")
 
 
-def broker_holds(order, quantity):
+def broker_holds(order, quantity, *, product=None):
     return BrokerPosition(
         exchange=order.exchange,
         tradingsymbol=order.tradingsymbol,
-        product=order.product,
+        product=product or order.product,
         quantity=quantity,
         average_price=Decimal(100),
         last_price=None,

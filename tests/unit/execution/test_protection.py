@@ -6,13 +6,22 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shoonya_platform.domain.instruments import Exchange
+from shoonya_platform.domain.instruments import Exchange, Instrument, Kind
 from shoonya_platform.domain.orders import OrderStatus, OrderType, Side
 from shoonya_platform.execution.protection import protect
 from shoonya_platform.testing.orders import store_order
 
 OPTION, FUTURE = "NIFTY28DEC27C26000", "NIFTY28DEC27F"
 TICK = Decimal("0.05")
+
+
+def listed(symbol=OPTION, tick=TICK, exchange=Exchange.NFO) -> Instrument:
+    return Instrument(
+        exchange=exchange,
+        tradingsymbol=symbol,
+        tick_size=tick,
+        kind=Kind.OPTION if symbol == OPTION else Kind.FUTURE,
+    )
 
 
 @pytest.mark.parametrize(
@@ -33,10 +42,52 @@ def test_the_limit_is_a_share_worse_than_the_last_price(
 ):
     order = store_order(store, OrderStatus.RISK_PASSED, tradingsymbol=symbol, side=side)
 
-    protected = protect(order, Decimal(last), TICK)
+    protected = protect(order, Decimal(last), listed(symbol))
 
     assert protected is not None
     assert protected.order_type is OrderType.LIMIT
+    assert protected.price == Decimal(price)
+
+
+@pytest.mark.parametrize(
+    ("exchange", "symbol", "tick", "side", "last", "price"),
+    [
+        pytest.param(
+            "NSE", "RELIANCE-EQ", "0.10", Side.SELL, "1423.50", "1416.30", id="share"
+        ),
+        pytest.param(
+            "NSE", "RELIANCE-EQ", "0.10", Side.BUY, "1423.50", "1430.70", id="bought"
+        ),
+        pytest.param("NSE", "MRF-EQ", "5", Side.SELL, "140005", "139300", id="MRF"),
+        pytest.param(
+            "MCX", "CRUDEOIL19NOV26", "1", Side.SELL, "5467", "5439", id="crude oil"
+        ),
+        pytest.param(
+            "NFO", "BANKNIFTY30DEC25F", "0.20", Side.SELL, "55712.40", "55433.80"
+        ),
+        pytest.param(
+            "NFO", "BANKNIFTY30DEC25F", "0.20", Side.BUY, "55712.40", "55991.00"
+        ),
+        pytest.param(
+            "CDS", "EURUSD29DEC26F", "0.0001", Side.SELL, "1.1613", "1.1380", id="CDS"
+        ),
+    ],
+)
+def test_the_limit_is_on_the_tick_of_the_instrument(
+    store, exchange, symbol, tick, side, last, price
+):
+    instrument = listed(symbol, Decimal(tick), Exchange(exchange))
+    order = store_order(
+        store,
+        OrderStatus.RISK_PASSED,
+        exchange=instrument.exchange,
+        tradingsymbol=symbol,
+        side=side,
+    )
+
+    protected = protect(order, Decimal(last), instrument)
+
+    assert protected is not None
     assert protected.price == Decimal(price)
 
 
@@ -49,7 +100,7 @@ def test_the_limit_is_on_the_tick_and_never_better_than_the_last_price(store, si
         tick=st.sampled_from([Decimal("0.01"), TICK, Decimal("0.10"), Decimal(1)]),
     )
     def check(last, tick):
-        protected = protect(order, last, tick)
+        protected = protect(order, last, listed(tick=tick))
 
         assert protected is not None
         assert protected.price % tick == 0
@@ -70,7 +121,7 @@ def test_a_stop_goes_by_its_trigger(store):
         trigger_price=Decimal(200),
     )
 
-    protected = protect(order, Decimal(50), TICK)
+    protected = protect(order, Decimal(50), listed())
 
     assert protected is not None
     assert (protected.order_type, protected.price) == (
@@ -90,8 +141,10 @@ def test_a_limit_stays_what_it_is(store, order_type):
         trigger_price=Decimal(98),
     )
 
-    assert protect(order, Decimal(100), TICK) is None
+    assert protect(order, Decimal(100), listed()) is None
 
 
 def test_without_a_price_nothing_is_made_up(store):
-    assert protect(store_order(store, OrderStatus.RISK_PASSED), None, TICK) is None
+    order = store_order(store, OrderStatus.RISK_PASSED)
+
+    assert protect(order, None, listed()) is None

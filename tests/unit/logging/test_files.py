@@ -3,6 +3,7 @@ import fcntl
 import os
 import threading
 import time
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -294,6 +295,15 @@ def test_what_is_no_file_is_neither_waited_for_nor_rotated(make, tmp_path, devic
     file._backlog.give_up()
     assert os.path.lexists(target)
     assert not list(tmp_path.glob("special.log.*"))
+
+
+def test_lock_that_another_program_holds_on_a_device_stops_no_writer(make, tmp_path):
+    target = tmp_path / "nothing.log"
+    target.symlink_to("/dev/null")
+    with Path("/dev/null").open("rb") as device:
+        fcntl.flock(device, fcntl.LOCK_EX)
+
+        assert make(target).write(b"a\n")
 
 
 def test_linked_file_is_rotated_where_it_is(make, tmp_path):

@@ -9,6 +9,11 @@ import pytest
 from shoonya_platform.domain.alerts import AlertStatus
 from shoonya_platform.domain.data import market_calendar
 from shoonya_platform.domain.days import trading_day
+from shoonya_platform.domain.discrepancies import (
+    Discrepancy,
+    DiscrepancyKind,
+    refused_holding,
+)
 from shoonya_platform.domain.instruments import Exchange
 from shoonya_platform.domain.orders import Intent, OrderStatus, Side
 from shoonya_platform.domain.positions import ZERO
@@ -52,6 +57,7 @@ def hold(store, quantity=65, **changes):
     order = store_order(store, OrderStatus.ACCEPTED, quantity=quantity, **changes)
     with store.transaction(durable=False):
         store.orders.fill(order, a_fill(quantity, 100))
+    return order
 
 
 def look(day_watch, store, pnl):
@@ -161,6 +167,34 @@ def test_what_a_breach_left_open_is_exited_again_after_a_minute(store, clock, ru
     clock.advance(EXIT_AGAIN_SECONDS)
     look(day_watch, store, -1000)
     assert exits(store) == []
+
+
+def test_exit_that_was_refused_to_the_end_is_not_sent_again_until_acknowledged(
+    store, clock, rung
+):
+    order = hold(store)
+    day_watch = watch(store, clock, rung)
+    look(day_watch, store, -1000)
+    close_alerts(store)
+    refused = Discrepancy(
+        kind=DiscrepancyKind.EXIT_REFUSED,
+        subject=refused_holding(
+            order.strategy, order.exchange, order.tradingsymbol, order.product
+        ),
+        text="refused",
+        action="",
+    )
+    with store.transaction(durable=False):
+        store.discrepancies.note(refused)
+    clock.advance(EXIT_AGAIN_SECONDS)
+    look(day_watch, store, -1000)
+    assert exits(store) == []
+
+    with store.transaction(durable=False):
+        store.discrepancies.resolve(refused.kind, refused.subject)
+    look(day_watch, store, -1000)
+
+    assert [alert.legs[0].quantity for alert in exits(store)] == [65]
 
 
 def test_nothing_is_exited_again_once_somebody_opened_trading(store, clock, rung):

@@ -2,10 +2,13 @@
 
 import signal
 import time
+from contextlib import closing
 
 import pytest
 
-from shoonya_platform.errors import StoreBusy
+from shoonya_platform.config.settings import Settings
+from shoonya_platform.domain.discrepancies import DiscrepancyKind
+from shoonya_platform.errors import LoginNeeded, StoreBusy
 from shoonya_platform.services.runtime import (
     LONGEST_REST_SECONDS,
     RETRY_SECONDS,
@@ -14,6 +17,7 @@ from shoonya_platform.services.runtime import (
     WorkerService,
 )
 from shoonya_platform.store.doorbell import Doorbell
+from shoonya_platform.store.sqlite import SqliteOrderStore
 
 
 @pytest.fixture
@@ -88,3 +92,41 @@ def test_service_rests_only_where_many_came_at_once(
     service.run()
 
     assert slept == rests
+
+
+class WithoutSession:
+    """A worker whose broker wants a login, three times."""
+
+    def __init__(self, service):
+        self._service = service
+        self._failures = 3
+
+    def begin(self):
+        pass
+
+    def step(self):
+        self._failures -= 1
+        if not self._failures:
+            self._service._stopping = True
+        raise LoginNeeded("the session at the broker has ended")
+
+    def status(self):
+        return ""
+
+
+def test_service_without_a_session_asks_for_a_login_once(tmp_path, clock, monkeypatch):
+    service = WorkerService("order_watcher", lambda _: WithoutSession(service))
+    service.clock = clock
+    service._settings = Settings()
+    monkeypatch.setattr(service, "parts", None, raising=False)
+    monkeypatch.setattr(service, "wait_after", lambda error, attempt: None)
+    with closing(
+        SqliteOrderStore(
+            tmp_path / "orders.db", service="tests", run_id="run-1", clock=clock
+        )
+    ) as service.store:
+        service.run()
+        (found,) = service.store.discrepancies.open()
+
+    assert found.kind is DiscrepancyKind.LOGIN_NEEDED
+    assert found.action == "shoonyactl broker login"

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime
-from pathlib import Path
+from datetime import datetime
 
 from shoonya_platform.assessment.session import ACTION, SessionVerdict, judge_session
 from shoonya_platform.config.settings import Settings
 from shoonya_platform.ctl.checks.world import Verdict, World, ok
-from shoonya_platform.domain.days import trading_day
 from shoonya_platform.domain.instruments import Exchange
 from shoonya_platform.services.findings import Level
 from shoonya_platform.services.parts import calendar
@@ -27,19 +25,6 @@ def judge(settings: Settings, now: datetime) -> SessionVerdict:
         hours = calendar(settings)
         is_open = any(hours.is_open(each, now) for each in Exchange)
     return judge_session(find_session(settings), now, is_open=is_open)
-
-
-def lists_of_today(folder: Path, today: date) -> list[str]:
-    """Return the exchanges whose list of instruments was fetched today."""
-    found = []
-    for exchange in Exchange:
-        try:
-            fetched = (folder / f"{exchange}.scrips").stat().st_mtime
-        except FileNotFoundError:
-            continue
-        if trading_day(datetime.fromtimestamp(fetched, UTC)) == today:
-            found.append(str(exchange))
-    return found
 
 
 def session(world: World) -> Verdict:

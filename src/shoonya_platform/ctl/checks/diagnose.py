@@ -8,6 +8,7 @@ from shoonya_platform.ctl.checks import (
     broker,
     clock,
     disk,
+    instruments,
     journal,
     ports,
     privacy,
@@ -33,6 +34,7 @@ ANYWHERE: dict[str, Check] = {
     "config_file": privacy.config,
     "time_zone": clock.zone,
     "python_version": program.python_version,
+    "instruments": instruments.lists,
     "services": units.failed,
     "broker_session": broker.session,
 }

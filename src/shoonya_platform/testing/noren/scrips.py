@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import io
 import zipfile
+from datetime import date
 
 from shoonya_platform.domain.catalogue import Catalogue, parse_symbol
-from shoonya_platform.domain.instruments import Exchange, Instrument
+from shoonya_platform.domain.instruments import Exchange, Instrument, Kind
 
 #: Listed from the beginning; anything else is once it was traded, priced or added.
 LISTED = (
@@ -19,7 +20,9 @@ LISTED = (
     ("NSE", "INFY-EQ"),
 )
 _FIRST_TOKEN = 35001
-_HEADINGS = "Exchange,Token,LotSize,Symbol,TradingSymbol,Instrument,TickSize,"
+_FACTOR_HEADINGS = {Exchange.MCX: "GNGD,", Exchange.CDS: "Precision,Multiplier,"}
+_KINDS = {Exchange.MCX: "COM", Exchange.CDS: "CUR"}
+_MONTHS = "JAN FEB MAR APR MAY JUN JUL AUG SEP OCT NOV DEC".split()  # noqa: SIM905
 
 
 class Scrips:
@@ -62,17 +65,46 @@ class Scrips:
         ]
 
     def file(self, exchange: Exchange) -> bytes:
-        """Return `{exchange}_symbols.txt.zip`."""
-        lines = [_HEADINGS]
-        for (listed_on, tradingsymbol), token in self._tokens.items():
-            instrument = self._catalogue.find(listed_on, tradingsymbol)
-            if listed_on is exchange and instrument is not None:
-                root = tradingsymbol.partition("-")[0]
-                lines.append(
-                    f"{exchange},{token},{instrument.lot_size},{root},"
-                    f"{tradingsymbol},,{instrument.tick_size},"
-                )
+        """Return `{exchange}_symbols.txt.zip`, in the broker's own format."""
+        is_cash = exchange in (Exchange.NSE, Exchange.BSE)
+        lines = [
+            "Exchange,Token,LotSize,"
+            + _FACTOR_HEADINGS.get(exchange, "")
+            + "Symbol,TradingSymbol,"
+            + ("Instrument," if is_cash else "Expiry,Instrument,OptionType,")
+            + ("TickSize," if is_cash else "StrikePrice,TickSize,")
+        ]
+        lines += [
+            _line(instrument, token)
+            for (listed_on, tradingsymbol), token in self._tokens.items()
+            if listed_on is exchange
+            and (instrument := self._catalogue.find(listed_on, tradingsymbol))
+        ]
         buffer = io.BytesIO()
         with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
             archive.writestr(f"{exchange}_symbols.txt", "\n".join(lines) + "\n")
         return buffer.getvalue()
+
+
+def _line(instrument: Instrument, token: str) -> str:
+    exchange, symbol = instrument.exchange, instrument.tradingsymbol
+    cells: list[object] = [exchange, token, instrument.lot_size]
+    if exchange is Exchange.CDS:
+        cells.append(4)
+    if exchange in _FACTOR_HEADINGS:
+        cells.append(instrument.price_factor)
+    cells += [instrument.underlying, symbol]
+    if instrument.kind is Kind.CASH:
+        cells.append(symbol.rpartition("-")[2])
+    else:
+        # A form without a day is a month's last expiry: late enough.
+        expiry = instrument.expiry or date(2099, 12, 31)
+        kind = "OPT" if instrument.kind is Kind.OPTION else "FUT"
+        cells += [
+            f"{expiry.day:02}-{_MONTHS[expiry.month - 1]}-{expiry.year}",
+            kind + _KINDS.get(exchange, "IDX"),
+            instrument.right or "XX",
+            instrument.strike or 0,
+        ]
+    cells.append(instrument.tick_size)
+    return "".join(f"{cell}," for cell in cells)

@@ -84,7 +84,8 @@ def test_status_names_the_trading_state_and_the_hours(guard, office_guard, store
     guard.step()
 
     assert guard.status() == (
-        "trading is HALTED, round the clock; 0 orders passed, 0 denied"
+        "trading is HALTED, round the clock; lots and ticks of our own table; "
+        "0 orders passed, 0 denied"
     )
     assert "exchange hours" in office_guard.status()
 

@@ -4,8 +4,9 @@ from decimal import Decimal
 
 import pytest
 
-from shoonya_platform.brokers.base import BrokerPosition, Quote
-from shoonya_platform.domain.instruments import Exchange, PriceBand
+from shoonya_platform.brokers.base import BrokerPosition, PlaceOrder, Quote
+from shoonya_platform.domain.instruments import Exchange, Instrument, PriceBand, Product
+from shoonya_platform.domain.margins import Margin
 from shoonya_platform.errors import BrokerUnavailable
 from shoonya_platform.execution.trading_bot import TradingBot
 from shoonya_platform.testing.orders import an_alert, store_alert, store_order
@@ -27,6 +28,11 @@ class Quotes:
         self.priced: list[str] = []
         self.is_down = False
         self.held: list[BrokerPosition] = []
+        self.instruments: dict[str, Instrument] = {}
+        self.needs = Margin(required=Decimal(7), available=Decimal(1000))
+        self.margins_asked: list[list[PlaceOrder]] = []
+        self.allowed: dict[Exchange, frozenset[Product]] | None = None
+        self.products_asked = 0
 
     def positions(self):
         if self.is_down:
@@ -46,6 +52,23 @@ class Quotes:
         last = self.prices.get(tradingsymbol)
         band = self.bands.get(tradingsymbol, PriceBand())
         return Quote(last_price=last, band=band)
+
+    def instrument(self, exchange, tradingsymbol):
+        if self.is_down:
+            raise BrokerUnavailable("down")
+        return self.instruments.get(tradingsymbol)
+
+    def margin(self, orders):
+        self.margins_asked.append(orders)
+        if self.is_down:
+            raise BrokerUnavailable("down")
+        return self.needs
+
+    def products(self):
+        self.products_asked += 1
+        if self.is_down:
+            raise BrokerUnavailable("down")
+        return self.allowed
 
     def note_price(self, exchange, tradingsymbol, price):
         if self.is_down:

@@ -4,7 +4,8 @@ import pytest
 
 from shoonya_platform.domain.alerts import AlertStatus
 from shoonya_platform.domain.orders import Side
-from shoonya_platform.execution.settling import MAX_ATTEMPTS, POSITION_PATIENCE
+from shoonya_platform.execution.refusal_watch import POSITION_PATIENCE
+from shoonya_platform.execution.settling import MAX_ATTEMPTS
 from shoonya_platform.testing.orders import SYMBOL, a_leg, an_alert, store_alert
 from tests.unit.execution.rows import S, T, broker_holds
 from tests.unit.execution.trading_bot.conftest import (

@@ -1,0 +1,123 @@
+"""
+What the operator sees of refused exits: one discrepancy for each holding.
+
+It begins with the first refusal and ends when the position is closed, here or at the
+broker, or when a person acknowledges it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import timedelta
+
+from shoonya_platform.clock import Clock
+from shoonya_platform.domain.alerts import AlertStatus
+from shoonya_platform.domain.discrepancies import DiscrepancyKind, refused_holding
+from shoonya_platform.domain.orders import Order, OrderStatus
+from shoonya_platform.execution.discrepancies import Discrepancies
+from shoonya_platform.logging import get_component_logger
+from shoonya_platform.store.base import OrderStore
+
+#: Exchange, symbol and product; the broker's net quantity, signed.
+Holdings = Mapping[tuple[str, str, str], int]
+
+#: The broker's position book may be a minute old.
+POSITION_PATIENCE = timedelta(seconds=120)
+
+_KIND = DiscrepancyKind.EXIT_REFUSED
+
+
+class RefusalWatch:
+    """Notes refused exits and resolves them; all inside a transaction of the store."""
+
+    def __init__(self, store: OrderStore, clock: Clock) -> None:
+        self._store = store
+        self._clock = clock
+        self._discrepancies = Discrepancies(store, get_component_logger("trading_bot"))
+
+    def note_next(self, order: Order, left: int) -> None:
+        """Note a refusal that is followed by another try."""
+        self._discrepancies.note(
+            _KIND,
+            _subject(order),
+            f"exit order {order.order_id} ({order.summary}) was refused: "
+            f"{_reason(order)}; it is tried again, {left} "
+            f"{'try is' if left == 1 else 'tries are'} left",
+            f"shoonyactl trace {order.order_id}",
+            order,
+        )
+
+    def note_last(self, order: Order) -> None:
+        """Note a refusal after which nothing is tried any more."""
+        leg = [
+            other
+            for other in self._store.orders.of_alert(order.alert_id)
+            if (other.leg, other.part, other.side)
+            == (order.leg, order.part, order.side)
+        ]
+        refusals = sum(other.status is OrderStatus.REJECTED for other in leg)
+        last = max(leg, key=lambda other: other.attempt)
+        then = ""
+        if last.status is OrderStatus.DENIED:
+            then = f", then order {last.order_id} was denied: {_reason(last)}"
+        self._discrepancies.note(
+            _KIND,
+            _subject(order),
+            f"exit order {order.order_id} ({order.summary}) was refused {refusals} "
+            f"times: {_reason(order)}{then}; it is not tried again, and its position "
+            "is open",
+            "close it in the broker's terminal or send another exit, then acknowledge "
+            "it: shoonyactl discrepancy list",
+            order,
+        )
+
+    def look(self, held: Holdings | None) -> None:
+        """
+        Resolve what is closed or acknowledged.
+
+        Args:
+            held: The broker's positions; None if they are not known.
+        """
+        for found in self._store.discrepancies.unresolved(_KIND):
+            order = (
+                None
+                if found.order_id is None
+                else self._store.orders.get(found.order_id)
+            )
+            is_old = self._clock.now() >= found.first_seen_at + POSITION_PATIENCE
+            if (
+                order is None
+                or found.acknowledged_at is not None
+                or not self._is_held(order)
+                or (held is not None and is_old and not _shows(order, held))
+            ):
+                self._discrepancies.resolve(_KIND, found.subject)
+                continue
+            stored = self._store.alerts.get(order.alert_id)
+            if stored is None or stored.status is not AlertStatus.PLANNED:
+                # What followed the refusal has ended too, perhaps otherwise.
+                self.note_last(order)
+
+    def _is_held(self, order: Order) -> bool:
+        return any(
+            position.product is order.product
+            and position.quantity * order.side.sign < 0
+            for position in self._store.positions.get(
+                order.strategy, order.exchange, order.tradingsymbol
+            )
+        )
+
+
+def _subject(order: Order) -> str:
+    return refused_holding(
+        order.strategy, order.exchange, order.tradingsymbol, order.product
+    )
+
+
+def _reason(order: Order) -> str:
+    return order.reason or "no reason given"
+
+
+def _shows(order: Order, held: Holdings) -> bool:
+    position = held.get((order.exchange, order.tradingsymbol, order.product), 0)
+    return position * order.side.sign < 0

@@ -1,0 +1,146 @@
+"""An exit that had to wait goes out for no more than the broker shows by then."""
+
+import pytest
+
+from shoonya_platform.domain.orders import Intent, Side
+from shoonya_platform.errors import BrokerUnavailable, LoginNeeded
+from shoonya_platform.execution.late_exits import (
+    BOOK_SECONDS,
+    LATE_SECONDS,
+    PATIENCE_SECONDS,
+    READING_SECONDS,
+)
+from shoonya_platform.testing.orders import store_order
+from tests.unit.execution.rows import S, broker_holds, current, status_of
+
+
+def an_exit(store, quantity=130, **changes):
+    return store_order(
+        store,
+        S.GUARD_PASSED,
+        quantity=quantity,
+        side=Side.SELL,
+        intent=Intent.EXIT,
+        **changes,
+    )
+
+
+def quantities(broker):
+    return [order.quantity for order in broker.placed]
+
+
+def step_after(command, clock, seconds):
+    clock.advance(seconds)
+    command.step()
+
+
+def test_exit_that_goes_out_at_once_asks_for_no_positions(command, store, broker):
+    an_exit(store)
+
+    command.step()
+
+    assert quantities(broker) == [130]
+    assert "positions" not in broker.readings
+
+
+@pytest.mark.parametrize(
+    ("at_broker", "sent"), [(200, [130]), (130, [130]), (50, [50])]
+)
+def test_exit_that_waited_is_no_larger_than_the_brokers_position(
+    command, store, broker, clock, at_broker, sent
+):
+    order = an_exit(store)
+    broker.held = [broker_holds(order, at_broker)]
+
+    step_after(command, clock, LATE_SECONDS)
+
+    assert quantities(broker) == sent
+    assert current(store, order).quantity == sent[0]
+
+
+@pytest.mark.parametrize("at_broker", [0, -130])
+def test_exit_of_a_position_that_is_closed_waits_and_is_denied(
+    command, store, broker, clock, at_broker
+):
+    order = an_exit(store)
+    broker.held = [broker_holds(order, at_broker)]
+    step_after(command, clock, LATE_SECONDS)
+    step_after(command, clock, PATIENCE_SECONDS - READING_SECONDS)
+    assert status_of(store, order) is S.GUARD_PASSED
+
+    step_after(command, clock, READING_SECONDS)
+
+    assert quantities(broker) == []
+    assert status_of(store, order) is S.DENIED
+    assert current(store, order).reason.startswith("POSITION_CLOSED")
+
+
+def test_exit_goes_out_once_the_position_book_shows_it(command, store, broker, clock):
+    order = an_exit(store)
+    step_after(command, clock, LATE_SECONDS)
+    assert quantities(broker) == []
+    broker.held = [broker_holds(order, 130)]
+
+    step_after(command, clock, READING_SECONDS)
+
+    assert quantities(broker) == [130]
+
+
+def test_two_exits_share_what_the_broker_shows(command, store, broker, clock):
+    first = an_exit(store, 65, strategy="a")
+    second = an_exit(store, 65, strategy="b")
+    broker.held = [broker_holds(first, 100)]
+
+    step_after(command, clock, LATE_SECONDS)
+
+    assert quantities(broker) == [65, 35]
+    assert status_of(store, second) is S.ACCEPTED
+
+
+def test_book_that_lacks_what_was_just_sent_is_not_used_twice(
+    command, store, broker, clock
+):
+    first = an_exit(store, 65, strategy="a")
+    broker.held = [broker_holds(first, 65)]
+    step_after(command, clock, LATE_SECONDS)
+    # It has filled, and the broker's position book does not show it yet.
+    (number,) = broker.book
+    broker.fill(number, 65)
+    second = an_exit(store, 65, strategy="b")
+
+    step_after(command, clock, LATE_SECONDS)
+    assert quantities(broker) == [65]
+    broker.held = []
+    step_after(command, clock, BOOK_SECONDS)
+    step_after(command, clock, PATIENCE_SECONDS)
+
+    assert quantities(broker) == [65]
+    assert status_of(store, second) is S.DENIED
+
+
+def test_unreadable_positions_hold_back_only_the_exits_that_waited(
+    command, store, broker, clock, monkeypatch
+):
+    late = an_exit(store)
+    clock.advance(LATE_SECONDS)
+    fresh = an_exit(store, 65)
+
+    def fail():
+        raise BrokerUnavailable("no positions")
+
+    monkeypatch.setattr(broker, "positions", fail)
+    command.step()
+
+    assert status_of(store, late) is S.GUARD_PASSED
+    assert status_of(store, fresh) is S.ACCEPTED
+
+
+def test_exit_without_a_session_waits_and_is_never_rejected(
+    command, store, broker, clock
+):
+    order = an_exit(store)
+    broker.answer_place(LoginNeeded("no session"))
+    with pytest.raises(LoginNeeded):
+        command.step()
+
+    assert status_of(store, order) is S.RISK_PASSED
