@@ -79,8 +79,13 @@ class Reader:
                 )
             )
 
-    def said(self, text: str) -> bool:
-        return text in (self.folder / "begun.log").read_text()
+    def said(self, text: str, *, times: int = 1) -> bool:
+        return (self.folder / "begun.log").read_text().count(text) >= times
+
+    def stop_newest(self) -> None:
+        process = self._begun.pop()
+        process.send_signal(signal.SIGTERM)
+        process.wait(60)
 
     def close(self) -> None:
         for process in reversed(self._begun):
@@ -138,3 +143,16 @@ def test_practice_leads_to_the_first_filled_order(reader):
     assert "RELIANCE-EQ" in reader.type(look)
     halt, _ = blocks("8. Stop, and go back to paper")
     assert "HALTED" in reader.type(halt)
+
+    # On the paper account, an alert exits nothing of the live one.
+    reader.stop_newest()
+    config = reader.folder / "shoonya.toml"
+    config.write_text(config.read_text().replace('name = "shoonya"', 'name = "paper"'))
+    reader.begin(up)
+    eventually(
+        lambda: reader.said("all eight services are ready", times=2),
+        message="the services to be ready again",
+    )
+    exit_alert = send.replace('"buy"', '"sell", "execution_type": "exit"')
+    assert "nothing to exit" in reader.type(exit_alert, codes=(0, 1))
+    assert "NSE:RELIANCE-EQ +1" in reader.type("shoonyactl check", codes=(1,))

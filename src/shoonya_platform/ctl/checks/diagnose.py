@@ -37,6 +37,7 @@ ANYWHERE: dict[str, Check] = {
     "instruments": instruments.lists,
     "services": units.failed,
     "broker_session": broker.session,
+    "other_accounts": broker.other_accounts,
 }
 #: Where systemd is PID 1.
 SYSTEMD: dict[str, Check] = {

@@ -13,8 +13,11 @@ from shoonya_platform.ctl import doctor
 from shoonya_platform.ctl.checks import diagnose as checks
 from shoonya_platform.ctl.checks.world import Unseen, World, this_machine
 from shoonya_platform.ctl.context import store_path
+from shoonya_platform.domain.orders import OrderStatus
 from shoonya_platform.services import findings
 from shoonya_platform.services.findings import Finding, Level
+from shoonya_platform.store.sqlite import SqliteOrderStore
+from shoonya_platform.testing.orders import store_order
 from tests.unit.ctl.doctor.conftest import found
 
 
@@ -205,3 +208,18 @@ def test_no_session_at_the_broker_is_an_error_while_the_market_is_open(
     assert "not logged in" in sentence
     assert command == "sudo shoonyactl broker login"
     assert found(world, "broker_session")[0] is Level.OK
+
+
+def test_position_in_the_book_of_another_account_is_found(world, clock):
+    assert found(world, "other_accounts")[0] is Level.OK
+    path = world.settings.paths.state_dir / "orders-shoonya-FA12345.db"
+    other = SqliteOrderStore(
+        path, service="tests", run_id="r", clock=clock, account="shoonya-FA12345"
+    )
+    store_order(other, OrderStatus.ACCEPTED)
+    other.close()
+
+    level, sentence, _ = found(world, "other_accounts")
+
+    assert level is Level.WARNING
+    assert "the book of 'shoonya-FA12345' has 1 orders" in sentence
