@@ -248,7 +248,7 @@ def test_alerts_newest_first_up_to_the_limit(client, ledger):
             "order_type": "MARKET",
             "price": None,
             "trigger_price": None,
-            "product": "NRML",
+            "product": "CNC",
         }
     ]
 
