@@ -320,7 +320,6 @@ class Simulation:
                 f"{name}: {', '.join(unread)}",
             )
 
-
     def _shrinks(self, request: Request, alert: Alert, side: Side) -> bool:
         """Return whether an order can only make its strategy's position smaller."""
         held = 0
