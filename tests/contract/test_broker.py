@@ -30,6 +30,7 @@ from shoonya_platform.brokers.base import Broker, Quote
 from shoonya_platform.domain.instruments import Exchange, PriceBand, Product
 from shoonya_platform.domain.orders import (
     BrokerOrderId,
+    ClientOrderId,
     OrderStatus,
     OrderType,
     Side,
@@ -433,6 +434,28 @@ def test_b23_position_is_closed_free_of_margin_only_once(world, broker):
     broker.place(a_limit_order("O-3", side=Side.SELL, price="130"))
 
     assert broker.limits().margin_used == (100 + 130) * LOT
+
+
+def test_b42_money_is_counted_by_the_price_factor(broker):
+    gold = replace(
+        an_order(quantity=2), exchange=Exchange.MCX, tradingsymbol="GOLD05FEB27"
+    )
+    before = broker.limits()
+
+    broker.place(gold)
+
+    (position,) = broker.positions()
+    assert (position.quantity, position.price_factor) == (2, 100)
+    used = 2 * position.average_price * 100
+    assert broker.limits().margin_used == used <= before.available
+
+    broker.place(
+        replace(gold, side=Side.SELL, quantity=1, client_order_id=ClientOrderId("O-2"))
+    )
+
+    (position,) = broker.positions()
+    assert broker.limits().cash == CASH + position.realised_pnl
+    books_agree(broker)
 
 
 def test_b24_products_are_positions_of_their_own(broker):

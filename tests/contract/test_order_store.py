@@ -29,6 +29,7 @@ from shoonya_platform.domain.instruments import Exchange, PriceBand, Product
 from shoonya_platform.domain.orders import (
     CLOSED,
     NOTES,
+    REFUSED,
     AlertId,
     BrokerOrderId,
     ClientOrderId,
@@ -388,6 +389,7 @@ def test_s20_new_order_comes_back_with_all_it_was_given(world, store):
         product=Product.MIS,
         time_in_force=TimeInForce.IOC,
         reference_price=Decimal("1E-7"),
+        price_factor=Decimal("0.125"),
     )
 
     with store.transaction(durable=False):
@@ -1066,6 +1068,81 @@ def test_s53_noted_price_is_the_last_price_of_positions_too(store, other):
     assert other.positions.last_price(Exchange.NSE, SYMBOL) is None
 
 
+GOLD = {
+    "exchange": Exchange.MCX,
+    "tradingsymbol": "GOLD05FEB27",
+    "price_factor": Decimal(100),
+}
+
+
+def test_s88_position_counts_in_rupees_by_the_factor_of_its_first_order(store, other):
+    fill_order(store, 2, 150_000, **GOLD)
+    fill_order(store, 1, 149_700, side=Side.SELL, **GOLD)
+
+    (position,) = other.positions.open()
+    assert (position.price_factor, position.average_price) == (100, 150_000)
+    assert position.realised_pnl == position.unrealised_pnl == -30_000
+    assert position.exposure == 14_970_000
+    assert other.positions.realised_on(trading_day(BEGIN)) == -30_000
+    assert other.positions.realised() == -30_000
+
+
+def test_s89_what_is_open_keeps_its_factor_and_what_is_flat_takes_the_next(store):
+    guessed = GOLD | {"price_factor": Decimal(1)}
+    fill_order(store, 2, 100, **GOLD)
+    fill_order(store, 1, 110, side=Side.SELL, **guessed)
+    assert store.positions.realised() == 1000
+
+    fill_order(store, 1, 110, side=Side.SELL, **guessed)
+    assert store.positions.realised() == 2000
+    fill_order(store, 1, 100, **guessed)
+    fill_order(store, 1, 110, side=Side.SELL, **GOLD)
+
+    assert store.positions.realised() == 2010
+
+
+def test_s91_converted_position_takes_its_factor_along(store, other):
+    fill_order(
+        store, 2, 100, product=Product.MIS, **(GOLD | {"price_factor": Decimal(1)})
+    )
+    fill_order(
+        store,
+        2,
+        100,
+        product=Product.MIS,
+        side=Side.SELL,
+        **(GOLD | {"price_factor": Decimal(1)}),
+    )
+    fill_order(store, 2, 100, **GOLD)
+    (held,) = store.positions.open()
+
+    with store.transaction(durable=False):
+        store.positions.convert(held, Product.MIS, 1)
+
+    assert [(p.product, p.quantity) for p in other.positions.open()] == [
+        (Product.MIS, 1),
+        (Product.NRML, 1),
+    ]
+    assert [p.price_factor for p in other.positions.open()] == [100, 100]
+
+
+def test_s90_noted_factor_values_what_is_open_from_then_on(store, other):
+    fill_order(store, 2, 100, strategy="one", **(GOLD | {"price_factor": Decimal(1)}))
+    fill_order(store, 1, 110, strategy="one", side=Side.SELL, **GOLD)
+    fill_order(store, 1, 100, strategy="two", **GOLD)
+    fill_order(store, 1, 100, strategy="two", side=Side.SELL, **GOLD)
+    fill_order(store, 65, 100)
+
+    with store.transaction(durable=False):
+        store.positions.note_factor(GOLD["exchange"], GOLD["tradingsymbol"], Decimal(9))
+
+    nifty, gold = sorted(other.positions.open(), key=lambda p: p.quantity, reverse=True)
+    assert (nifty.price_factor, gold.price_factor) == (1, 9)
+    assert (gold.realised_pnl, gold.last_price) == (10, 100)
+    (flat,) = other.positions.flat(limit=9)
+    assert flat.price_factor == 100
+
+
 # -- services and trading ------------------------------------------------------
 
 
@@ -1365,7 +1442,8 @@ def test_s70_any_sequence_of_steps_keeps_the_books(store, steps, prefix):
             # No such step, or terms below what is filled.
             assert order is before
         if was_closed and order.status is not before.status:
-            assert before.status in (S.CANCELED, S.EXPIRED, S.NOT_PLACED, S.REJECTED)
+            # What was refused or has ended is found at the broker after all.
+            assert before.status in REFUSED | {S.CANCELED, S.EXPIRED}
         assert store.orders.get(order.order_id) == order
         assert order.traded_quantity == sum(trades.values())
         assert order.filled_quantity <= order.quantity

@@ -129,12 +129,18 @@ class Door:
             max_order_value=Decimal(10) ** 18,
         )
         rules = GuardRules(calendar=None, max_alert_age_seconds=10**9)
+        instruments = Catalogue(catalogue_defaults())
         workers = (
-            TradingBot(self.store, _Quotes(), self.clock, ring, replan_seconds=60),
-            SupremeRiskManager(self.store, limits, self.clock, ring),
-            ExecutionGuard(
-                self.store, Catalogue(catalogue_defaults()), rules, self.clock, ring
+            TradingBot(
+                self.store,
+                _Quotes(),
+                self.clock,
+                ring,
+                instruments=instruments,
+                replan_seconds=60,
             ),
+            SupremeRiskManager(self.store, limits, self.clock, ring),
+            ExecutionGuard(self.store, instruments, rules, self.clock, ring),
         )
         # An exit may wait for ever here, as nobody cancels: so many rounds are enough.
         for _ in range(5):

@@ -96,6 +96,7 @@ DEFECTS = {
 }
 ROOT = Path(__file__).parents[2]
 S, T = OrderStatus, OrderTrigger
+INSTRUMENTS = Catalogue(catalogue_defaults())
 NFO = Exchange.NFO
 SECRET = "correct-horse-battery"
 LIMITS = RiskLimits(
@@ -164,7 +165,9 @@ def bot(store, broker, clock):
         def note_price(self, exchange, tradingsymbol, price):
             pass
 
-    return TradingBot(store, Quotes(), clock, no_ring, replan_seconds=0)
+    return TradingBot(
+        store, Quotes(), clock, no_ring, instruments=INSTRUMENTS, replan_seconds=0
+    )
 
 
 def at_broker(broker, order):
@@ -300,7 +303,9 @@ def test_d06_recovery_moves_the_row_that_the_broker_speaks_of(store, broker, clo
         interval_seconds=30, absent_reads=3, absent_seconds=8, exit_absent_seconds=8
     )
 
-    RecoveryService(store, broker, rules, clock, no_ring).step()
+    RecoveryService(
+        store, broker, rules, clock, no_ring, instruments=INSTRUMENTS
+    ).step()
 
     after = now(store, order)
     assert (after.status, after.broker_order_id) == (S.FILLED, number)

@@ -119,6 +119,7 @@ def test_orders_with_all_that_hangs_on_them_survive_being_made_anew(tmp_path, cl
     order = store.orders.get(OrderId(7))
     assert order is not None
     assert (order.client_order_id, order.part, order.filled_quantity) == ("O1-1", 1, 25)
+    assert order.price_factor == 1
     assert [request.order_id for request in store.orders.cancel_requests(limit=9)] == [
         7
     ]

@@ -82,7 +82,7 @@ def order_row(
         "pp": "2",
         "ti": "0.05" if instrument is None else str(instrument.tick_size),
         "ls": "1" if instrument is None else str(instrument.lot_size),
-        "prcftr": "1.000000",
+        "prcftr": f"{1 if instrument is None else instrument.price_factor:.6f}",
         "dscqty": asked.get("dscqty", "0"),
         "norentm": request_time(placed_at),
         "ordenttm": str(int(placed_at.timestamp())),
@@ -143,7 +143,8 @@ def trade_row(trade: BrokerTrade, row: Row) -> Row:
 
 def position_row(position: BrokerPosition, user_id: str, token: str) -> Row:
     last = position.last_price or Decimal(0)
-    unrealised = (last - position.average_price) * position.quantity
+    factor = position.price_factor or Decimal(1)
+    unrealised = (last - position.average_price) * position.quantity * factor
     return {
         "stat": "Ok",
         "uid": user_id,
@@ -158,5 +159,5 @@ def position_row(position: BrokerPosition, user_id: str, token: str) -> Row:
         "rpnl": money(position.realised_pnl),
         "urmtom": money(unrealised),
         "mult": "1",
-        "prcftr": "1.000000",
+        "prcftr": f"{factor:.6f}",
     }

@@ -36,12 +36,14 @@ from shoonya_platform.config.settings import (
     Settings,
     Shoonya,
 )
+from shoonya_platform.domain.alerts import Alert
 from shoonya_platform.domain.calendar import MarketCalendar
 from shoonya_platform.domain.instruments import Exchange, Instrument, Source
 from shoonya_platform.domain.orders import (
     BEFORE_BROKER,
     IN_FLIGHT,
     Intent,
+    Side,
 )
 from shoonya_platform.domain.trading import TradingState
 from shoonya_platform.instruments.rows import Listed
@@ -292,8 +294,8 @@ class Simulation:
         side = rows.SIDES[request.fields["trantype"]]
         if alert is None or alert.intent is Intent.EXIT:
             return
-        if side is not ledger.side_of(name):
-            # It closes what a leg had too much.
+        if side is not ledger.side_of(name) or self._shrinks(request, alert, side):
+            # It closes what a leg had too much, or takes back what was closed twice.
             return
         if ledger.halted_at is not None and world.time > ledger.halted_at:
             ledger.violate(
@@ -317,6 +319,20 @@ class Simulation:
                 Promise.BOOKS,
                 f"{name}: {', '.join(unread)}",
             )
+
+    def _shrinks(self, request: Request, alert: Alert, side: Side) -> bool:
+        """Return whether an order can only make its strategy's position smaller."""
+        held = 0
+        for placed in self.market.orders.values():
+            other = self.ledger.alert_of(placed.name or "")
+            if (
+                other is not None
+                and not placed.is_foreign
+                and other.strategy == alert.strategy
+                and placed.claim.tradingsymbol == request.fields["tsym"]
+            ):
+                held += placed.claim.side.sign * placed.claim.filled_quantity
+        return int(request.fields["qty"]) <= -held * side.sign
 
 
 class _Unlimited:

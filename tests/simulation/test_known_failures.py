@@ -172,6 +172,20 @@ def test_6_two_orders_with_one_name_leave_no_excess():
     assert result.faults[Fault.DUPLICATED] == 1
 
 
+def test_6_order_that_closes_what_was_too_much_may_come_twice_too():
+    def scenario(simulation: Simulation) -> None:
+        enter(simulation, 5)
+        leave(simulation, 20)
+
+    exit_twice = Scripted(Fault.DUPLICATED, " S", figure=15)
+    closing_twice = Scripted(Fault.DUPLICATED, " B", skip=1, figure=15)
+    result = live(scenario, exit_twice, closing_twice)
+
+    assert reasons(result) == []
+    assert result.faults[Fault.DUPLICATED] == 2
+    assert not any(result.held.values())
+
+
 def test_6_foreign_order_under_our_name_is_reported():
     def scenario(simulation: Simulation) -> None:
         enter(simulation, 5)

@@ -27,6 +27,7 @@ LEAVES = (
     "services.notify",
     "services.policy",
     "services.runbook",
+    "services.session_file",
     "services.service_manager",
     "services.telling",
     "services.units",

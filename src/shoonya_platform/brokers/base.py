@@ -140,7 +140,10 @@ class BrokerPosition:
     quantity: int  #: signed
     average_price: Decimal
     last_price: Decimal | None
-    realised_pnl: Decimal
+    realised_pnl: Decimal  #: rupees
+    #: Rupees that one unit gains when its price rises by one, by the broker; None
+    #: if its row does not say.
+    price_factor: Decimal | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

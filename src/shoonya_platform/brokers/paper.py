@@ -201,6 +201,7 @@ class PaperBroker:
                         book, position.exchange, position.tradingsymbol
                     ),
                     realised_pnl=position.realised_pnl,
+                    price_factor=position.price_factor,
                 )
                 for position in book.positions()
             ]
@@ -216,13 +217,16 @@ class PaperBroker:
     def margin(self, orders: Sequence[PlaceOrder]) -> Margin:
         self._raise_if_down()
         with self._reading() as book:
-            required = sum(
-                (
-                    matching.margin_needed(book, order, order.price or Decimal(0))
-                    for order in orders
-                ),
-                Decimal(0),
-            )
+            required = Decimal(0)
+            for order in orders:
+                instrument = self._catalogue.find(order.exchange, order.tradingsymbol)
+                if instrument is not None:
+                    required += matching.margin_needed(
+                        book,
+                        order,
+                        order.price or Decimal(0),
+                        book.next_factor(instrument),
+                    )
             available = book.limits(self._settings.cash).available
         return Margin(required=required, available=available)
 
@@ -312,7 +316,10 @@ class PaperBroker:
         )
         margin = Decimal(0)
         if rejected is None:
-            margin = matching.margin_needed(book, order, price or trigger_price or last)
+            factor = book.note_factor(instrument)
+            margin = matching.margin_needed(
+                book, order, price or trigger_price or last, factor
+            )
             available = book.limits(self._settings.cash).available
             if margin and margin > available:
                 rejected = (
@@ -394,6 +401,7 @@ class PaperBroker:
             book,
             replace(wanted, quantity=leaves),
             wanted.price or wanted.trigger_price or last,
+            book.price_factor(order.exchange, order.tradingsymbol),
             apart_from=order.number,
         )
         missing = margin - order.blocked

@@ -31,7 +31,7 @@ from shoonya_platform.brokers.paper_rows import (
     position_of,
 )
 from shoonya_platform.domain.days import day_begin
-from shoonya_platform.domain.instruments import Exchange, Product
+from shoonya_platform.domain.instruments import Exchange, Instrument, Product
 from shoonya_platform.domain.orders import (
     BrokerOrderId,
     OrderStatus,
@@ -39,6 +39,10 @@ from shoonya_platform.domain.orders import (
 from shoonya_platform.domain.positions import Position
 
 _ZERO = Decimal(0)
+_POSITIONS = (
+    "SELECT positions.*, coalesce(price_factor, '1') AS price_factor FROM positions"
+    " LEFT JOIN price_factors USING (exchange, tradingsymbol)"
+)
 _WORKING_SQL = "status IN ('accepted', 'partially_filled')"
 # A buyer waits for the price to fall to the limit, or to rise to the trigger.
 _DUE = f"""
@@ -146,22 +150,65 @@ class Book:
         ]
 
     def positions(self) -> list[Position]:
-        rows = self.connection.execute("SELECT * FROM positions")
-        return [position_of(row) for row in rows]
+        return [position_of(row) for row in self.connection.execute(_POSITIONS)]
 
     def position(
         self, exchange: Exchange, tradingsymbol: str, product: Product
     ) -> Position:
         row = self.connection.execute(
-            "SELECT * FROM positions"
-            " WHERE exchange = ? AND tradingsymbol = ? AND product = ?",
+            f"{_POSITIONS} WHERE exchange = ? AND tradingsymbol = ? AND product = ?",
             (exchange, tradingsymbol, product),
         ).fetchone()
         if row is not None:
             return position_of(row)
         return Position(
-            strategy="", exchange=exchange, tradingsymbol=tradingsymbol, product=product
+            strategy="",
+            exchange=exchange,
+            tradingsymbol=tradingsymbol,
+            product=product,
+            price_factor=self.price_factor(exchange, tradingsymbol),
         )
+
+    def price_factor(self, exchange: Exchange, tradingsymbol: str) -> Decimal:
+        """Return what quantity times price is multiplied by to be rupees."""
+        row = self.connection.execute(
+            "SELECT price_factor FROM price_factors"
+            " WHERE exchange = ? AND tradingsymbol = ?",
+            (exchange, tradingsymbol),
+        ).fetchone()
+        return Decimal(1) if row is None else Decimal(row["price_factor"])
+
+    def next_factor(self, instrument: Instrument) -> Decimal:
+        """
+        Return the price factor that another order for an instrument counts by.
+
+        While it is held or an order for it works, its factor stays: the money that
+        they block is released by the factor that it was blocked by.
+        """
+        key = (instrument.exchange, instrument.tradingsymbol)
+        known = self.price_factor(*key)
+        if known == instrument.price_factor or not (
+            self.working(*key)
+            or any(
+                position.quantity
+                for position in self.positions()
+                if (position.exchange, position.tradingsymbol) == key
+            )
+        ):
+            return instrument.price_factor
+        return known
+
+    def note_factor(self, instrument: Instrument) -> Decimal:
+        """Count an instrument by its next factor from now on, and return that."""
+        key = (instrument.exchange, instrument.tradingsymbol)
+        factor = self.next_factor(instrument)
+        if factor != self.price_factor(*key):
+            self.connection.execute(
+                "INSERT INTO price_factors VALUES (?, ?, ?) ON CONFLICT DO UPDATE"
+                " SET price_factor = excluded.price_factor",
+                (*key, str(factor)),
+            )
+        return factor
 
     def limits(self, cash: Decimal) -> Limits:
         """Return the account's money, of which `cash` was there at the beginning."""
@@ -404,4 +451,9 @@ def prune(connection: sqlite3.Connection, before: datetime) -> None:
     connection.execute("DELETE FROM reports WHERE order_number < ?", (first,))
     connection.execute(
         "DELETE FROM positions WHERE quantity = 0 AND updated_at < ?", (moment,)
+    )
+    connection.execute(
+        "DELETE FROM price_factors WHERE (exchange, tradingsymbol) NOT IN"
+        " (SELECT exchange, tradingsymbol FROM positions"
+        " UNION SELECT exchange, tradingsymbol FROM orders)"
     )

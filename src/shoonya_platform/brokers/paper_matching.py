@@ -69,7 +69,12 @@ def rejection(order: PlaceOrder, instrument: Instrument, band: PriceBand) -> str
 
 
 def margin_needed(
-    book: Book, order: PlaceOrder, price: Decimal, *, apart_from: int = 0
+    book: Book,
+    order: PlaceOrder,
+    price: Decimal,
+    price_factor: Decimal,
+    *,
+    apart_from: int = 0,
 ) -> Decimal:
     """
     Return what an order blocks: the full value of what does not close a position.
@@ -89,7 +94,7 @@ def margin_needed(
             and other.product is order.product
             and other.number != apart_from
         )
-    return max(0, order.quantity - max(0, closing)) * price
+    return max(0, order.quantity - max(0, closing)) * price * price_factor
 
 
 def advance(

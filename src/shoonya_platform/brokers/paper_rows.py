@@ -31,7 +31,12 @@ _WORKING = (OrderStatus.ACCEPTED, OrderStatus.PARTIALLY_FILLED)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PaperOrder:
-    """An order as the book has it; prices and values in rupees."""
+    """
+    An order as the book has it.
+
+    Prices are as the exchange quotes them; `filled_value` is the sum of quantity times
+    price, for the average.  `margin` is in rupees.
+    """
 
     number: int
     client_order_id: ClientOrderId | None
@@ -106,7 +111,8 @@ def first_number(moment: datetime) -> int:
 
 def position_margin(position: Position) -> Decimal:
     """Return what a position blocks: its full value, as there is no leverage."""
-    return (abs(position.quantity) * position.average_price).quantize(_PAISE)
+    value = abs(position.quantity) * position.average_price * position.price_factor
+    return value.quantize(_PAISE)
 
 
 def decimal_text(value: Decimal | None) -> str | None:
@@ -160,5 +166,6 @@ def position_of(row: sqlite3.Row) -> Position:
         quantity=row["quantity"],
         average_price=Decimal(row["average_price"]),
         realised_pnl=Decimal(row["realised"]),
+        price_factor=Decimal(row["price_factor"]),
         updated_at=datetime.fromisoformat(row["updated_at"]),
     )

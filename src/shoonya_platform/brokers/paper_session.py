@@ -96,6 +96,15 @@ CREATE TABLE faults (
     added_at         TEXT NOT NULL
 ) STRICT;
 """
+# Added to existing books too, in a way that an older version can continue with.
+_ADDITION = """
+CREATE TABLE IF NOT EXISTS price_factors (
+    exchange         TEXT NOT NULL,
+    tradingsymbol    TEXT NOT NULL,
+    price_factor     TEXT NOT NULL,
+    PRIMARY KEY (exchange, tradingsymbol)
+) STRICT, WITHOUT ROWID
+"""
 
 
 class PaperSession:
@@ -228,7 +237,7 @@ class PaperSession:
         return connection
 
     def _make_schema(self, connection: sqlite3.Connection) -> None:
-        if self._is_made(connection):
+        if self._is_made(connection) and _has_addition(connection):
             return
         connection.execute("BEGIN IMMEDIATE")
         try:
@@ -242,6 +251,7 @@ class PaperSession:
                 )
                 connection.execute(f"PRAGMA application_id = {_APPLICATION_ID}")
                 connection.execute(f"PRAGMA user_version = {_SCHEMA_VERSION}")
+            connection.execute(_ADDITION)
             connection.execute("COMMIT")
         except BaseException:
             if connection.in_transaction:
@@ -266,6 +276,11 @@ class PaperSession:
             f"'{self.path}' is another program's database",
             hint="point 'paths.state_dir' to a directory of Shoonya's own",
         )
+
+
+def _has_addition(connection: sqlite3.Connection) -> bool:
+    query = "SELECT 1 FROM sqlite_schema WHERE name = 'price_factors'"
+    return connection.execute(query).fetchone() is not None
 
 
 def _use_wal(connection: sqlite3.Connection) -> None:

@@ -228,7 +228,21 @@ def position_of(row: Row) -> BrokerPosition:
         average_price=average if quantity else Decimal(0),
         last_price=last or None,
         realised_pnl=_decimal(row, "rpnl") or Decimal(0),
+        price_factor=_price_factor(row),
     )
+
+
+def _price_factor(row: Row) -> Decimal | None:
+    """Read the factor; it is only compared, so a damaged one is left out."""
+    try:
+        factor = _decimal(row, "prcftr")
+        multiplier = _decimal(row, "mult")
+    except Unreadable:
+        return None
+    # Whether `prcftr` contains a multiplier that is not 1 is not verified.
+    if factor is None or factor <= 0 or multiplier not in (None, 1):
+        return None
+    return factor
 
 
 def limits_of(row: Row) -> Limits:

@@ -177,7 +177,8 @@ class Risk(Section, frozen=True):
     max_exposure: Rupees = Decimal(5_000_000)
     #: How many instruments may be held at once.
     max_open_positions: Count = 10
-    #: Quantity times price of one order, rupees.
+    #: Quantity times price times price factor of one order, rupees: 15000000 for a lot
+    #: of GOLD at 150000.
     max_order_value: Rupees = Decimal(1_000_000)
     #: Gross value in one instrument, over all strategies, rupees.
     max_symbol_exposure: Rupees = Decimal(2_000_000)
@@ -289,7 +290,7 @@ class Notify(Section, frozen=True):
 
 
 class InstrumentLimits(Section, frozen=True):
-    """Lot, tick and freeze quantity of one instrument or of one underlying."""
+    """What differs of one instrument, or of all of one underlying."""
 
     #: Units; quantities are multiples of it.
     lot_size: Count = 1
@@ -297,6 +298,9 @@ class InstrumentLimits(Section, frozen=True):
     tick_size: Rupees = Decimal("0.05")
     #: The most units that the exchange takes in one order; absent is no limit.
     freeze_quantity: Count | None = None
+    #: Rupees that one unit gains when its price rises by one, 100 for GOLD; absent is
+    #: what the broker's list or the built-in table says.
+    price_factor: Decimal | None = None
 
 
 class Recovery(Section, frozen=True):

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import parse_qs, urlencode, urlsplit
 
 import click
 
+from shoonya_platform.brokers.base import Limits
+from shoonya_platform.ctl._going_live import GoingLive
 from shoonya_platform.ctl._owners import hand_over
 from shoonya_platform.ctl.context import Ctl
+from shoonya_platform.ctl.doctor import show_finding, worst
 from shoonya_platform.ctl.output import (
     console,
     json_option,
@@ -21,7 +23,21 @@ from shoonya_platform.ctl.output import (
     print_table,
 )
 from shoonya_platform.errors import BrokerUnavailable, ConfigError, NotAllowed
-from shoonya_platform.services.parts import open_shoonya
+from shoonya_platform.instruments.file import InstrumentFile
+from shoonya_platform.services.broker_login import (
+    check_can_log_in,
+    log_in_with_code,
+    login_address,
+    read_code,
+    token_path,
+)
+from shoonya_platform.services.findings import Finding, Level
+from shoonya_platform.services.parts import (
+    instruments_path,
+    open_shoonya,
+    shoonya_account,
+)
+from shoonya_platform.services.units import ServiceView, read_services
 
 if TYPE_CHECKING:
     from shoonya_platform.brokers.shoonya import ShoonyaBroker
@@ -57,13 +73,13 @@ def login(ctl: Ctl) -> None:
       shoonyactl broker login
       echo "$CODE" | shoonyactl broker login
     """
+    if ctl.settings.shoonya.generation == "oauth":
+        _browser_login(ctl)
+        return
     broker = _open(ctl)
     try:
-        if ctl.settings.shoonya.generation == "quickauth":
-            broker.session.log_in()
-            console().print(f"logged in as {ctl.settings.shoonya.user_id}")
-            return
-        _browser_login(ctl, broker)
+        broker.session.log_in()
+        console().print(f"logged in as {ctl.settings.shoonya.user_id}")
     finally:
         broker.close()
 
@@ -113,6 +129,61 @@ def status(ctl: Ctl, as_json: bool) -> None:
 
 
 @cli.command()
+@json_option
+@click.pass_obj
+def check(ctl: Ctl, as_json: bool) -> None:
+    """Walk through the steps of the first live day, and say what is missing.
+
+    The steps are those of docs/noren.md, in its order.  Asks the broker for the
+    account's funds, and changes nothing.  Ends with 1 when there is a warning or an
+    error, with 0 otherwise, as `doctor` does.
+
+    \b
+    Examples:
+      sudo shoonyactl broker check
+      shoonyactl broker check --json | jq -r '.findings[] | select(.level == "error")'
+    """
+    found = list(_walk(ctl))
+    if as_json:
+        print_json({"worst": worst(found), "findings": found})
+    else:
+        # In the order of the page: a step needs those before it.
+        for each in found:
+            show_finding(each)
+    if worst(found) in (Level.ERROR, Level.WARNING):
+        raise click.exceptions.Exit(1)
+
+
+def _walk(ctl: Ctl) -> Iterator[Finding]:
+    settings = ctl.settings
+
+    def ask_limits() -> Limits:
+        broker = _open(ctl)
+        try:
+            return broker.limits()
+        finally:
+            broker.close()
+
+    def views() -> list[ServiceView]:
+        return read_services(
+            settings.paths.runtime_dir,
+            beats=ctl.store.services.all(),
+            heartbeat_seconds=settings.service.heartbeat_seconds,
+            clock=ctl.clock,
+        )
+
+    lists = InstrumentFile(instruments_path(settings))
+    return GoingLive(
+        ctl.config,
+        ctl.clock.now(),
+        ask_limits=ask_limits,
+        find_store=lambda: ctl.store,
+        views=views,
+        list_states=lists.states,
+    ).walk()
+
+
+@cli.command()
 @click.pass_obj
 def logout(ctl: Ctl) -> None:
     """End the session at the broker, and forget its token here.
@@ -126,7 +197,7 @@ def logout(ctl: Ctl) -> None:
         ended = broker.log_out()
     finally:
         broker.close()
-    _token_path(ctl).unlink(missing_ok=True)
+    token_path(ctl.config).unlink(missing_ok=True)
     console().print("logged out" if ended else "there was no session to end")
 
 
@@ -138,48 +209,22 @@ def _open(ctl: Ctl) -> ShoonyaBroker:
     return open_shoonya(ctl.config, ctl.clock, lambda text: click.echo(text, err=True))
 
 
-def _browser_login(ctl: Ctl, broker: ShoonyaBroker) -> None:
-    # Asked for first: nobody should log in for nothing.
-    secret = ctl.config.secrets.get("broker_api_secret").value
-    account = broker.account
-    query = urlencode({"client_id": account.vendor_code})
+def _browser_login(ctl: Ctl) -> None:
+    # First of all: no user should log in for nothing.
+    check_can_log_in(ctl.config)
     click.echo("Log in with a browser at", err=True)
-    click.echo(f"  {account.login_url}?{query}", err=True)
+    click.echo(f"  {login_address(ctl.config)}", err=True)
     click.echo("and enter here the address it leads to, or the code in it:", err=True)
     code = read_code(sys.stdin.readline())
-    token, ends_at = broker.session.exchange(code, secret)
-    path = _token_path(ctl)
-    try:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        broker.session.keep(path, token)
-    except OSError as e:
+    done = log_in_with_code(
+        ctl.config, ctl.clock, code, lambda text: click.echo(text, err=True)
+    )
+    hand_over(ctl.settings.paths.state_dir, shoonya_account(ctl.config).folder)
+    if done.not_kept:
         raise ConfigError(
-            f"the token cannot be kept in '{path}': {e.strerror}",
-            hint="run this as the owner of the credentials' directory",
-        ) from e
-    hand_over(ctl.settings.paths.state_dir, account.folder)
-    until = "" if ends_at is None else f", until {local(ends_at)} at the latest"
-    console().print(f"logged in as {account.user_id}{until}")
-
-
-def read_code(line: str) -> str:
-    """
-    Return the code out of what the user entered: itself, or the whole address.
-
-    Raises:
-        NotAllowed: There is none in it.
-    """
-    text = line.strip()
-    if "code=" in text:
-        query = urlsplit(text).query if "?" in text else text
-        text = parse_qs(query).get("code", [""])[0]
-    if not text or any(character.isspace() for character in text):
-        raise NotAllowed(
-            "no code was entered",
-            hint="it stands behind 'code=' in the address that the log-in leads to",
+            done.not_kept, hint="run this as the owner of the credentials' directory"
         )
-    return text
-
-
-def _token_path(ctl: Ctl) -> Path:
-    return ctl.settings.paths.credentials_dir / "broker_access_token"
+    until = (
+        "" if done.ends_at is None else f", until {local(done.ends_at)} at the latest"
+    )
+    console().print(f"logged in as {done.user_id}{until}")

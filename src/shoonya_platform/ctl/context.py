@@ -12,7 +12,7 @@ from shoonya_platform.config.settings import COMPONENTS, Settings
 from shoonya_platform.ctl._layout import of_user
 from shoonya_platform.domain.orders import Order
 from shoonya_platform.errors import NotFound, NotRunning
-from shoonya_platform.store.accounts import find_store
+from shoonya_platform.store.accounts import find_store, stores_in
 from shoonya_platform.store.base import OrderStore
 from shoonya_platform.store.doorbell import Doorbell
 from shoonya_platform.store.sqlite import SqliteOrderStore
@@ -77,9 +77,14 @@ class Ctl:
         if self._store is None:
             path = store_path(self.settings)
             if not path.exists():
+                # After a switch, services that run keep to the account before it.
+                others = stores_in(path.parent)
                 raise NotRunning(
                     f"there is no order store at '{path}' yet",
-                    hint="start the services first, or name their configuration "
+                    hint="the services were started for another account: "
+                    "shoonyactl restart"
+                    if others
+                    else "start the services first, or name their configuration "
                     "with --config",
                 )
             self._store = SqliteOrderStore(

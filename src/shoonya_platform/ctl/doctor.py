@@ -75,19 +75,25 @@ def worst(found: list[Finding]) -> Level:
 
 def show(found: list[Finding]) -> None:
     """Tell a person: the worst first, each with its command, then what is fine."""
-    out = console()
     for level in _STYLES:
-        for each in (each for each in found if each.level is level):
-            out.print(
-                f"{level:9}", style=_STYLES[level], end="", markup=False, soft_wrap=True
-            )
-            out.print(f"{each.check}: {each.sentence}", markup=False, soft_wrap=True)
-            if each.command:
-                # Whole, to be copied: a folded line is no command.
-                out.print(f"{'':9}{each.command}", markup=False, soft_wrap=True)
-            if each.runbook and level is not Level.NOTE:
-                out.print(f"{'':9}more: {each.runbook}", markup=False, soft_wrap=True)
+        for each in found:
+            if each.level is level:
+                show_finding(each)
     fine = [each.check for each in found if each.level is Level.OK]
     if fine:
         told = f"{'ok':9}{len(fine)} of {len(found)}: {', '.join(fine)}"
-        out.print(told, soft_wrap=True)
+        console().print(told, soft_wrap=True)
+
+
+def show_finding(each: Finding) -> None:
+    """Print a finding, with the command that changes it."""
+    out = console()
+    level = each.level
+    style = _STYLES.get(level)
+    out.print(f"{level:9}", style=style, end="", markup=False, soft_wrap=True)
+    out.print(f"{each.check}: {each.sentence}", markup=False, soft_wrap=True)
+    if each.command:
+        # Whole, to be copied: a folded line is not a command.
+        out.print(f"{'':9}{each.command}", markup=False, soft_wrap=True)
+    if each.runbook and level is not Level.NOTE:
+        out.print(f"{'':9}more: {each.runbook}", markup=False, soft_wrap=True)

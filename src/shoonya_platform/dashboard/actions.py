@@ -10,9 +10,8 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import Route
 
 from shoonya_platform.dashboard import queries
-from shoonya_platform.dashboard.forms import read_form
+from shoonya_platform.dashboard.forms import check_session, read_form
 from shoonya_platform.dashboard.login import client_of
-from shoonya_platform.dashboard.queries import BadRequest
 from shoonya_platform.dashboard.rendering import Renderer
 from shoonya_platform.dashboard.sessions import USER
 from shoonya_platform.dashboard.sources import Sources
@@ -56,7 +55,7 @@ class Actions:
         ]
 
     async def ask(self, request: Request) -> Response:
-        _check_session(request)
+        check_session(request)
         deed, state = _deed(request)
         html = self._render.page(
             request,
@@ -69,7 +68,7 @@ class Actions:
         return HTMLResponse(html)
 
     async def act(self, request: Request) -> Response:
-        _check_session(request)
+        check_session(request)
         deed, state = _deed(request)
         form = await read_form(request)
         reason = " ".join(form.get("reason", "").split())[:MAX_REASON_LENGTH]
@@ -95,13 +94,13 @@ class Actions:
         return RedirectResponse("/", status_code=303)
 
     async def ask_acknowledge(self, request: Request) -> Response:
-        _check_session(request)
+        check_session(request)
         number = queries.discrepancy_id(request.path_params["number"])
         found = await self._sources.discrepancy(number)
         return HTMLResponse(self._render.page(request, "acknowledge.html", found=found))
 
     async def acknowledge(self, request: Request) -> Response:
-        _check_session(request)
+        check_session(request)
         number = queries.discrepancy_id(request.path_params["number"])
         found = await self._sources.discrepancy(number)
         await read_form(request)
@@ -122,15 +121,6 @@ class Actions:
             },
         )
         return RedirectResponse("/", status_code=303)
-
-
-def _check_session(request: Request) -> None:
-    if request.scope["session"] is None:
-        raise BadRequest(
-            "PASSWORD_NEEDED",
-            "nothing can be changed here until there is a password: "
-            "shoonyactl dashboard password",
-        )
 
 
 def _deed(request: Request) -> tuple[str, TradingState]:

@@ -16,6 +16,7 @@ from shoonya_platform import __version__
 from shoonya_platform.clock import Clock
 from shoonya_platform.dashboard.actions import Actions
 from shoonya_platform.dashboard.api import Api
+from shoonya_platform.dashboard.broker_login import BrokerAccess, BrokerLogin
 from shoonya_platform.dashboard.fragments import Fragments
 from shoonya_platform.dashboard.live import Live
 from shoonya_platform.dashboard.login import Door, Login, Wall
@@ -46,6 +47,7 @@ def create_app(
     run_id: str,
     ring: Callable[..., None],
     password_hash: str | None = None,
+    broker_access: BrokerAccess | None = None,
 ) -> Dashboard:
     """
     Put the application together.
@@ -60,18 +62,26 @@ def create_app(
         ring: Rings the named services' doorbells.
 
         password_hash: Whose password opens it; None: readable, and only that.
+
+        broker_access: The broker's login with a browser; None: there is none.
     """
     assets = load_assets()
     render = Renderer(clock, assets, __version__)
     errors = _Errors(render)
     door = Door(password_hash, clock)
-    fragments = Fragments(sources, render, can_act=door.is_locked)
+    fragments = Fragments(
+        sources,
+        render,
+        can_act=door.is_locked,
+        can_log_in=broker_access is not None,
+    )
     live = Live(fragments.get, clock)
     app = Starlette(
         routes=[
             *Api(sources, run_id).routes(),
             *Login(door, render).routes(),
             *Actions(sources, render, ring).routes(),
+            *BrokerLogin(broker_access, render, clock, ring).routes(),
             *Metrics(sources).routes(),
             *live.routes(),
             *Pages(sources, fragments, render, assets).routes(),

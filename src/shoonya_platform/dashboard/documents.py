@@ -145,6 +145,7 @@ class OrderDocument(_Document):
     price: Figure | None
     trigger_price: Figure | None
     reference_price: Figure | None
+    price_factor: Figure
     average_price: Figure | None
     product: Product
     time_in_force: TimeInForce
@@ -217,6 +218,7 @@ class PositionDocument(_Document):
     quantity: int
     average_price: Figure | None
     last_price: Figure | None
+    price_factor: Figure
     realised_pnl: Figure | None
     unrealised_pnl: Figure | None
     exposure: Figure | None

@@ -52,3 +52,16 @@ async def read_form(request: Request) -> dict[str, str]:
             "FORM_EXPIRED", "this form belongs to an earlier log-in: load the page anew"
         )
     return form
+
+
+def check_session(request: Request) -> None:
+    """
+    Raises:
+        BadRequest: There is no session, as the dashboard has no password.
+    """
+    if request.scope["session"] is None:
+        raise BadRequest(
+            "PASSWORD_NEEDED",
+            "nothing can be changed here until there is a password: "
+            "shoonyactl dashboard password",
+        )

@@ -51,13 +51,23 @@ class Fragments:
     Renders parts by their address.
 
     Args:
-        can_act: Whether whoever sees a page may change something.
+        can_act: Whether a user who sees a page may change something.
+
+        can_log_in: Whether the broker has a login with a browser.
     """
 
-    def __init__(self, sources: Sources, render: Renderer, *, can_act: bool) -> None:
+    def __init__(
+        self,
+        sources: Sources,
+        render: Renderer,
+        *,
+        can_act: bool,
+        can_log_in: bool = False,
+    ) -> None:
         self._sources = sources
         self._render = render
         self._can_act = can_act
+        self._can_log_in = can_log_in
         self._parts: dict[str, _Render] = {
             "trading": self._trading,
             "services": self._services,
@@ -120,6 +130,7 @@ class Fragments:
             "parts/trading.html",
             trading=await self._sources.trading(),
             can_act=self._can_act,
+            can_log_in=self._can_log_in,
         )
 
     async def _services(self, query: _Query) -> str:

@@ -23,7 +23,7 @@ from shoonya_platform.errors import ConfigError
 
 
 class Figures(Protocol):
-    """Anything with the three figures, for example a section of the configuration."""
+    """Anything with these figures, for example a section of the configuration."""
 
     @property
     def lot_size(self) -> int: ...
@@ -33,6 +33,9 @@ class Figures(Protocol):
 
     @property
     def freeze_quantity(self) -> int | None: ...
+
+    @property
+    def price_factor(self) -> Decimal | None: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -229,6 +232,7 @@ def overridden(found: Instrument, overrides: Mapping[str, Figures]) -> Instrumen
         lot_size=figures.lot_size,
         tick_size=figures.tick_size,
         freeze_quantity=figures.freeze_quantity,
+        price_factor=figures.price_factor or found.price_factor,
         is_overridden=True,
     )
 
@@ -246,9 +250,14 @@ def check_overrides(overrides: Mapping[str, Figures]) -> None:
     check_names(overrides, "instruments")
     for key, figures in overrides.items():
         tick, freeze = figures.tick_size, figures.freeze_quantity
+        factor = figures.price_factor
         if not (tick.is_finite() and tick > 0):
             raise ConfigError(
                 f"instruments.'{key}'.tick_size: expected more than 0, was {tick}"
+            )
+        if factor is not None and not (factor.is_finite() and factor > 0):
+            raise ConfigError(
+                f"instruments.'{key}'.price_factor: expected more than 0, was {factor}"
             )
         if freeze is not None and freeze < figures.lot_size:
             raise ConfigError(

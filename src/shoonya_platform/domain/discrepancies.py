@@ -20,6 +20,8 @@ class DiscrepancyKind(StrEnum):
 
     # -- conditions
     POSITION_DIFFERS = "position_differs"  #: the broker's net position is another
+    #: The broker values a position by another price factor.
+    PRICE_FACTOR_DIFFERS = "price_factor_differs"
     ORDER_CONTRADICTED = "order_contradicted"  #: what it claims cannot be true of it
     ORDER_MISSING = "order_missing"  #: working here, in no row of the order book
     OUTCOME_UNKNOWN = "outcome_unknown"  #: sent, and not found yet

@@ -29,7 +29,8 @@ class Surplus:
 
     #: Orders to cancel: with them it may get more than it asked for.
     cancel: tuple[Order, ...]
-    #: Filled beyond the quantity, in units, less what was and is being closed.
+    #: Filled beyond the quantity, in units, less what was and is being closed; or
+    #: closed beyond that.
     quantity: int
     #: Orders on their way that close what was filled beyond it.
     closing: tuple[Order, ...]
@@ -69,7 +70,10 @@ def surplus_of(orders: Sequence[Order], unwanted: Collection[OrderId]) -> Surplu
     side = ordering[0].side
     closing = [order for order in orders if order.side is not side]
     wanted = _wanted(ordering, unwanted)
-    filled = sum(order.traded_quantity for order in ordering)
+    filled = _traded(ordering)
+    overclosed = _traded(closing) - max(0, filled - wanted)
+    if overclosed > 0:
+        return _overclosed(overclosed, side, ordering, closing)
     working = [order for order in ordering if order.status in WORKING]
     excess = filled + sum(order.leaves_quantity for order in working) - wanted
     cancel = []
@@ -87,6 +91,27 @@ def surplus_of(orders: Sequence[Order], unwanted: Collection[OrderId]) -> Surplu
         closing=tuple(order for order in closing if order.status in OPEN),
         side=side.opposite,
     )
+
+
+def _overclosed(
+    quantity: int, side: Side, ordering: Sequence[Order], closing: Sequence[Order]
+) -> Surplus:
+    """Return what was closed beyond what was too much: a closing order came twice."""
+    first = min(order.attempt for order in closing)
+    taking_back = [
+        order for order in ordering if order.attempt > first and order.status in OPEN
+    ]
+    under_way = sum(order.leaves_quantity for order in taking_back)
+    return Surplus(
+        cancel=tuple(order for order in closing if order.status in WORKING),
+        quantity=max(0, quantity - under_way),
+        closing=tuple(taking_back),
+        side=side,
+    )
+
+
+def _traded(orders: Sequence[Order]) -> int:
+    return sum(order.traded_quantity for order in orders)
 
 
 def _wanted(ordering: Sequence[Order], unwanted: Collection[OrderId]) -> int:

@@ -277,6 +277,8 @@ class NewOrder:
     time_in_force: TimeInForce = TimeInForce.DAY
     #: The price the order's value is judged by, in rupees; None if none is known.
     reference_price: Decimal | None = None
+    #: Rupees that one unit gains when its price rises by one; see `Instrument`.
+    price_factor: Decimal = Decimal(1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

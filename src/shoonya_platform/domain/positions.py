@@ -20,6 +20,10 @@ class Position:
 
     `quantity` is signed: positive is long.  `average_price` is the average of the
     open quantity, 0 when flat.  `realised_pnl` is of the position's whole life.
+
+    Prices are as the exchange quotes them; `price_factor` turns quantity times price
+    into rupees.  Another factor values all that is open, from its average on; what
+    was realised before stays as it was.
     """
 
     strategy: str
@@ -30,6 +34,8 @@ class Position:
     average_price: Decimal = ZERO
     realised_pnl: Decimal = ZERO
     last_price: Decimal | None = None
+    #: Rupees that one unit gains when its price rises by one; see `Instrument`.
+    price_factor: Decimal = Decimal(1)
     updated_at: datetime | None = None
 
     @property
@@ -37,17 +43,18 @@ class Position:
         """Rupees, at the last price known; 0 if none is known."""
         if self.last_price is None:
             return ZERO
-        return (self.last_price - self.average_price) * self.quantity
+        gain = self.last_price - self.average_price
+        return gain * self.quantity * self.price_factor
 
     @property
     def exposure(self) -> Decimal:
         """Gross value in rupees, at the last price known or else the average."""
         price = self.average_price if self.last_price is None else self.last_price
-        return abs(self.quantity) * price
+        return abs(self.quantity) * price * self.price_factor
 
     def after_fill(self, side: Side, quantity: int, price: Decimal) -> Position:
         """
-        Return the position after a fill of `quantity` units at `price` rupees.
+        Return the position after a fill of `quantity` units at a price.
 
         What closes is realised against the average; what is left over beyond flat
         opens the other way at the fill's price.
@@ -63,7 +70,8 @@ class Position:
                 last_price=price,
             )
         closing = min(abs(self.quantity), quantity)
-        realised = (self.average_price - price) * closing * side.sign
+        gain = (self.average_price - price) * side.sign
+        realised = gain * closing * self.price_factor
         if total * self.quantity > 0:
             average = self.average_price
         else:

@@ -31,6 +31,8 @@ from shoonya_platform.domain.orders import (
 from shoonya_platform.errors import ShoonyaError, StoreBusy, StoreDamaged
 from shoonya_platform.execution.claims import Matched, Verdict
 from shoonya_platform.execution.discrepancies import Discrepancies
+from shoonya_platform.execution.exchange_rules import Instruments
+from shoonya_platform.execution.price_factors import price_factor
 from shoonya_platform.logging import ServiceLogger
 from shoonya_platform.store.base import OrderStore
 
@@ -42,8 +44,15 @@ _ADOPTED = "adopted-"
 class Adoption:
     """Adopts orders inside a transaction of the store."""
 
-    def __init__(self, store: OrderStore, clock: Clock, logger: ServiceLogger) -> None:
+    def __init__(
+        self,
+        store: OrderStore,
+        instruments: Instruments,
+        clock: Clock,
+        logger: ServiceLogger,
+    ) -> None:
         self._store = store
+        self._instruments = instruments
         self._clock = clock
         self._discrepancies = Discrepancies(store, logger)
 
@@ -122,6 +131,13 @@ class Adoption:
                 order_type=OrderType.MARKET if not claim.price else OrderType.LIMIT,
                 price=claim.price or None,
                 product=claim.product,
+                price_factor=price_factor(
+                    self._store,
+                    self._instruments,
+                    strategy,
+                    claim.exchange,
+                    claim.tradingsymbol,
+                ),
             ),
             BrokerOrderId(claim.broker_order_id),
             alerted_at=stored.received_at,

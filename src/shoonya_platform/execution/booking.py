@@ -194,6 +194,7 @@ class Booking:
                 product=order.product,
                 time_in_force=order.time_in_force,
                 reference_price=order.reference_price,
+                price_factor=order.price_factor,
             ),
             claim.broker_order_id,
             alerted_at=order.alerted_at,

@@ -80,6 +80,7 @@ class Conditions:
             self._note_contradicted(found)
             self._note_missing(found)
             self._note_positions(differences)
+            self._note_factors(found)
             self._note_unreadable()
             self._discrepancies.keep_only(
                 K.FOREIGN_CLAIM,
@@ -131,6 +132,21 @@ class Conditions:
                 "find out which is right; 'shoonyactl recovery' shows the comparison",
             )
         self._discrepancies.keep_only(K.POSITION_DIFFERS, subjects)
+
+    def _note_factors(self, found: Found) -> None:
+        subjects = set()
+        for (exchange, tradingsymbol, product), (own, theirs) in found.factors.items():
+            subject = f"{exchange}:{tradingsymbol} {product}"
+            subjects.add(subject)
+            self._discrepancies.note(
+                K.PRICE_FACTOR_DIFFERS,
+                subject,
+                f"{subject}: a price of 1 is {own:f} rupees here, and {theirs:f} at "
+                "the broker: P&L and limits of one of us are wrong",
+                "compare the P&L with the broker's; [instruments] in the configuration "
+                "can set price_factor",
+            )
+        self._discrepancies.keep_only(K.PRICE_FACTOR_DIFFERS, subjects)
 
     def _note_unreadable(self) -> None:
         subjects = set()

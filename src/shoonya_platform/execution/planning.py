@@ -9,6 +9,8 @@ from shoonya_platform.domain.alerts import Alert, Leg, StoredAlert, client_order
 from shoonya_platform.domain.instruments import Exchange, Product
 from shoonya_platform.domain.orders import OPEN, Intent, NewOrder, Order, Side
 from shoonya_platform.domain.products import Allowed, allowed_default
+from shoonya_platform.execution.exchange_rules import Instruments
+from shoonya_platform.execution.price_factors import price_factor
 from shoonya_platform.store.base import OrderStore
 
 Prices = Mapping[tuple[Exchange, str], Decimal]
@@ -17,8 +19,9 @@ Prices = Mapping[tuple[Exchange, str], Decimal]
 class LegPlanner:
     """Plans legs; to be used inside a transaction of the store."""
 
-    def __init__(self, store: OrderStore) -> None:
+    def __init__(self, store: OrderStore, instruments: Instruments) -> None:
         self._store = store
+        self._instruments = instruments
 
     def plan(
         self,
@@ -71,6 +74,13 @@ class LegPlanner:
             reference_price=leg.price
             or known
             or self._store.positions.last_price(alert.exchange, leg.tradingsymbol),
+            price_factor=price_factor(
+                self._store,
+                self._instruments,
+                alert.strategy,
+                alert.exchange,
+                leg.tradingsymbol,
+            ),
         )
 
     def _product(self, alert: Alert, leg: Leg) -> Product:

@@ -10,6 +10,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from decimal import Decimal
 
 from shoonya_platform.brokers.base import (
     Broker,
@@ -32,6 +33,7 @@ from shoonya_platform.domain.orders import (
 from shoonya_platform.execution.adoption import Adoption
 from shoonya_platform.execution.booking import Booking, Row
 from shoonya_platform.execution.claims import Matched, Verdict, match, numbers_of
+from shoonya_platform.execution.exchange_rules import Instruments
 from shoonya_platform.execution.reports import differs, traded_quantity
 from shoonya_platform.logging import ServiceLogger
 from shoonya_platform.store.base import OrderStore
@@ -65,6 +67,8 @@ class Found:
     external: list[BrokerOrder] = field(default_factory=list)
     #: Our quantity and the broker's, where orders in flight do not explain it.
     differences: dict[Holding, tuple[int, int]] = field(default_factory=dict)
+    #: Our price factor and the broker's, where they differ.
+    factors: dict[Holding, tuple[Decimal, Decimal]] = field(default_factory=dict)
 
 
 class Reconciler:
@@ -72,6 +76,8 @@ class Reconciler:
     Reads the books and compares.
 
     Args:
+        instruments: Where an adopted order's price factor comes from.
+
         absent_reads: Readings that must all lack an order of an earlier day before
             it counts as expired.
 
@@ -86,6 +92,7 @@ class Reconciler:
         clock: Clock,
         logger: ServiceLogger,
         *,
+        instruments: Instruments,
         absent_reads: int,
         report: Callable[[Order, Order], None],
     ) -> None:
@@ -95,7 +102,7 @@ class Reconciler:
         self._absent_reads = absent_reads
         self._report = report
         self._booking = Booking(store, logger)
-        self._adoption = Adoption(store, clock, logger)
+        self._adoption = Adoption(store, instruments, clock, logger)
         self._absences: Counter[OrderId] = Counter()
         #: What agreed at its end, and how much had traded then.
         self._settled: dict[BrokerOrderId, int] = {}
@@ -121,6 +128,7 @@ class Reconciler:
         self._compare_orders(found, claims, trades, everything=everything)
         self._look_for_missing(found, claims)
         found.differences.update(self._compare_positions(positions))
+        found.factors.update(self._compare_factors(positions))
         return found
 
     def _compare_orders(
@@ -267,6 +275,23 @@ class Reconciler:
             )
             self._report(current, after)
         found.expired.append(after)
+
+    def _compare_factors(
+        self, positions: Sequence[BrokerPosition]
+    ) -> dict[Holding, tuple[Decimal, Decimal]]:
+        """Return where our rupees and the broker's are not the same."""
+        theirs = {
+            (row.exchange, row.tradingsymbol, row.product): row.price_factor
+            for row in positions
+            if row.quantity and row.price_factor is not None
+        }
+        differ: dict[Holding, tuple[Decimal, Decimal]] = {}
+        for held in self._store.positions.open():
+            key = (held.exchange, held.tradingsymbol, held.product)
+            factor = theirs.get(key)
+            if factor is not None and factor != held.price_factor:
+                differ[key] = (held.price_factor, factor)
+        return differ
 
     def _compare_positions(
         self, positions: Sequence[BrokerPosition]

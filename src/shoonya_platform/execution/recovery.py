@@ -28,6 +28,7 @@ from shoonya_platform.domain.orders import (
 )
 from shoonya_platform.errors import BrokerUnavailable
 from shoonya_platform.execution.conditions import Conditions, PositionDifferences
+from shoonya_platform.execution.exchange_rules import Instruments
 from shoonya_platform.execution.outcomes import OutcomeSearch, RecoveryRules
 from shoonya_platform.execution.reconciling import Found, Reconciler
 from shoonya_platform.execution.recovery_report import (
@@ -63,6 +64,8 @@ class RecoveryService:
     Args:
         ring: Rings the named services' doorbells.
 
+        instruments: As `Reconciler` takes it.
+
         keep: Writes a report where people find it; what it raises as `OSError` is
             told and tolerated.
     """
@@ -75,6 +78,7 @@ class RecoveryService:
         clock: Clock,
         ring: Callable[..., None],
         *,
+        instruments: Instruments,
         run_id: str = "",
         keep: Callable[[RecoveryReport], None] = lambda _: None,
     ) -> None:
@@ -102,6 +106,7 @@ class RecoveryService:
             broker,
             clock,
             self._logger,
+            instruments=instruments,
             absent_reads=rules.absent_reads,
             report=self._report_change,
         )

@@ -92,8 +92,11 @@ class SurplusCloser:
         if quantity and not surplus.closing and self._is_due(leg, surplus):
             self._close(order, leg, surplus, quantity)
             done += 1
-        is_settled = not (surplus.cancel or surplus.closing or quantity) and (
-            order.is_closed or order.is_number_confirmed
+        is_settled = (
+            not (surplus.cancel or surplus.closing or quantity)
+            # What an exit on its way changes may have to be closed after it.
+            and not (surplus.quantity and self._exits(order))
+            and (order.is_closed or order.is_number_confirmed)
         )
         return is_settled, done
 
@@ -121,14 +124,21 @@ class SurplusCloser:
         )
         closing = sum(
             other.leaves_quantity
-            for other in self._store.orders.in_status(*OPEN)
+            for other in self._exits(order)
             if other.side is surplus.side
-            and other.intent is Intent.EXIT
-            and (other.strategy, other.exchange, other.tradingsymbol, other.product)
-            == (order.strategy, order.exchange, order.tradingsymbol, order.product)
         )
         left = -held * surplus.side.sign - closing
         return max(0, min(surplus.quantity, left))
+
+    def _exits(self, order: Order) -> list[Order]:
+        """Return the exits on their way of what the order trades."""
+        return [
+            other
+            for other in self._store.orders.in_status(*OPEN)
+            if other.intent is Intent.EXIT
+            and (other.strategy, other.exchange, other.tradingsymbol, other.product)
+            == (order.strategy, order.exchange, order.tradingsymbol, order.product)
+        ]
 
     def _is_due(self, leg: Sequence[Order], surplus: Surplus) -> bool:
         if self._store.trading.status().state is TradingState.HALTED:
@@ -163,6 +173,7 @@ class SurplusCloser:
                     order.exchange, order.tradingsymbol
                 )
                 or order.reference_price,
+                price_factor=order.price_factor,
             ),
             alerted_at=self._clock.now(),
         )

@@ -37,8 +37,10 @@ from shoonya_platform.errors import BrokerUnavailable
 from shoonya_platform.execution.account import AccountKeeper
 from shoonya_platform.execution.bands import BandKeeper, Told
 from shoonya_platform.execution.booking import FOR_EXIT
+from shoonya_platform.execution.exchange_rules import Instruments
 from shoonya_platform.execution.figures import FigureKeeper
 from shoonya_platform.execution.planning import LegPlanner, Prices, is_of
+from shoonya_platform.execution.price_factors import FactorKeeper
 from shoonya_platform.execution.refusal_watch import Holdings
 from shoonya_platform.execution.refused import RefusedExits
 from shoonya_platform.execution.settling import BATCH, Settler
@@ -99,6 +101,8 @@ class TradingBot:
     Args:
         ring: Rings the named services' doorbells.
 
+        instruments: Where an order's price factor comes from.
+
         replan_seconds: As `Settler` takes it.
 
         all_or_nothing: As `Settler` takes it.
@@ -114,6 +118,7 @@ class TradingBot:
         clock: Clock,
         ring: Callable[..., None],
         *,
+        instruments: Instruments,
         replan_seconds: float,
         all_or_nothing: bool = True,
         figures: FigureKeeper | None = None,
@@ -126,7 +131,7 @@ class TradingBot:
         self._ring = ring
         self._bands = BandKeeper(store, quotes, clock)
         self._account = AccountKeeper(store, quotes, clock, asks_margin=asks_margin)
-        self._planner = LegPlanner(store)
+        self._planner = LegPlanner(store, instruments)
         self._settler = Settler(
             store,
             self._planner,
@@ -143,6 +148,7 @@ class TradingBot:
         self._planned = 0
         self._is_slow = False
         self._logger = get_component_logger("trading_bot")
+        self._factors = FactorKeeper(store, instruments, clock, self._logger)
 
     def begin(self) -> None:
         """Nothing is left behind: planning is one transaction."""
@@ -153,6 +159,7 @@ class TradingBot:
         return f"{self._planned} orders planned, waiting for alerts"
 
     def step(self) -> int:
+        self._factors.look()
         planned = self._plan_alerts()
         settled = self._settler.settle() + self._surplus.step()
         if settled:

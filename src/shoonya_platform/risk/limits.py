@@ -131,7 +131,7 @@ class RiskBook:
 def leaves_value(order: Order) -> Decimal:
     """Return what may still be filled, in rupees; 0 when no price is known."""
     price = order.price or order.reference_price or ZERO
-    return order.leaves_quantity * price
+    return order.leaves_quantity * price * order.price_factor
 
 
 def judge(order: Order, book: RiskBook, limits: RiskLimits) -> Denial | None:

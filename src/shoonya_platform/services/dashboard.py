@@ -13,6 +13,7 @@ from shoonya_platform.dashboard.sources import Sources
 from shoonya_platform.errors import ConfigError
 from shoonya_platform.logging.reading.journal import is_readable
 from shoonya_platform.logging.usage import disk_use
+from shoonya_platform.services.broker_access import broker_access
 from shoonya_platform.services.ending import end_process
 from shoonya_platform.services.http import HttpService, Site
 from shoonya_platform.services.runtime import Parts
@@ -57,6 +58,7 @@ def build(parts: Parts, executor: ThreadPoolExecutor) -> Site:
         run_id=parts.run_id,
         ring=parts.ring,
         password_hash=_password_hash(parts),
+        broker_access=broker_access(parts.config, parts.clock),
     )
     url = f"http://[{host}]:{port}/" if ":" in host else f"http://{host}:{port}/"
     return Site(dashboard.app, host, port, lambda: f"serving {url}", dashboard.close)

@@ -9,6 +9,7 @@ from shoonya_platform.execution.recovery_report import ReportFolder
 from shoonya_platform.services.announcing import Announcer
 from shoonya_platform.services.ending import end_process
 from shoonya_platform.services.instrument_keeper import InstrumentKeeper
+from shoonya_platform.services.parts import instruments
 from shoonya_platform.services.runtime import Parts, WorkerService, open_store
 
 
@@ -30,6 +31,7 @@ def build(parts: Parts) -> RecoveryService:
         rules,
         parts.clock,
         parts.ring,
+        instruments=instruments(parts.settings),
         run_id=parts.run_id,
         keep=ReportFolder(parts.settings.paths.state_dir / "recovery").keep,
     )

@@ -24,9 +24,11 @@ _MEMORY = "a-service-needs-too-much-memory"
 _BROKER = "the-broker-does-not-answer-or-the-session-expired"
 _INSTRUMENTS = "the-list-of-instruments-is-missing-or-old"
 _WAITING = "orders-wait-too-long"
+_OTHER_ACCOUNT = "another-accounts-book-is-not-empty"
 
 #: By the names of the doctor's checks.
 SECTIONS: Mapping[str, str] = {
+    "broker_session": _BROKER,
     "clock": _CLOCK,
     "config": _CONFIG,
     "config_file": _SECRETS,
@@ -41,6 +43,7 @@ SECTIONS: Mapping[str, str] = {
     "limits": _INSTALLATION,
     "log_budget": "the-log-is-over-its-budget",
     "obsolete_units": _INSTALLATION,
+    "other_accounts": _OTHER_ACCOUNT,
     "private_files": _SECRETS,
     "program": _INSTALLATION,
     "python_version": _INSTALLATION,
@@ -58,6 +61,7 @@ SECTIONS: Mapping[str, str] = {
 #: By the kinds of `assessment.conditions`: a leaf cannot import them.
 CONDITIONS: Mapping[str, str] = {
     "position_differs": "positions-differ",
+    "price_factor_differs": "the-broker-counts-other-rupees",
     "order_contradicted": "the-broker-contradicts-an-order",
     "order_missing": "an-order-is-missing-at-the-broker",
     "outcome_unknown": "an-order-that-nobody-is-sure-of",
@@ -83,7 +87,7 @@ CONDITIONS: Mapping[str, str] = {
     "instruments_missing": _INSTRUMENTS,
     "instruments_old": _INSTRUMENTS,
     "trading_not_active": "trading-is-halted",
-    "other_account_open": "another-accounts-book-is-not-empty",
+    "other_account_open": _OTHER_ACCOUNT,
 }
 
 

@@ -11,16 +11,16 @@ from shoonya_platform.services.runtime import Parts, run_worker
 
 def build(parts: Parts) -> TradingBot:
     quotes = Quotes(parts.broker())
+    listed = instruments(parts.settings)
     figures = None
     if parts.settings.broker.name == "shoonya":
-        figures = FigureKeeper(
-            parts.store, instruments(parts.settings), quotes, parts.clock
-        )
+        figures = FigureKeeper(parts.store, listed, quotes, parts.clock)
     return TradingBot(
         parts.store,
         quotes,
         parts.clock,
         parts.ring,
+        instruments=listed,
         replan_seconds=parts.settings.recovery.replan_seconds,
         all_or_nothing=parts.settings.guard.all_or_nothing,
         figures=figures,

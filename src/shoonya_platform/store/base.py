@@ -317,6 +317,8 @@ class OrderTable(Protocol):
         """
         Record one trade: the order, the position, the last price, the event.
 
+        A position that was flat gets the order's price factor, another keeps its own.
+
         What it fills beyond the order's quantity counts as `overfilled_quantity`.
 
         Returns:
@@ -445,6 +447,12 @@ class PositionTable(Protocol):
 
             quantity: In units, positive, at most what is held.
         """
+        ...
+
+    def note_factor(
+        self, exchange: Exchange, tradingsymbol: str, price_factor: Decimal
+    ) -> None:
+        """Value what is open of an instrument by another factor from now on."""
         ...
 
     def note_prices(self, prices: Mapping[tuple[Exchange, str], Decimal]) -> None:

@@ -600,6 +600,7 @@ def _order(row: sqlite3.Row) -> Order:
         product=Product(row["product"]),
         time_in_force=TimeInForce(row["time_in_force"]),
         reference_price=decimal_of(row["reference_price"]),
+        price_factor=Decimal(row["price_factor"]),
         status=OrderStatus(row["status"]),
         broker_order_id=broker_order_id and BrokerOrderId(broker_order_id),
         is_number_confirmed=bool(row["is_number_confirmed"]),

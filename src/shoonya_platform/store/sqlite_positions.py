@@ -17,7 +17,7 @@ from shoonya_platform.store._session import Session, decimal_of, decimal_text, t
 
 _SELECT = (
     "SELECT strategy, exchange, tradingsymbol, product, quantity, average_price,"
-    " realised_pnl, positions.updated_at, last_price FROM positions"
+    " realised_pnl, price_factor, positions.updated_at, last_price FROM positions"
     " LEFT JOIN prices USING (exchange, tradingsymbol) "
 )
 
@@ -76,6 +76,8 @@ class SqlitePositions:
             (other for other in others if other.product is product),
             replace(position, product=product, quantity=0, realised_pnl=Decimal(0)),
         )
+        if not target.quantity:
+            target = replace(target, price_factor=position.price_factor)
         self._save(
             target.after_fill(
                 Side.BUY if sign > 0 else Side.SELL, quantity, position.average_price
@@ -127,8 +129,22 @@ class SqlitePositions:
                 ),
             )
 
+    def note_factor(
+        self, exchange: Exchange, tradingsymbol: str, price_factor: Decimal
+    ) -> None:
+        self._session.execute(
+            "UPDATE positions SET price_factor = ?"
+            " WHERE exchange = ? AND tradingsymbol = ? AND quantity != 0",
+            (str(price_factor), exchange, tradingsymbol),
+        )
+
     def apply(self, order: Order, fill: Fill) -> Decimal:
-        """Move the position by one fill; return what that realised, in rupees."""
+        """
+        Move the position by one fill; return what that realised, in rupees.
+
+        What is open keeps its price factor: an order that was planned on a guess, as
+        no list was at hand, must not change what an exit realises.
+        """
         held = self._select(
             "WHERE strategy = ? AND exchange = ? AND tradingsymbol = ? AND product = ?",
             (order.strategy, order.exchange, order.tradingsymbol, order.product),
@@ -143,6 +159,8 @@ class SqlitePositions:
                 product=order.product,
             )
         )
+        if not before.quantity:
+            before = replace(before, price_factor=order.price_factor)
         after = before.after_fill(order.side, fill.quantity, fill.price)
         self._save(after)
         self.note_prices({(order.exchange, order.tradingsymbol): fill.price})
@@ -154,11 +172,12 @@ class SqlitePositions:
     def _save(self, after: Position) -> None:
         self._session.execute(
             "INSERT INTO positions (strategy, exchange, tradingsymbol, product,"
-            " quantity, average_price, realised_pnl, updated_at)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
+            " quantity, average_price, realised_pnl, price_factor, updated_at)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
             " ON CONFLICT (strategy, exchange, tradingsymbol, product) DO UPDATE SET"
             " quantity = excluded.quantity, average_price = excluded.average_price,"
-            " realised_pnl = excluded.realised_pnl, updated_at = excluded.updated_at",
+            " realised_pnl = excluded.realised_pnl,"
+            " price_factor = excluded.price_factor, updated_at = excluded.updated_at",
             (
                 after.strategy,
                 after.exchange,
@@ -167,6 +186,7 @@ class SqlitePositions:
                 after.quantity,
                 str(after.average_price),
                 str(after.realised_pnl),
+                str(after.price_factor),
                 self._session.now(),
             ),
         )
@@ -198,6 +218,7 @@ def _position_of(
     quantity: int,
     average_price: str,
     realised_pnl: str,
+    price_factor: str,
     updated_at: str,
     last_price: str | None,
 ) -> Position:
@@ -210,5 +231,6 @@ def _position_of(
         average_price=Decimal(average_price),
         realised_pnl=Decimal(realised_pnl),
         last_price=decimal_of(last_price),
+        price_factor=Decimal(price_factor),
         updated_at=datetime.fromisoformat(updated_at),
     )

@@ -210,6 +210,7 @@ def test_any_answer_to_a_reading_is_read_or_unavailable(broker, name, data):
 @pytest.mark.parametrize("name", CHANGES)
 @given(data=st.data())
 def test_any_answer_to_a_change_is_one_of_the_ports_outcomes(broker, name, data):
+    broker.forget()
     broker.canned = answers(data.draw, broker)
 
     try:
@@ -252,6 +253,7 @@ def test_any_frame_is_a_report_a_price_or_listed(broker, data):
 def test_any_answer_to_a_log_in_is_a_token_or_unavailable(broker, data):
     real = b'{"stat":"Ok","access_token":"t","expires_in":"86400","uname":"A"}'
     content = data.draw(st.one_of(changed(real), st.binary(max_size=40)))
+    broker.forget()
     broker.canned = {"GenAcsTok": (data.draw(STATUSES), content)}
     session, token = broker.session, broker.session.token()
 
@@ -279,6 +281,7 @@ def test_any_answer_to_a_log_in_is_a_token_or_unavailable(broker, data):
     ],
 )
 def test_place_without_a_usable_number_is_an_unknown_outcome(broker, content):
+    broker.forget()
     broker.canned = {"PlaceOrder": (200, content)}
 
     with pytest.raises(OutcomeUnknown):
@@ -297,6 +300,7 @@ def test_place_without_a_usable_number_is_an_unknown_outcome(broker, content):
 def test_change_that_is_answered_for_another_is_an_unknown_outcome(
     broker, name, content
 ):
+    broker.forget()
     broker.canned = {"ModifyOrder": (200, content), "CancelOrder": (200, content)}
 
     with pytest.raises(OutcomeUnknown):
@@ -308,6 +312,7 @@ def test_change_that_is_answered_for_another_is_an_unknown_outcome(
 def test_answer_to_another_reading_is_no_book(broker, name, other):
     routes = {"order_book": "OrderBook", "trade_book": "TradeBook"}
     route = routes.get(name, "PositionBook")
+    broker.forget()
     broker.canned = {**broker.recorded, route: broker.recorded[other]}
 
     if other == route:

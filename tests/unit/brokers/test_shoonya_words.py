@@ -204,6 +204,25 @@ def test_closed_position_has_no_average_price():
     assert position.last_price == Decimal("99.00")
 
 
+@pytest.mark.parametrize(
+    ("fields", "factor"),
+    [
+        pytest.param({"prcftr": "100.000000", "mult": "1"}, 100, id="gold"),
+        pytest.param({"prcftr": "0.100000"}, Decimal("0.1"), id="goldm"),
+        pytest.param({"prcftr": "1.000000", "mult": "1000"}, None, id="multiplier"),
+        pytest.param({}, None, id="missing"),
+        pytest.param({"prcftr": "0.00"}, None, id="nothing"),
+        pytest.param({"prcftr": "-1"}, None, id="negative"),
+        pytest.param({"prcftr": "much"}, None, id="damaged"),
+        pytest.param({"prcftr": "1", "mult": "x"}, None, id="multiplier-damaged"),
+    ],
+)
+def test_price_factor_of_a_position_never_makes_its_row_unreadable(fields, factor):
+    row = {"exch": "MCX", "tsym": "GOLD05FEB27", "prd": "M", "netqty": "1", **fields}
+
+    assert words.position_of(row).price_factor == factor
+
+
 def test_money_paid_in_counts_and_paid_out_does_not():
     limits = words.limits_of({"cash": "100.50", "payin": "50", "payout": "25"})
 

@@ -9,9 +9,9 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
-from shoonya_platform.ctl.broker import read_code
 from shoonya_platform.ctl.simulate import settings_text
 from shoonya_platform.errors import NotAllowed
+from shoonya_platform.services.broker_login import read_code
 from shoonya_platform.testing.noren.server import NorenSimulator
 
 
@@ -113,7 +113,9 @@ def test_code_is_read_out_of_what_was_entered(line, code):
     assert read_code(line) == code
 
 
-@pytest.mark.parametrize("line", ["", "\n", "two words", "https://a.example/?code="])
+@pytest.mark.parametrize(
+    "line", ["", "\n", "two words", "https://a.example/?code=", "https://a.example/"]
+)
 def test_line_without_a_code_is_refused(line):
     with pytest.raises(NotAllowed):
         read_code(line)
@@ -142,3 +144,59 @@ def test_simulator_prints_settings_and_ends_with_a_signal(home):
     assert process.returncode == 0
     assert f'api_url = "{url}/NorenWClientTP/"' in out
     assert "broker_totp_secret" in out
+
+
+CHECKS = [
+    "configuration",
+    "api_key",
+    "static_ip",
+    "switch",
+    "instruments",
+    "login",
+    "funds",
+    "services",
+    "trading",
+]
+
+
+def levels(found):
+    return {each["check"]: each["level"] for each in found.document["findings"]}
+
+
+def test_check_with_the_paper_broker_stops_at_the_configuration(ctl):
+    found = ctl("broker", "check", "--json")
+
+    assert found.code == 1
+    assert levels(found) == {"configuration": "error"}
+
+
+@pytest.mark.parametrize("generation", ["oauth"], indirect=True)
+def test_check_walks_through_the_steps_and_names_what_is_missing(
+    ctl, simulator, store, home
+):
+    before = ctl("broker", "check", "--json")
+
+    assert before.code == 1
+    assert list(levels(before)) == CHECKS
+    assert levels(before)["login"] == "error"
+    assert levels(before)["funds"] == "note"
+    assert levels(before)["services"] == "error"
+
+    (home / "credentials" / "broker_api_secret").rename(home / "away")
+    assert levels(ctl("broker", "check", "--json"))["api_key"] == "error"
+    (home / "away").rename(home / "credentials" / "broker_api_secret")
+
+    assert ctl("broker", "login", stdin=f"{code_of(simulator)}\n").code == 0
+    after = ctl("broker", "check", "--json")
+
+    assert levels(after)["login"] == levels(after)["funds"] == "ok"
+    assert "rupees are available" in after.out
+    assert simulator.orders() == []
+
+
+@pytest.mark.parametrize("generation", ["oauth"], indirect=True)
+def test_check_shows_the_command_and_the_section_of_each_step(ctl, simulator, store):
+    found = ctl("broker", "check")
+
+    assert "sudo shoonyactl broker login" in found.out
+    assert "docs/noren.md#5-the-daily-login" in found.out

@@ -9,6 +9,7 @@ from shoonya_platform import errors
 from shoonya_platform.ctl.main import VERBS, cli
 from shoonya_platform.domain.orders import OrderStatus
 from shoonya_platform.errors import ShoonyaError
+from shoonya_platform.store.sqlite import SqliteOrderStore
 from shoonya_platform.testing.orders import store_order
 
 #: What each class of errors ends with, as documented in `shoonyactl --help` and in
@@ -346,3 +347,24 @@ def all_keys(value):
     elif isinstance(value, list):
         for inner in value:
             yield from all_keys(inner)
+
+
+def test_switch_of_the_account_names_the_services_that_still_use_the_other(
+    ctl, home, clock
+):
+    SqliteOrderStore(
+        home / "state" / "orders.db",
+        service="tests",
+        run_id="run-1",
+        clock=clock,
+        account="paper",
+    ).close()
+    with (home / "shoonya.toml").open("a") as file:
+        file.write('\n[broker]\nname = "shoonya"\n[shoonya]\nuser_id = "FA12345"\n')
+        file.write('[guard]\nmarket_hours = "exchange"\n')
+
+    found = ctl("order", "list")
+
+    assert found.code == 3
+    assert "another account" in found.err
+    assert "shoonyactl restart" in found.err

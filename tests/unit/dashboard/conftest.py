@@ -8,6 +8,7 @@ import pytest
 from shoonya_platform.assessment.conditions import Rules
 from shoonya_platform.config.settings import COMPONENTS
 from shoonya_platform.dashboard.app import create_app
+from shoonya_platform.dashboard.broker_login import BrokerAccess
 from shoonya_platform.dashboard.sources import Sources
 from shoonya_platform.logging.usage import disk_use
 from shoonya_platform.services.child import ServiceStatus
@@ -92,6 +93,7 @@ def open_client(
             journal: bool = False,
             password_hash: str | None = None,
             names: Sequence[str] = (),
+            broker_access: BrokerAccess | None = None,
         ) -> TestClient:
             sources = Sources(
                 store,
@@ -114,6 +116,7 @@ def open_client(
                 run_id="run-1",
                 ring=lambda *services: rung.extend(services),
                 password_hash=password_hash,
+                broker_access=broker_access,
             )
             return TestClient(
                 dashboard.app,

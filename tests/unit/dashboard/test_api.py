@@ -63,6 +63,7 @@ def test_order_document_keeps_its_keys(client, ledger):
         "price": "812.50",
         "trigger_price": None,
         "reference_price": None,
+        "price_factor": "1",
         "average_price": "812.45",
         "product": "MIS",
         "time_in_force": "DAY",
@@ -248,7 +249,7 @@ def test_alerts_newest_first_up_to_the_limit(client, ledger):
             "order_type": "MARKET",
             "price": None,
             "trigger_price": None,
-            "product": "NRML",
+            "product": "CNC",
         }
     ]
 

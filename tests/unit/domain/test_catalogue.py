@@ -19,6 +19,7 @@ class Figures:
     lot_size: int = 1
     tick_size: Decimal = Decimal("0.05")
     freeze_quantity: int | None = None
+    price_factor: Decimal | None = None
 
 
 @pytest.fixture
@@ -185,11 +186,57 @@ def test_override_of_the_symbol_counts_before_the_roots_and_both_before_the_tabl
         pytest.param(
             "NFO:NIFTY", Figures(lot_size=65, freeze_quantity=60), id="freeze-below-lot"
         ),
+        pytest.param(
+            "MCX:GOLD", Figures(price_factor=Decimal(0)), id="factor-of-nothing"
+        ),
+        pytest.param(
+            "MCX:GOLD", Figures(price_factor=Decimal("inf")), id="factor-without-end"
+        ),
     ],
 )
 def test_impossible_override_is_a_config_error_that_names_it(key, figures):
     with pytest.raises(ConfigError, match=key):
         Catalogue(catalogue_defaults(), {key: figures})
+
+
+@pytest.mark.parametrize(
+    ("exchange", "tradingsymbol", "lot", "factor"),
+    [
+        pytest.param("MCX", "GOLD05FEB27", 1, "100", id="gold"),
+        pytest.param("MCX", "GOLD28JAN27C160000", 1, "100", id="gold-option"),
+        pytest.param("MCX", "GOLDM05FEB27", 100, "0.1", id="goldm"),
+        pytest.param("MCX", "GOLDGUINEA29JAN27", 8, "0.125", id="goldguinea"),
+        pytest.param("MCX", "ALUMINIUM29JAN27", 5, "1000", id="aluminium"),
+        pytest.param("MCX", "COTTONOIL29JAN27", 5, "100", id="cottonoil"),
+        pytest.param("MCX", "KAPAS30APR27", 4, "50", id="kapas"),
+        pytest.param("MCX", "CRUDEOIL19JAN27", 100, "1", id="crudeoil"),
+        pytest.param("CDS", "USDINR27JAN27F", 1, "1000", id="usdinr"),
+        pytest.param("CDS", "EURINR27JAN27C101.25", 1, "1000", id="currency-option"),
+        pytest.param("NFO", "NIFTY28JAN27F", 65, "1", id="nifty"),
+        pytest.param("NSE", "RELIANCE-EQ", 1, "1", id="share"),
+    ],
+)
+def test_lot_times_factor_is_what_a_contract_gains_by_a_price_of_one(
+    catalogue, exchange, tradingsymbol, lot, factor
+):
+    instrument = found(catalogue, exchange, tradingsymbol)
+
+    assert (instrument.lot_size, instrument.price_factor) == (lot, Decimal(factor))
+
+
+def test_overridden_factor_counts_before_the_table_and_an_absent_one_leaves_it():
+    catalogue = Catalogue(
+        catalogue_defaults(),
+        {
+            "MCX:GOLD": Figures(),
+            "MCX:GOLDM": Figures(price_factor=Decimal("0.2")),
+            "CDS:USDINR": Figures(),
+        },
+    )
+
+    assert found(catalogue, "MCX", "GOLD05FEB27").price_factor == 100
+    assert found(catalogue, "MCX", "GOLDM05FEB27").price_factor == Decimal("0.2")
+    assert found(catalogue, "CDS", "USDINR27JAN27F").price_factor == 1000
 
 
 def test_packaged_table_says_of_when_it_is_and_covers_every_exchange():

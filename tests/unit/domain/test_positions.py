@@ -1,5 +1,6 @@
 """Money adds up, whatever the fills are and whatever order they come in."""
 
+from dataclasses import replace
 from decimal import Decimal
 
 import pytest
@@ -100,6 +101,44 @@ def test_fills_move_quantity_average_and_profit(trades, quantity, average, reali
     assert position.quantity == quantity
     assert position.average_price == average
     assert position.realised_pnl == realised
+
+
+@given(fills, st.sampled_from(["0.1", "0.125", "1", "50", "100", "1000"]), st.data())
+def test_factor_counts_as_prices_that_are_so_much_higher(trades, factor, data):
+    factor = Decimal(factor)
+    ours, plain = replace(FLAT, price_factor=factor), FLAT
+    for side, quantity, price in trades:
+        ours = ours.after_fill(side, quantity, price)
+        plain = plain.after_fill(side, quantity, price * factor)
+    last = data.draw(st.sampled_from([None, *(price for *_, price in trades)]))
+    ours = replace(ours, last_price=last)
+    plain = replace(plain, last_price=None if last is None else last * factor)
+
+    # Averages are rounded at 28 digits.
+    off = Decimal("0.00001")
+    assert ours.quantity == plain.quantity
+    assert abs(ours.realised_pnl - plain.realised_pnl) < off
+    assert abs(ours.unrealised_pnl - plain.unrealised_pnl) < off
+    assert abs(ours.exposure - plain.exposure) < off
+
+
+def test_one_lot_of_gold_that_falls_by_300_has_lost_30000():
+    gold = replace(FLAT, price_factor=Decimal(100)).after_fill(BUY, 1, Decimal(150_000))
+    assert gold.exposure == 15_000_000
+
+    fallen = replace(gold, last_price=Decimal(149_700))
+    assert fallen.unrealised_pnl == -30_000
+    assert fallen.after_fill(SELL, 1, Decimal(149_700)).realised_pnl == -30_000
+
+
+def test_another_factor_values_what_is_open_and_leaves_what_was_realised():
+    held = FLAT.after_fill(BUY, 2, Decimal(100)).after_fill(SELL, 1, Decimal(110))
+
+    revised = replace(held, price_factor=Decimal(10))
+
+    assert revised.realised_pnl == 10
+    assert revised.unrealised_pnl == 100
+    assert revised.after_fill(SELL, 1, Decimal(110)).realised_pnl == 110
 
 
 def test_without_a_last_price_nothing_is_unrealised_and_the_average_counts():

@@ -5,11 +5,15 @@ from __future__ import annotations
 from decimal import Decimal
 
 from shoonya_platform.brokers.base import BrokerPosition
+from shoonya_platform.domain.catalogue import Catalogue
+from shoonya_platform.domain.data import catalogue_defaults
 from shoonya_platform.domain.orders import Order, OrderStatus, OrderTrigger
 from shoonya_platform.domain.trading import TradingState
 from shoonya_platform.store.base import OrderStore
 
 S, T = OrderStatus, OrderTrigger
+
+INSTRUMENTS = Catalogue(catalogue_defaults())
 
 
 def current(store: OrderStore, order: Order) -> Order:

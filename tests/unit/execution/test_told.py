@@ -18,6 +18,7 @@ from shoonya_platform.execution.webhook import Intake
 from shoonya_platform.store.sqlite import SqliteOrderStore
 from shoonya_platform.testing.orders import an_alert, store_order
 from tests.preconditions import at_any_moment
+from tests.unit.execution.rows import INSTRUMENTS
 
 S = OrderStatus
 RULES = RecoveryRules(
@@ -142,7 +143,9 @@ def test_recovery_tells_of_an_outcome_that_it_found(
     at_the_broker(broker, order)
 
     with pytest.raises(Killed):
-        RecoveryService(dying, broker, RULES, clock, rings).step()
+        RecoveryService(
+            dying, broker, RULES, clock, rings, instruments=INSTRUMENTS
+        ).step()
 
     assert store.orders.get(order.order_id).status is S.ACCEPTED
     assert_told(caplog, "outcome_found", order)
@@ -153,7 +156,9 @@ def test_recovery_tells_of_an_order_that_was_never_placed(
 ):
     order = store_order(store, S.OUTCOME_UNKNOWN)
     rules = replace(RULES, interval_seconds=1000.0)
-    recovery = RecoveryService(dying, broker, rules, clock, rings)
+    recovery = RecoveryService(
+        dying, broker, rules, clock, rings, instruments=INSTRUMENTS
+    )
     with pytest.raises(Killed):
         recovery.step()
 
@@ -174,7 +179,9 @@ def test_recovery_tells_of_an_order_that_was_behind_the_books(
     broker.fill(at_the_broker(broker, order), order.quantity)
 
     with pytest.raises(Killed):
-        RecoveryService(dying, broker, RULES, clock, rings).begin()
+        RecoveryService(
+            dying, broker, RULES, clock, rings, instruments=INSTRUMENTS
+        ).begin()
 
     assert store.orders.get(order.order_id).status is S.FILLED
     assert_told(caplog, "order_caught_up", order)

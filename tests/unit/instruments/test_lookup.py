@@ -18,6 +18,7 @@ class Figures:
     lot_size: int = 35
     tick_size: Decimal = Decimal("0.4")
     freeze_quantity: int | None = 700
+    price_factor: Decimal | None = None
 
 
 @pytest.fixture
@@ -42,6 +43,25 @@ def test_operators_figures_count_most_and_the_rest_is_the_brokers(loaded, instru
     )
     assert found.is_overridden
     assert (found.token, found.source) == ("49508", Source.MASTER)
+
+
+@pytest.mark.parametrize(
+    ("factor", "counts"),
+    [
+        pytest.param(None, Decimal(100), id="absent"),
+        pytest.param(Decimal("0.5"), Decimal("0.5"), id="given"),
+    ],
+)
+def test_price_factor_is_the_brokers_unless_the_operator_names_one(
+    loaded, reader, factor, counts
+):
+    overrides = {"MCX:GOLD": Figures(price_factor=factor)}
+    instruments = ListedInstruments(reader, Catalogue(catalogue_defaults(), overrides))
+
+    found = instruments.find(Exchange.MCX, "GOLD04DEC26")
+
+    assert found is not None
+    assert (found.price_factor, found.source) == (counts, Source.MASTER)
 
 
 def test_what_is_not_listed_is_a_guess_that_says_so(loaded, instruments):

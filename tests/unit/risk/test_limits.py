@@ -16,7 +16,13 @@ from shoonya_platform.domain.orders import (
     Side,
 )
 from shoonya_platform.domain.positions import shrinks
-from shoonya_platform.risk.limits import RiskBook, RiskLimits, judge, money
+from shoonya_platform.risk.limits import (
+    RiskBook,
+    RiskLimits,
+    judge,
+    leaves_value,
+    money,
+)
 from shoonya_platform.testing.orders import SYMBOL
 from tests.unit.domain.made import an_order, held
 
@@ -49,6 +55,33 @@ def test_order_may_be_worth_the_limit_and_no_paisa_more(quantity, price, code):
     order = an_order(quantity=quantity, reference_price=Decimal(price))
 
     assert denied(order) is code
+
+
+@given(
+    st.integers(1, 1000),
+    st.integers(1, 10**7).map(lambda paise: Decimal(paise) / 100),
+    st.sampled_from(["0.1", "0.125", "1", "50", "100", "1000"]),
+)
+def test_factor_counts_as_a_price_that_is_so_much_higher(quantity, price, factor):
+    factor = Decimal(factor)
+
+    def book_of(price: Decimal, factor: Decimal) -> RiskBook:
+        changes = {"price_factor": factor, "quantity": quantity}
+        return RiskBook(
+            positions=[
+                replace(held(quantity, "A"), average_price=price, price_factor=factor)
+            ],
+            working=[an_order(tradingsymbol="B", reference_price=price, **changes)],
+        )
+
+    order = an_order(quantity=quantity, reference_price=price, price_factor=factor)
+    plain = replace(order, reference_price=price * factor, price_factor=Decimal(1))
+    ours, theirs = book_of(price, factor), book_of(price * factor, Decimal(1))
+    assert ours.exposure == theirs.exposure
+    assert ours.strategy_exposure(order) == theirs.strategy_exposure(order)
+    assert ours.largest_symbol() == theirs.largest_symbol()
+    assert leaves_value(order) == leaves_value(plain)
+    assert judge(order, ours, LIMITS) == judge(plain, theirs, LIMITS)
 
 
 def test_limit_order_is_judged_by_its_own_price():

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from shoonya_platform.ctl.checks import (
+    broker,
     clock,
     disk,
     instruments,
@@ -35,6 +36,8 @@ ANYWHERE: dict[str, Check] = {
     "python_version": program.python_version,
     "instruments": instruments.lists,
     "services": units.failed,
+    "broker_session": broker.session,
+    "other_accounts": broker.other_accounts,
 }
 #: Where systemd is PID 1.
 SYSTEMD: dict[str, Check] = {

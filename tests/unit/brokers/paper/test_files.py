@@ -2,16 +2,19 @@
 
 import resource
 import sqlite3
+from contextlib import closing
+from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 
 import pytest
 
 from shoonya_platform.brokers.paper import PaperBroker, PaperSettings
+from shoonya_platform.config.settings import InstrumentLimits
 from shoonya_platform.domain.catalogue import Catalogue
 from shoonya_platform.domain.data import catalogue_defaults
 from shoonya_platform.domain.instruments import Exchange
-from shoonya_platform.domain.orders import BrokerOrderId
+from shoonya_platform.domain.orders import BrokerOrderId, OrderType, Side
 from shoonya_platform.errors import BrokerUnavailable, OutcomeUnknown
 from tests.unit.brokers.paper.conftest import SYMBOL, market
 
@@ -192,3 +195,60 @@ def test_interrupted_request_leaves_nothing_behind(broker, monkeypatch):
 
     assert broker.order_book() == []
     broker.place(market())
+
+
+def gold(client_order_id, side=Side.BUY):
+    return replace(
+        market(client_order_id, quantity=1, side=side),
+        exchange=Exchange.MCX,
+        tradingsymbol="GOLD05FEB27",
+    )
+
+
+def test_book_of_an_earlier_version_goes_on_and_counts_by_the_factor_once_flat(
+    open_broker, path
+):
+    with closing(open_broker()) as broker:
+        broker.place(gold("O-1"))
+    with closing(sqlite3.connect(path)) as connection:
+        # As that version left it: without factors, and with what it had blocked.
+        connection.execute("DROP TABLE price_factors")
+        connection.execute("UPDATE account SET position_margin = '100.00'")
+        connection.commit()
+
+    broker = open_broker()
+    broker.place(gold("O-2"))
+    assert broker.limits().margin_used == 200
+    for name in ("O-3", "O-4"):
+        broker.place(gold(name, Side.SELL))
+    assert broker.limits().margin_used == 0
+
+    broker.place(gold("O-5"))
+    assert broker.limits().margin_used == 100 * 100
+    assert [held.price_factor for held in broker.positions()] == [100]
+
+
+def test_factor_stays_while_the_instrument_is_held_or_an_order_works(
+    path, clock, open_broker
+):
+    def count(factor):
+        figures = InstrumentLimits(price_factor=Decimal(factor))
+        return PaperBroker(
+            path,
+            PaperSettings(),
+            catalogue=Catalogue(catalogue_defaults(), {"MCX:GOLD": figures}),
+            clock=clock,
+            timeout_seconds=5.0,
+        )
+
+    resting = replace(gold("O-1"), order_type=OrderType.LIMIT, price=Decimal(90))
+    with closing(count(100)) as broker:
+        number = broker.place(resting)
+    with closing(count(10)) as broker:
+        broker.place(gold("O-2"))
+        assert broker.limits().margin_used == 100 * (90 + 100)
+        broker.cancel(number)
+        broker.place(gold("O-3", Side.SELL))
+        assert broker.limits().margin_used == 0
+        broker.place(gold("O-4"))
+        assert broker.limits().margin_used == 10 * 100

@@ -1,5 +1,6 @@
 """What paper orders would need: what they block once they are placed."""
 
+from dataclasses import replace
 from decimal import Decimal
 
 import pytest
@@ -26,6 +27,21 @@ def test_margin_is_what_the_order_blocks_when_it_is_placed(world):
     assert (margin.required, margin.available) == (90 * LOT, CASH)
     assert broker.limits().margin_used == margin.required
     assert broker.margin([a_limit_order(price="90")]).available == CASH - 90 * LOT
+
+
+def test_margin_is_in_rupees_before_the_first_order_and_after_it(world):
+    broker = world.open()
+    gold = replace(
+        a_limit_order(price="90", quantity=2),
+        exchange=Exchange.MCX,
+        tradingsymbol="GOLD05FEB27",
+    )
+
+    assert broker.margin([gold]).required == 2 * 90 * 100
+    broker.place(gold)
+
+    assert broker.margin([gold]).required == 2 * 90 * 100
+    assert broker.limits().margin_used == 2 * 90 * 100
 
 
 def test_margin_of_several_orders_is_the_sum(world):

@@ -3,16 +3,21 @@
 import os
 import sqlite3
 from dataclasses import replace
+from datetime import datetime
 
+import msgspec
 import pytest
 
-from shoonya_platform.config.settings import Paths, Settings
+from shoonya_platform.config.settings import Broker, Guard, Paths, Settings, Shoonya
 from shoonya_platform.ctl import doctor
 from shoonya_platform.ctl.checks import diagnose as checks
 from shoonya_platform.ctl.checks.world import Unseen, World, this_machine
 from shoonya_platform.ctl.context import store_path
+from shoonya_platform.domain.orders import OrderStatus
 from shoonya_platform.services import findings
 from shoonya_platform.services.findings import Finding, Level
+from shoonya_platform.store.sqlite import SqliteOrderStore
+from shoonya_platform.testing.orders import store_order
 from tests.unit.ctl.doctor.conftest import found
 
 
@@ -177,3 +182,44 @@ def test_unusable_configuration_is_a_finding_and_the_rest_is_still_looked_at(ctl
     assert findings["config"]["level"] == "error"
     assert "webhook.port" in findings["config"]["sentence"]
     assert "python_version" in findings
+
+
+@pytest.mark.parametrize(
+    ("at", "level"),
+    [
+        pytest.param("2026-11-24T10:00:00+05:30", Level.ERROR, id="market-open"),
+        pytest.param("2026-11-24T03:00:00+05:30", Level.NOTE, id="night"),
+    ],
+)
+def test_no_session_at_the_broker_is_an_error_while_the_market_is_open(
+    world, at, level
+):
+    settings = msgspec.structs.replace(
+        world.settings,
+        broker=Broker(name="shoonya"),
+        shoonya=Shoonya(user_id="FA12345"),
+        guard=Guard(market_hours="exchange"),
+    )
+    live = replace(world, settings=settings, now=datetime.fromisoformat(at))
+
+    seen, sentence, command = found(live, "broker_session")
+
+    assert seen is level
+    assert "not logged in" in sentence
+    assert command == "sudo shoonyactl broker login"
+    assert found(world, "broker_session")[0] is Level.OK
+
+
+def test_position_in_the_book_of_another_account_is_found(world, clock):
+    assert found(world, "other_accounts")[0] is Level.OK
+    path = world.settings.paths.state_dir / "orders-shoonya-FA12345.db"
+    other = SqliteOrderStore(
+        path, service="tests", run_id="r", clock=clock, account="shoonya-FA12345"
+    )
+    store_order(other, OrderStatus.ACCEPTED)
+    other.close()
+
+    level, sentence, _ = found(world, "other_accounts")
+
+    assert level is Level.WARNING
+    assert "the book of 'shoonya-FA12345' has 1 orders" in sentence

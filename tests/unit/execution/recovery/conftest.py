@@ -7,6 +7,7 @@ import pytest
 from shoonya_platform.brokers.base import PlaceOrder
 from shoonya_platform.execution.outcomes import RecoveryRules
 from shoonya_platform.execution.recovery import RecoveryService
+from tests.unit.execution.rows import INSTRUMENTS
 
 RULES = RecoveryRules(
     interval_seconds=30.0, absent_reads=3, absent_seconds=8.0, exit_absent_seconds=8.0
@@ -23,7 +24,7 @@ def store(store):
 
 @pytest.fixture
 def recovery(store, broker, clock, rings):
-    return RecoveryService(store, broker, RULES, clock, rings)
+    return RecoveryService(store, broker, RULES, clock, rings, instruments=INSTRUMENTS)
 
 
 @pytest.fixture

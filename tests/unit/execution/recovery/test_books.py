@@ -12,7 +12,7 @@ from shoonya_platform.execution.recovery import RecoveryService
 from shoonya_platform.execution.recovery_report import ReportFolder, decode
 from shoonya_platform.testing.orders import store_order
 from tests.unit.execution.recovery.conftest import RULES, at_broker
-from tests.unit.execution.rows import S, broker_holds, state
+from tests.unit.execution.rows import INSTRUMENTS, S, broker_holds, state
 
 
 def report(store):
@@ -208,7 +208,9 @@ def test_order_that_the_store_took_for_unsent_is_adopted_with_its_fills(
 
 def test_order_that_works_for_long_is_told_once(store, broker, clock, rings, events):
     rules = replace(RULES, old_order_seconds=600.0)
-    recovery = RecoveryService(store, broker, rules, clock, rings)
+    recovery = RecoveryService(
+        store, broker, rules, clock, rings, instruments=INSTRUMENTS
+    )
     order = placed(store, broker)
     recovery.begin()
     assert "order_old" not in events()
@@ -252,7 +254,9 @@ def test_report_that_cannot_be_written_does_not_keep_entries_back(
     def keep(_):
         raise OSError("disk full")
 
-    recovery = RecoveryService(store, broker, RULES, clock, rings, keep=keep)
+    recovery = RecoveryService(
+        store, broker, RULES, clock, rings, instruments=INSTRUMENTS, keep=keep
+    )
     recovery.begin()
 
     assert not store.recovery.is_awaited()
@@ -265,7 +269,14 @@ def test_report_is_a_file_for_people_and_changes_are_kept(
     folder = tmp_path / "recovery"
     keep = ReportFolder(folder).keep
     recovery = RecoveryService(
-        store, broker, RULES, clock, rings, run_id="run-7", keep=keep
+        store,
+        broker,
+        RULES,
+        clock,
+        rings,
+        instruments=INSTRUMENTS,
+        run_id="run-7",
+        keep=keep,
     )
     order = store_order(store, S.FILLED)
     clock.advance(STALE_SECONDS)

@@ -1,12 +1,14 @@
 """Orders that the broker has against what the store knows."""
 
 from dataclasses import replace
+from decimal import Decimal
 
 import pytest
 
 from shoonya_platform.brokers.base import PlaceOrder, UnreadableRow
 from shoonya_platform.domain.alerts import client_order_id, copy_name
 from shoonya_platform.domain.discrepancies import DiscrepancyKind as K
+from shoonya_platform.domain.instruments import Exchange
 from shoonya_platform.domain.orders import Intent, Side
 from shoonya_platform.execution.adoption import STRATEGY
 from shoonya_platform.execution.booking import FOR_EXIT
@@ -18,7 +20,7 @@ from shoonya_platform.testing.orders import (
     store_order,
 )
 from tests.unit.execution.recovery.conftest import RULES, at_broker
-from tests.unit.execution.rows import S, state, triggers
+from tests.unit.execution.rows import INSTRUMENTS, S, state, triggers
 
 
 def kinds(store):
@@ -98,6 +100,38 @@ def test_order_that_the_store_lacks_is_adopted_under_its_alert(recovery, store, 
     assert (adopted.status, adopted.filled_quantity) == (S.FILLED, 65)
     assert triggers(store, adopted)[0] == "adopted"
     assert kinds(store) == [K.ORDER_ADOPTED]
+
+
+def test_adopted_orders_have_the_price_factor_of_their_instrument(
+    recovery, store, broker
+):
+    order = replace(
+        store_order(store, S.GUARD_PASSED),
+        exchange=Exchange.MCX,
+        tradingsymbol="GOLD05FEB27",
+        quantity=1,
+    )
+    entry, closing = (client_order_id(an_alert_id(), 1, 1) for _ in range(2))
+    bought = at_broker(broker, replace(order, client_order_id=entry), "B7")
+    sold = replace(order, client_order_id=closing, side=Side.SELL)
+    broker.fill(bought, 1, Decimal(150_000))
+    broker.fill(at_broker(broker, sold, "B8"), 1, Decimal(149_700))
+
+    recovery.begin()
+
+    assert store.positions.realised() == -30_000
+    adopted = [store.orders.by_client_order_id(name) for name in (entry, closing)]
+    assert [each.price_factor for each in adopted] == [100, 100]
+
+
+def test_copy_of_an_order_has_its_price_factor(recovery, store, broker):
+    order = store_order(store, S.ACCEPTED, price_factor=Decimal("0.1"))
+    at_broker(broker, order, order.broker_order_id)
+    at_broker(broker, order, "B99")
+
+    recovery.begin()
+
+    assert store.orders.by_broker_order_id("B99").price_factor == Decimal("0.1")
 
 
 @pytest.mark.parametrize(
@@ -258,7 +292,9 @@ def test_how_long_an_order_is_looked_for(
         exit_absent_seconds=12.0,
         lost_leg_seconds=lost_leg_seconds,
     )
-    recovery = RecoveryService(store, broker, rules, clock, rings)
+    recovery = RecoveryService(
+        store, broker, rules, clock, rings, instruments=INSTRUMENTS
+    )
     order = store_order(store, S.OUTCOME_UNKNOWN, intent=intent, side=Side.SELL)
     for leg in range(2, legs + 1):
         store_order(store, S.DENIED, alert_id=order.alert_id, leg=leg)

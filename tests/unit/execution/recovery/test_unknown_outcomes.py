@@ -13,7 +13,7 @@ from shoonya_platform.execution.recovery import RecoveryService
 from shoonya_platform.testing.orders import store_alert, store_order
 from tests.preconditions import at_any_moment
 from tests.unit.execution.recovery.conftest import RULES, at_broker
-from tests.unit.execution.rows import S, T, state
+from tests.unit.execution.rows import INSTRUMENTS, S, T, state
 
 
 def test_order_found_at_the_broker_is_accepted_under_its_number(
@@ -205,7 +205,9 @@ def test_service_that_is_killed_again_and_again_proves_an_absence_all_the_same(
 
     for _ in range(3):
         # Each lives for one reading only.
-        RecoveryService(store, broker, RULES, clock, rings).step()
+        RecoveryService(
+            store, broker, RULES, clock, rings, instruments=INSTRUMENTS
+        ).step()
         clock.advance(5)
 
     assert state(store, order) == (S.NOT_PLACED, 0)
@@ -337,7 +339,12 @@ def test_timed_out_order_ends_as_it_really_did_and_is_placed_at_most_once(
     CommandService(store, paper, clock, rings, at_any_moment(store)).step()
     assert state(store, order) == (S.OUTCOME_UNKNOWN, 0)
 
-    search(RecoveryService(store, paper, RULES, clock, rings), clock, 4, 4)
+    search(
+        RecoveryService(store, paper, RULES, clock, rings, instruments=INSTRUMENTS),
+        clock,
+        4,
+        4,
+    )
 
     assert state(store, order)[0] is status
     placed = [o.client_order_id for o in paper.order_book()]

@@ -129,6 +129,28 @@ def test_order_in_flight_explains_a_difference_only_as_far_as_it_can_fill(
     )
 
 
+def test_other_rupees_at_the_broker_are_shown_while_they_last(
+    recovery, store, broker, clock
+):
+    order = store_order(store, S.FILLED, price_factor=Decimal(100))
+    found = []
+    for quantity, factor in ((65, "1"), (65, "100"), (65, "0.1"), (65, None), (0, "1")):
+        row = broker_holds(order, quantity)
+        broker.held = [
+            replace(row, price_factor=None if factor is None else Decimal(factor))
+        ]
+        recovery.step()
+        clock.advance(RULES.interval_seconds)
+        found.append(
+            [each.text for each in store.discrepancies.open(K.PRICE_FACTOR_DIFFERS)]
+        )
+
+    subject = f"{order.exchange}:{order.tradingsymbol} NRML"
+    text = subject + ": a price of 1 is 100 rupees here, and {} at the broker: "
+    text += "P&L and limits of one of us are wrong"
+    assert found == [[text.format("1")], [], [text.format("0.1")], [], []]
+
+
 def test_new_terms_without_an_answer_are_settled_between_two_looks(
     recovery, store, broker
 ):

@@ -10,7 +10,7 @@ from shoonya_platform.domain.margins import Margin
 from shoonya_platform.errors import BrokerUnavailable
 from shoonya_platform.execution.trading_bot import TradingBot
 from shoonya_platform.testing.orders import an_alert, store_alert, store_order
-from tests.unit.execution.rows import S
+from tests.unit.execution.rows import INSTRUMENTS, S
 
 NFO = Exchange.NFO
 REPLAN_SECONDS = 60.0
@@ -85,9 +85,15 @@ def quotes() -> Quotes:
 def new_bot(store, quotes, clock, rings):
     """Make a bot, as a new process of the service would."""
 
-    def make(replan_seconds=REPLAN_SECONDS, **settings):
+    def make(replan_seconds=REPLAN_SECONDS, instruments=INSTRUMENTS, **settings):
         return TradingBot(
-            store, quotes, clock, rings, replan_seconds=replan_seconds, **settings
+            store,
+            quotes,
+            clock,
+            rings,
+            instruments=instruments,
+            replan_seconds=replan_seconds,
+            **settings,
         )
 
     return make

@@ -1,0 +1,52 @@
+"""Whether the broker's session will do, and what other accounts have left open."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from shoonya_platform.assessment.session import ACTION, SessionVerdict, judge_session
+from shoonya_platform.config.settings import Settings
+from shoonya_platform.ctl.checks.world import Verdict, World, is_there, ok
+from shoonya_platform.ctl.context import store_path
+from shoonya_platform.domain.instruments import Exchange
+from shoonya_platform.services.findings import Level
+from shoonya_platform.services.parts import calendar
+from shoonya_platform.services.session_file import find_session
+from shoonya_platform.store.accounts import other_books
+
+
+def judge(settings: Settings, now: datetime) -> SessionVerdict:
+    """
+    Judge the session by its file, without a request.
+
+    Raises:
+        PermissionError: This user must not read it.
+    """
+    is_open = True
+    if settings.guard.market_hours == "exchange":
+        hours = calendar(settings)
+        is_open = any(hours.is_open(each, now) for each in Exchange)
+    return judge_session(find_session(settings), now, is_open=is_open)
+
+
+def other_accounts(world: World) -> Verdict:
+    """What is open in the book of an account that is not configured waits there."""
+    path = store_path(world.settings)
+    # Lists it first: without the permission to look there the answer is unknown.
+    is_there(path)
+    books = other_books(path)
+    if not books:
+        return ok("no other account has open positions or orders")
+    left = "; ".join(f"the book of '{each.account}' has {each.text}" for each in books)
+    return Level.WARNING, f"not traded now: {left}", "sudo shoonyactl status"
+
+
+def session(world: World) -> Verdict:
+    """Without a session neither an entry nor an exit reaches the broker."""
+    settings = world.settings
+    if settings.broker.name != "shoonya":
+        return ok("the paper broker needs no session")
+    found = judge(settings, world.now)
+    if found.is_alive:
+        return ok(found.text)
+    return Level.ERROR if found.is_error else Level.NOTE, found.text, f"sudo {ACTION}"
