@@ -230,7 +230,7 @@ def markets(draw):
         below = draw(st.decimals("0.001", "0.2", places=3)) * last + 2 * tick
         above = draw(st.decimals("0.001", "0.2", places=3)) * last + 2 * tick
         band = PriceBand(
-            lower=max(last - below, Decimal("0.01")).quantize(Decimal("0.0001")),
+            lower=max(last - below, Decimal("0.0001")).quantize(Decimal("0.0001")),
             upper=(last + above).quantize(Decimal("0.0001"), ROUND_CEILING),
         )
     freeze = draw(st.none() | st.integers(1, 40 * instrument.lot_size))
