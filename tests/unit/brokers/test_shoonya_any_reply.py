@@ -102,6 +102,12 @@ def broker(tmp_path_factory) -> Iterator[AnsweredBroker]:
         made.close()
 
 
+@pytest.fixture(autouse=True)
+def begin_afresh(broker: AnsweredBroker) -> None:
+    """Forget what the last answer of another test has done, such as a dead session."""
+    broker.forget()
+
+
 VALUES = st.one_of(
     st.none(),
     st.booleans(),
