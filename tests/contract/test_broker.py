@@ -57,6 +57,7 @@ from tests.contract.broker_worlds import (
     named,
     statuses,
 )
+from tests.contract.noren_world import GOLD
 
 #: How often the placing process is killed, each time at another moment.
 KILLS = 8
@@ -437,9 +438,7 @@ def test_b23_position_is_closed_free_of_margin_only_once(world, broker):
 
 
 def test_b42_money_is_counted_by_the_price_factor(broker):
-    gold = replace(
-        an_order(quantity=2), exchange=Exchange.MCX, tradingsymbol="GOLD05FEB27"
-    )
+    gold = replace(an_order(quantity=2), exchange=Exchange.MCX, tradingsymbol=GOLD)
     before = broker.limits()
 
     broker.place(gold)
