@@ -503,7 +503,9 @@ def test_d14_no_secret_and_no_servers_address_is_committed():
     # Quoted and long enough to be one; placeholders have dots or brackets in them.
     secret = re.compile(r"""secret_key["']?\s*[:=]\s*["']([A-Za-z0-9_+/=-]{6,})["']""")
     address = re.compile(r"(?<![\d.])(\d{1,3}(?:\.\d{1,3}){3})(?![\d.])")
-    ours = re.compile(r"(0|10|127|169\.254|192\.0\.2|192\.168|198\.51\.100|203\.0\.113)\.")
+    ours = re.compile(
+        r"(0|10|127|169\.254|192\.0\.2|192\.168|198\.51\.100|203\.0\.113)\."
+    )
     # Those that TradingView sends from, as it publishes them.
     public = {"52.89.214.238", "34.212.75.30", "54.218.53.128", "52.32.178.7"}
     assert len(files) > 100
