@@ -250,9 +250,13 @@ class Simulation:
             return False
         store = self.platform.open_store(None, "simulation", "look")
         try:
-            return not store.orders.in_status(
-                *sorted(BEFORE_BROKER | IN_FLIGHT), limit=1
-            ) and not store.alerts.finished(limit=1)
+            last = store.recovery.last()
+            return (
+                not store.orders.in_status(*sorted(BEFORE_BROKER | IN_FLIGHT), limit=1)
+                and not store.alerts.finished(limit=1)
+                # After many ends of its session the platform pauses its log-ins.
+                and (last is None or last.succeeded)
+            )
         finally:
             self.engine.drop(store)
 

@@ -203,7 +203,12 @@ class StoreService(IsolatedService):
             seconds,
             extra={"event": "waiting"},
         )
-        self.beat(f"waiting: {error.message}")
+        status = f"waiting: {error.message}"
+        self.beat(status)
+        if isinstance(error, BrokerUnavailable):
+            # It lives, and the store is well: it is not to look silent.
+            with contextlib.suppress(StoreError):
+                self.heartbeat(status)
         until = self.clock.monotonic() + seconds
         # A ring means work, and there is no doing any: only the end interrupts.
         while (left := until - self.clock.monotonic()) > 0 and not self.should_stop():

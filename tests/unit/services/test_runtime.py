@@ -8,7 +8,7 @@ import pytest
 
 from shoonya_platform.config.settings import Settings
 from shoonya_platform.domain.discrepancies import DiscrepancyKind
-from shoonya_platform.errors import LoginNeeded, StoreBusy
+from shoonya_platform.errors import BrokerUnavailable, LoginNeeded, StoreBusy
 from shoonya_platform.services.runtime import (
     LONGEST_REST_SECONDS,
     RETRY_SECONDS,
@@ -112,6 +112,24 @@ class WithoutSession:
 
     def status(self):
         return ""
+
+
+def test_service_that_waits_for_the_broker_does_not_look_silent(
+    service, tmp_path, clock
+):
+    service.clock = clock
+    service._settings = Settings()
+    service._stopping = True
+    service._beat_at = float("-inf")
+    with closing(
+        SqliteOrderStore(
+            tmp_path / "orders.db", service="order_watcher", run_id="r", clock=clock
+        )
+    ) as service.store:
+        service.wait_after(BrokerUnavailable("HTTP 502"), 0)
+        (beat,) = service.store.services.all()
+
+    assert (beat.service, beat.status) == ("order_watcher", "waiting: HTTP 502")
 
 
 def test_service_without_a_session_asks_for_a_login_once(tmp_path, clock, monkeypatch):
