@@ -262,12 +262,14 @@ class ShoonyaBroker:
         at, quote = self._quotes.get(key, (float("-inf"), None))
         longest = _FEED_PRICE_SECONDS if self._feed.has_begun else _PRICE_SECONDS
         if quote is None or self._clock.monotonic() - at > longest:
-            quote = self._quote(exchange, token)
+            quote = self._quote(exchange, token, tradingsymbol)
         return quote.last_price
 
     def quote(self, exchange: Exchange, tradingsymbol: str) -> Quote | None:
         token = self._token(exchange, tradingsymbol)
-        return None if token is None else self._quote(exchange, token)
+        if token is None:
+            return None
+        return self._quote(exchange, token, tradingsymbol)
 
     def instrument(self, exchange: Exchange, tradingsymbol: str) -> Instrument | None:
         return self._instruments.find(exchange, tradingsymbol)
@@ -373,22 +375,32 @@ class ShoonyaBroker:
                 continue
         return None
 
-    def _quote(self, exchange: Exchange, token: str) -> Quote:
-        quote = self._scrip_figures("GetQuotes", exchange, token, words.quote_of)
+    def _quote(self, exchange: Exchange, token: str, tradingsymbol: str) -> Quote:
+        quote = self._scrip_figures(
+            "GetQuotes", exchange, token, tradingsymbol, words.quote_of
+        )
         self._quotes[f"{exchange}|{token}"] = (self._clock.monotonic(), quote)
         return quote
 
     def _security_info(self, exchange: Exchange, token: str) -> Row:
-        return self._scrip_figures("GetSecurityInfo", exchange, token, lambda row: row)
+        return self._scrip_figures(
+            "GetSecurityInfo", exchange, token, None, lambda row: row
+        )
 
     def _scrip_figures(
         self,
         route: str,
         exchange: Exchange,
         token: str,
+        tradingsymbol: str | None,
         read: Callable[[Row], words.T],
     ) -> words.T:
-        """Read what one call says of a scrip, if it is this scrip it speaks of."""
+        """
+        Read what one call says of a scrip, if it is this scrip it speaks of.
+
+        Args:
+            tradingsymbol: Compared too; None where only the token is known.
+        """
         fields = {"uid": self._account.user_id, "exch": str(exchange), "token": token}
 
         other = ""
@@ -397,9 +409,12 @@ class ShoonyaBroker:
         for _ in range(_SCRIP_TRIES):
             row = self._object(route, fields, nothing={})
             try:
-                if not row or words.scrip_of(row) == (exchange, token):
+                if not row:
                     return read(row)
-                other = words.shown("|".join(words.scrip_of(row)))
+                found = (*words.scrip_of(row), words.symbol_of(row))
+                if found == (exchange, token, tradingsymbol or found[-1]):
+                    return read(row)
+                other = words.shown("|".join(found))
             except Unreadable as e:
                 raise _not_readable(route, e) from e
         raise BrokerUnavailable(

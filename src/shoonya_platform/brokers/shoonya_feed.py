@@ -42,6 +42,9 @@ _REFUSED_SECONDS = 60.0
 _TURN_SECONDS = 1.0
 #: Messages that nobody has asked for yet; beyond that the books have to be read.
 _MAX_WAITING = 10_000
+#: A connection on which no price arrives for this long may be mute: after the nightly
+#: rollover the server leaves it open and sends nothing.
+_SILENT_SECONDS = 120.0
 #: Scrips in one frame, as the broker advises.
 _BATCH = 100
 
@@ -89,6 +92,8 @@ class Feed:
         self._wanted: set[str] = set()
         self._subscribed: set[str] = set()
         self._prices: dict[str, Decimal] = {}
+        #: When any price last arrived.
+        self._priced_at = 0.0
         self._is_oauth = account.generation == "oauth"
         #: The token that the server refused, if it did.
         self.refused_token: str | None = None
@@ -170,7 +175,9 @@ class Feed:
 
     def last_price(self, key: str) -> Decimal | None:
         """Return the last price told, None if the feed cannot vouch for one."""
-        return self._prices.get(key) if self.is_up else None
+        if not self.is_up or time.monotonic() - self._priced_at > _SILENT_SECONDS:
+            return None
+        return self._prices.get(key)
 
     def close(self) -> None:
         self._stopping.set()
@@ -249,6 +256,10 @@ class Feed:
             self._subscribed = set()
             beat_at = time.monotonic()
             while not self._stopping.is_set():
+                # A connection belongs to the session that it logged in with.
+                if self._token() not in (None, token):
+                    self._reread.set()
+                    return
                 self._subscribe(socket)
                 if time.monotonic() - beat_at > _HEARTBEAT_SECONDS:
                     beat_at = time.monotonic()
@@ -321,6 +332,7 @@ class Feed:
             return
         if price is not None:
             self._prices[key] = price
+            self._priced_at = time.monotonic()
 
     def _frame(self, content: bytes) -> Row | None:
         """Read a frame; None, and listed, if it cannot be used."""

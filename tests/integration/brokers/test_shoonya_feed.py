@@ -4,6 +4,7 @@ from collections import Counter
 
 import pytest
 
+from shoonya_platform.brokers import shoonya, shoonya_feed
 from shoonya_platform.brokers.base import ExecutionReport, UnreadableRow
 from shoonya_platform.brokers.shoonya_words import place_fields
 from shoonya_platform.domain.instruments import Exchange
@@ -157,6 +158,33 @@ def test_prices_come_by_the_feed_once_they_were_asked_for(simulator, broker):
         assert broker.last_price(Exchange.NFO, SYMBOL) == 101.5
 
     assert simulator.app.asked["GetQuotes"] == asked
+
+
+def test_price_of_a_silent_feed_is_replaced_by_a_quote(simulator, broker, monkeypatch):
+    listen(broker)
+    broker.last_price(Exchange.NFO, SYMBOL)
+    eventually(lambda: simulator.hub.connections()[0].scrips)
+    simulator.set_price(Exchange.NFO, SYMBOL, "101.5")
+    eventually(lambda: broker.last_price(Exchange.NFO, SYMBOL) == 101.5)
+    asked = simulator.app.asked["GetQuotes"]
+    monkeypatch.setattr(shoonya_feed, "_SILENT_SECONDS", -1.0)
+    monkeypatch.setattr(shoonya, "_FEED_PRICE_SECONDS", -1.0)
+
+    assert broker.last_price(Exchange.NFO, SYMBOL) == 101.5
+
+    assert simulator.app.asked["GetQuotes"] == asked + 1
+
+
+def test_new_token_makes_a_new_connection(simulator, broker, monkeypatch):
+    listen(broker)
+    old = broker.feed.local_port
+    token = broker.feed._token()
+    answers = iter([f"{token}-next"])
+    monkeypatch.setattr(broker.feed, "_token", lambda: next(answers, token))
+
+    eventually(lambda: broker.feed.is_up and broker.feed.local_port != old, 15)
+
+    assert broker.feed.take_reread()
 
 
 def test_prices_are_subscribed_again_after_a_reconnection(simulator, broker):

@@ -532,6 +532,23 @@ def test_quote_of_another_instrument_is_asked_for_again(simulator, broker):
         broker.quote(Exchange.NFO, SYMBOL)
 
 
+@pytest.mark.parametrize(
+    "wrong", [{"exch": "NSE"}, {"token": "26000"}, {"tsym": "Nifty 50"}]
+)
+def test_each_name_of_a_quoted_scrip_has_to_match(simulator, broker, wrong):
+    real, answers = simulator.app.routes.reading["GetQuotes"], []
+
+    def quote(asked):
+        answers.append(asked)
+        row = real(asked)
+        return {**row, "lp": "24391.00", **wrong} if len(answers) == 1 else row
+
+    simulator.app.routes.reading["GetQuotes"] = quote
+
+    assert broker.last_price(Exchange.NFO, SYMBOL) == 100
+    assert len(answers) == 2
+
+
 def test_doubled_trade_is_one(simulator, broker):
     broker.place(an_order())
     trades = simulator.account.trade_book()
