@@ -24,6 +24,12 @@ from tests.unit.dashboard.ledger import Ledger
 PASSWORD = "correct horse"
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if Path(__file__).parent in item.path.parents:
+            item.add_marker(pytest.mark.browser)
+
+
 class Dashboard:
     """`python -m shoonya_platform.services.dashboard` in a directory of its own."""
 

@@ -15,8 +15,6 @@ from shoonya_platform.domain.trading import TradingState
 from tests.browser.conftest import PASSWORD
 from tests.unit.dashboard.test_log import write
 
-pytestmark = pytest.mark.browser
-
 ATTACK = "<img src=x onerror=\"document.title='taken'\"><b>bold</b>"
 
 #: Contrast that WCAG AA asks of text.

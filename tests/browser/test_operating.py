@@ -16,8 +16,6 @@ from shoonya_platform.services.findings import Finding, Level
 from tests.acceptance.platform import Platform
 from tests.browser.test_dashboard import CONTRAST, log_in, serious
 
-pytestmark = pytest.mark.browser
-
 FOUND = (
     Finding(check="clock", level=Level.OK, sentence="the clock is right"),
     Finding(
