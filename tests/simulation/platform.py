@@ -17,7 +17,13 @@ from shoonya_platform.brokers.shoonya import ShoonyaBroker
 from shoonya_platform.config.loader import Config
 from shoonya_platform.domain.alerts import Alert
 from shoonya_platform.domain.orders import AlertId
-from shoonya_platform.errors import AlertRefused, ConfigError, StoreDamaged, StoreError
+from shoonya_platform.errors import (
+    AlertRefused,
+    ConfigError,
+    StoreBusy,
+    StoreDamaged,
+    StoreError,
+)
 from shoonya_platform.execution.webhook import Intake
 from shoonya_platform.services import (
     command_service,
@@ -294,10 +300,13 @@ class Process:
             service.run()
         except Death:
             raise
-        except Exception:
+        except Exception as e:
             service.close()
-            raise
-        service.close()
+            # As `IsolatedService.main` has it.
+            if not (isinstance(e, StoreBusy) and service.should_stop()):
+                raise
+        else:
+            service.close()
 
     def _ended(self, error: BaseException | None) -> None:
         self._service = None
