@@ -48,6 +48,12 @@ NOT_TYPED = {
     "sudo shoonyactl upgrade 0.2.0": "asks an index of packages",
     "sudo shoonyactl broker login": "logs in to the real broker",
     "sudo shoonyactl broker status": "asks the real broker",
+    # The same as blocks.
+    "sudo shoonyactl broker login\n": "logs in to the real broker",
+    "sudo shoonyactl broker status\n": "asks the real broker",
+    "sudo shoonyactl doctor\nsudo shoonyactl instrument refresh\n": (
+        "loads the real broker's lists"
+    ),
     "sudo timedatectl set-ntp true": "a container keeps no clock",
     "shoonyactl up": "for machines without systemd",
     'grep "order_id=42" .shoonya/logs/*.log': "of scripts/run, which has no systemd",

@@ -251,7 +251,7 @@ MUTATIONS = (
     Mutation(
         name="market hours are not checked when an order is sent",
         faults=(F.MARKET_CLOSES, F.REFUSED, F.SLOW),
-        seeds=20,
+        seeds=60,
         apply=_no_hours(),
     ),
     Mutation(
