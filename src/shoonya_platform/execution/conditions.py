@@ -26,28 +26,42 @@ RECENT = 500
 
 
 class PositionDifferences:
-    """Tells a difference that lasts from a fill that one book has and one has not."""
+    """
+    Tells a difference that lasts from a fill that one book has and one has not.
+
+    A difference that was shown stays until the books agree: a fill in between may
+    explain that it changes, and not that it is over.
+    """
 
     def __init__(self, store: OrderStore, clock: Clock) -> None:
         self._store = store
         self._clock = clock
         #: Our quantity and the broker's.
         self.confirmed: dict[Holding, tuple[int, int]] = {}
-        self._since: dict[Holding, tuple[tuple[int, int], float]] = {}
+        #: How much they differ by, and since when.
+        self._since: dict[Holding, tuple[int, float]] = {}
 
     def look(self, differences: Mapping[Holding, tuple[int, int]]) -> None:
         """Take in what the newest comparison found."""
         now = self._clock.monotonic()
         moved = self._moved_lately()
+        shown = {
+            row.subject
+            for row in self._store.discrepancies.unresolved(K.POSITION_DIFFERS)
+        }
         before, self._since = self._since, {}
         self.confirmed = {}
-        for key, both in differences.items():
-            known, since = before.get(key, (both, now))
-            if known != both:
+        for key, (own, theirs) in differences.items():
+            known, since = before.get(key, (theirs - own, now))
+            if known != theirs - own:
                 since = now
-            self._since[key] = (both, since)
-            if key not in moved or now - since >= STALE_SECONDS:
-                self.confirmed[key] = both
+            self._since[key] = (theirs - own, since)
+            if (
+                key not in moved
+                or now - since >= STALE_SECONDS
+                or _subject(key) in shown
+            ):
+                self.confirmed[key] = (own, theirs)
 
     def _moved_lately(self) -> set[Holding]:
         since = self._clock.now() - timedelta(seconds=STALE_SECONDS)
@@ -60,6 +74,11 @@ class PositionDifferences:
             )
             if order.updated_at > since
         }
+
+
+def _subject(key: Holding) -> str:
+    exchange, tradingsymbol, product = key
+    return f"{exchange}:{tradingsymbol} {product}"
 
 
 class Conditions:
@@ -122,8 +141,8 @@ class Conditions:
 
     def _note_positions(self, differences: Mapping[Holding, tuple[int, int]]) -> None:
         subjects = set()
-        for (exchange, tradingsymbol, product), (own, theirs) in differences.items():
-            subject = f"{exchange}:{tradingsymbol} {product}"
+        for key, (own, theirs) in differences.items():
+            subject = _subject(key)
             subjects.add(subject)
             self._discrepancies.note(
                 K.POSITION_DIFFERS,
@@ -135,8 +154,8 @@ class Conditions:
 
     def _note_factors(self, found: Found) -> None:
         subjects = set()
-        for (exchange, tradingsymbol, product), (own, theirs) in found.factors.items():
-            subject = f"{exchange}:{tradingsymbol} {product}"
+        for key, (own, theirs) in found.factors.items():
+            subject = _subject(key)
             subjects.add(subject)
             self._discrepancies.note(
                 K.PRICE_FACTOR_DIFFERS,

@@ -96,6 +96,39 @@ def test_difference_right_after_a_fill_is_shown_when_it_outlasts_an_old_book(
     assert [found.kind for found in store.discrepancies.open()] == [K.POSITION_DIFFERS]
 
 
+def test_difference_that_is_shown_stays_through_fills_of_ours(
+    recovery, store, broker, clock
+):
+    order = store_order(store, S.FILLED)
+    clock.advance(STALE_SECONDS)
+    broker.held = [broker_holds(order, 0)]
+    recovery.step()
+    (shown,) = store.discrepancies.open()
+    store_order(store, S.FILLED)
+    broker.held = [broker_holds(order, 65)]
+
+    clock.advance(RULES.interval_seconds)
+    recovery.step()
+
+    (found,) = store.discrepancies.open()
+    assert found.discrepancy_id == shown.discrepancy_id
+    assert found.text.endswith("we hold 130, the broker says 65")
+
+
+def test_same_difference_between_many_fills_is_shown_after_a_while(
+    recovery, store, broker, clock
+):
+    looks = int(STALE_SECONDS / RULES.interval_seconds) + 1
+    for number in range(1, looks + 1):
+        order = store_order(store, S.FILLED)
+        broker.held = [broker_holds(order, 65 * number - 10)]
+        recovery.step()
+        clock.advance(RULES.interval_seconds)
+
+    (found,) = store.discrepancies.open()
+    assert found.kind is K.POSITION_DIFFERS
+
+
 def test_strategies_holdings_are_compared_together(
     recovery, store, broker, clock, events
 ):
