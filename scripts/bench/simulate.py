@@ -133,6 +133,10 @@ def kinds(text: str) -> tuple[Fault, ...]:
 def span(text: str) -> range:
     """Read `A:B`, without B itself."""
     first, _, last = text.partition(":")
+    if not (first.isdecimal() and last.isdecimal() and int(first) < int(last)):
+        raise argparse.ArgumentTypeError(
+            f"expected two seeds, the first the smaller, such as 0:200; was '{text}'"
+        )
     return range(int(first), int(last))
 
 

@@ -24,6 +24,9 @@ from shoonya_platform.domain.discrepancies import (
 from shoonya_platform.errors import NotFound
 from shoonya_platform.services.runbook import of_condition
 
+#: Read to show the newest of a kind.
+_MOST = 100_000
+
 
 @click.group()
 def cli() -> None:
@@ -41,10 +44,10 @@ def cli() -> None:
 @click.option(
     "-n",
     "--limit",
-    type=click.IntRange(1, 100_000),
+    type=click.IntRange(1, _MOST),
     default=50,
     show_default=True,
-    help="With --all: how many of the newest to look at.",
+    help="With --all: how many of the newest to show.",
 )
 @json_option
 @click.pass_obj
@@ -64,8 +67,10 @@ def list_discrepancies(
     """
     table = ctl.store.discrepancies
     kinds = [DiscrepancyKind(word) for word in kind]
-    found = table.recent(limit=limit) if show_all else table.open(*kinds)
+    found = table.recent(limit=_MOST) if show_all else table.open(*kinds)
     found = [each for each in found if not kinds or each.kind in kinds]
+    if show_all:
+        found = found[:limit]
     if as_json:
         print_json([_document(each) for each in found])
         return

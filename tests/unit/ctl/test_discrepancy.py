@@ -85,6 +85,19 @@ def test_unknown_number_is_not_found(ctl, store, verb):
     assert "discrepancy 9 does not exist" in result.err
 
 
+def test_limit_counts_what_is_shown_of_a_kind(ctl, note):
+    note(K.POSITION_DIFFERS, "NFO:X NRML")
+    for number in range(3):
+        note(K.ROW_UNREADABLE, f"order_book {number}")
+
+    result = ctl(
+        *("discrepancy", "list", "--all", "--json", "-n", "1"),
+        *("--kind", "position_differs"),
+    )
+
+    assert [row["kind"] for row in result.document] == ["position_differs"]
+
+
 def test_incident_is_acknowledged_with_the_users_name_and_leaves_the_list(
     ctl, note, store, monkeypatch
 ):
