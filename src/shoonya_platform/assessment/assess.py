@@ -122,7 +122,7 @@ def _reconciliation(
         yield Condition(
             kind=ConditionKind.RECONCILIATION_FAILED,
             severity=Severity.CRITICAL,
-            text=f"the broker's books could not be read: {last.summary}",
+            text=last.summary,
             action="shoonyactl broker status",
             since=last.finished_at,
         )
