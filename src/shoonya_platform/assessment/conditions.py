@@ -9,7 +9,6 @@ from pathlib import Path
 
 from shoonya_platform.domain.calendar import MarketCalendar
 from shoonya_platform.domain.discrepancies import DiscrepancyKind
-from shoonya_platform.domain.instruments import Exchange
 from shoonya_platform.domain.orders import OrderId
 from shoonya_platform.services.runbook import of_condition
 
@@ -89,10 +88,7 @@ class Rules:
 
     def is_trading_time(self, now: datetime) -> bool:
         """Return whether any exchange is open."""
-        calendar = self.calendar
-        return calendar is None or any(
-            calendar.is_open(exchange, now) for exchange in Exchange
-        )
+        return self.calendar is None or self.calendar.is_any_open(now)
 
 
 def ordered(found: list[Condition]) -> list[Condition]:

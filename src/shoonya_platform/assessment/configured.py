@@ -28,7 +28,7 @@ def configured_rules(settings: Settings) -> Rules:
         old_order_seconds=recovery.old_order_seconds,
         entries_wait=recovery.entries_wait,
         instruments_file=(
-            settings.paths.state_dir / "shoonya" / FILE_NAME
+            settings.shoonya_dir / FILE_NAME
             if settings.broker.name == "shoonya"
             else None
         ),

@@ -360,6 +360,11 @@ class Settings(Section, frozen=True):
         return f"{self.broker.name}-{user}"
 
     @property
+    def shoonya_dir(self) -> Path:
+        """Where session, rate limits and lists of the Shoonya broker are kept."""
+        return self.paths.state_dir / "shoonya"
+
+    @property
     def paper_path(self) -> Path:
         return self.paths.state_dir / "paper.db"
 

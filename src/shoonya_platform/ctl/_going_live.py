@@ -13,11 +13,10 @@ from datetime import datetime
 from shoonya_platform.assessment.session import ACTION
 from shoonya_platform.brokers.base import Limits
 from shoonya_platform.config.loader import Config
-from shoonya_platform.ctl.checks.broker import judge
-from shoonya_platform.domain.days import trading_day
 from shoonya_platform.domain.trading import TradingState
 from shoonya_platform.errors import BrokerError, ConfigError, ShoonyaError
 from shoonya_platform.instruments.rows import MasterState
+from shoonya_platform.services.broker_login import session_verdict
 from shoonya_platform.services.child import ServiceStatus
 from shoonya_platform.services.findings import Finding, Level
 from shoonya_platform.services.parts import shoonya_account
@@ -138,12 +137,11 @@ class GoingLive:
             states = self._list_states()
         except ShoonyaError as e:
             return _finding("instruments", Level.ERROR, e.message, command)
-        today = trading_day(self._now)
         good, wrong = [], []
         for each in states:
             if each.problem:
                 wrong.append(f"{each.exchange} ({each.problem})")
-            elif each.loaded_at is None or trading_day(each.loaded_at) != today:
+            elif not each.is_current(self._now):
                 wrong.append(f"{each.exchange} (not loaded today)")
             else:
                 good.append(str(each.exchange))
@@ -154,7 +152,7 @@ class GoingLive:
         return _finding("instruments", Level.OK, f"loaded today: {', '.join(good)}")
 
     def _session(self) -> Iterator[Finding]:
-        verdict = judge(self._config.settings, self._now)
+        verdict = session_verdict(self._config.settings, self._now)
         try:
             limits = self._ask_limits()
         except (BrokerError, ConfigError) as e:

@@ -122,6 +122,10 @@ class MarketCalendar(
     def is_open(self, exchange: Exchange, at: datetime) -> bool:
         return self.why_closed(exchange, at) == ""
 
+    def is_any_open(self, at: datetime) -> bool:
+        """Return whether at least one exchange is open."""
+        return any(self.is_open(exchange, at) for exchange in Exchange)
+
     def why_closed(self, exchange: Exchange, at: datetime) -> str:
         """Return "holiday: Christmas", "weekend", "outside 09:15-15:30"; "" if open."""
         local = _local(at)

@@ -21,7 +21,6 @@ from shoonya_platform.domain.alerts import MAX_LEGS, AlertStatus, alert_id
 from shoonya_platform.domain.calendar import MarketCalendar
 from shoonya_platform.domain.days import day_begin, trading_day
 from shoonya_platform.domain.discrepancies import DiscrepancyKind, refused_holding
-from shoonya_platform.domain.instruments import Exchange
 from shoonya_platform.domain.orders import OPEN, Intent, Side
 from shoonya_platform.domain.positions import ZERO, Position, shrinks
 from shoonya_platform.domain.trading import TradingState
@@ -104,9 +103,7 @@ class DayWatch:
 
     def _is_open(self) -> bool:
         calendar, now = self._breach.calendar, self._clock.now()
-        return calendar is None or any(
-            calendar.is_open(exchange, now) for exchange in Exchange
-        )
+        return calendar is None or calendar.is_any_open(now)
 
     def _note(self, book: RiskBook) -> None:
         """Leave the day's curve for the dashboard, a point a minute."""

@@ -13,19 +13,16 @@ import subprocess
 import sys
 from datetime import datetime
 
-from shoonya_platform.assessment.session import judge_session
 from shoonya_platform.clock import Clock
 from shoonya_platform.config.loader import Config
 from shoonya_platform.dashboard.broker_login import BrokerAccess, LoginResult
-from shoonya_platform.domain.instruments import Exchange
 from shoonya_platform.errors import BrokerRejected, ConfigError, ShoonyaError
 from shoonya_platform.services.broker_login import (
     check_can_log_in,
     login_address,
     read_code,
+    session_verdict,
 )
-from shoonya_platform.services.parts import calendar
-from shoonya_platform.services.session_file import find_session
 
 #: The broker's own time-out and the start of the process fit into it.
 SECONDS = 30.0
@@ -41,10 +38,6 @@ def broker_access(config: Config, clock: Clock) -> BrokerAccess | None:
     settings = config.settings
     if settings.broker.name != "shoonya" or settings.shoonya.generation != "oauth":
         return None
-    hours = calendar(settings) if settings.guard.market_hours == "exchange" else None
-
-    def is_open(now: datetime) -> bool:
-        return hours is None or any(hours.is_open(each, now) for each in Exchange)
 
     def log_in(line: str) -> LoginResult:
         try:
@@ -59,9 +52,7 @@ def broker_access(config: Config, clock: Clock) -> BrokerAccess | None:
     return BrokerAccess(
         user_id=settings.shoonya.user_id,
         address=login_address(config),
-        verdict=lambda: judge_session(
-            find_session(settings), clock.now(), is_open=is_open(clock.now())
-        ),
+        verdict=lambda: session_verdict(settings, clock.now()),
         log_in=log_in,
     )
 

@@ -19,10 +19,13 @@ from datetime import datetime
 from pathlib import Path
 from urllib.parse import parse_qs, urlencode, urlsplit
 
+from shoonya_platform.assessment.session import SessionVerdict, judge_session
 from shoonya_platform.clock import Clock, SystemClock
 from shoonya_platform.config.loader import Config, load
+from shoonya_platform.config.settings import Settings
 from shoonya_platform.errors import NotAllowed, ShoonyaError
-from shoonya_platform.services.parts import open_shoonya, shoonya_account
+from shoonya_platform.services.parts import calendar, open_shoonya, shoonya_account
+from shoonya_platform.services.session_file import find_session
 
 TOKEN = "broker_access_token"  # noqa: S105 - the name of its file
 
@@ -45,6 +48,19 @@ def login_address(config: Config) -> str:
     account = shoonya_account(config)
     query = urlencode({"client_id": account.vendor_code})
     return f"{account.login_url}?{query}"
+
+
+def session_verdict(settings: Settings, now: datetime) -> SessionVerdict:
+    """
+    Judge the session by its file, without a request.
+
+    Raises:
+        PermissionError: This user must not read it.
+    """
+    is_open = settings.guard.market_hours != "exchange" or calendar(
+        settings
+    ).is_any_open(now)
+    return judge_session(find_session(settings), now, is_open=is_open)
 
 
 def check_can_log_in(config: Config) -> None:

@@ -86,7 +86,7 @@ def catalogue(settings: Settings) -> Catalogue:
 
 def instruments_path(settings: Settings) -> Path:
     """Return where the broker's lists of instruments are kept."""
-    return settings.paths.state_dir / "shoonya" / FILE_NAME
+    return settings.shoonya_dir / FILE_NAME
 
 
 def instruments(settings: Settings) -> Instruments:
@@ -254,7 +254,7 @@ def shoonya_account(config: Config) -> ShoonyaAccount:
         websocket_url=shoonya.websocket_url or _WEBSOCKET_URLS[shoonya.generation],
         login_url=shoonya.login_url or _LOGIN_URL,
         scrip_url=shoonya.scrip_url,
-        folder=settings.paths.state_dir / "shoonya",
+        folder=settings.shoonya_dir,
         timeout_seconds=settings.broker.timeout_seconds,
         orders_per_second=shoonya.orders_per_second,
         requests_per_minute=shoonya.requests_per_minute,

@@ -25,7 +25,7 @@ class KnownSession:
 
 
 def path_of(settings: Settings) -> Path:
-    return settings.paths.state_dir / "shoonya" / "session.json"
+    return settings.shoonya_dir / "session.json"
 
 
 def find_session(settings: Settings) -> KnownSession | None:

@@ -16,6 +16,7 @@ from shoonya_platform.ctl.bundling.masking import Masker
 from shoonya_platform.ctl.bundling.pseudonyms import Pseudonyms
 from shoonya_platform.ctl.bundling.seeking import Seeker
 from shoonya_platform.logging.redaction import Redactor
+from shoonya_platform.services import session_file
 
 #: A shorter part of an address is a word such as `api` or `message`.
 _MINIMUM_PART = 16
@@ -78,7 +79,7 @@ def known(settings: Settings, secrets: Secrets, unit_texts: Iterable[str]) -> Kn
     ]
     if planted:
         found["secrets in units"] = planted
-    session = settings.paths.state_dir / "shoonya" / "session.json"
+    session = session_file.path_of(settings)
     try:
         if token := _token(session):
             found["broker session"] = [token]

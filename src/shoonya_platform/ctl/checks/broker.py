@@ -2,31 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import datetime
-
-from shoonya_platform.assessment.session import ACTION, SessionVerdict, judge_session
-from shoonya_platform.config.settings import Settings
+from shoonya_platform.assessment.session import ACTION
 from shoonya_platform.ctl.checks.world import Verdict, World, is_there, ok
 from shoonya_platform.ctl.context import store_path
-from shoonya_platform.domain.instruments import Exchange
+from shoonya_platform.services.broker_login import session_verdict
 from shoonya_platform.services.findings import Level
-from shoonya_platform.services.parts import calendar
-from shoonya_platform.services.session_file import find_session
 from shoonya_platform.store.accounts import other_books
-
-
-def judge(settings: Settings, now: datetime) -> SessionVerdict:
-    """
-    Judge the session by its file, without a request.
-
-    Raises:
-        PermissionError: This user must not read it.
-    """
-    is_open = True
-    if settings.guard.market_hours == "exchange":
-        hours = calendar(settings)
-        is_open = any(hours.is_open(each, now) for each in Exchange)
-    return judge_session(find_session(settings), now, is_open=is_open)
 
 
 def other_accounts(world: World) -> Verdict:
@@ -46,7 +27,7 @@ def session(world: World) -> Verdict:
     settings = world.settings
     if settings.broker.name != "shoonya":
         return ok("the paper broker needs no session")
-    found = judge(settings, world.now)
+    found = session_verdict(settings, world.now)
     if found.is_alive:
         return ok(found.text)
     return Level.ERROR if found.is_error else Level.NOTE, found.text, f"sudo {ACTION}"
