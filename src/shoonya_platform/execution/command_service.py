@@ -134,7 +134,7 @@ class CommandService:
         most = 1 if self._is_slow else BATCH
         while self._store.orders.in_status(OrderStatus.GUARD_PASSED, limit=1):
             self._behind.look()
-            self._late.look()
+            self._late.look(limit=most + self._held_back)
             taken, orders = self._take(most)
             done += taken
             began = self._clock.monotonic()

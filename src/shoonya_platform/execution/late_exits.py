@@ -21,7 +21,6 @@ from shoonya_platform.domain.orders import (
     Intent,
     Order,
     OrderId,
-    OrderStatus,
 )
 from shoonya_platform.errors import BrokerUnavailable
 from shoonya_platform.logging import get_component_logger
@@ -55,10 +54,15 @@ class LateExits:
         self._let_go: dict[OrderId, tuple[Order, float]] = {}
         self._logger = get_component_logger("command_service")
 
-    def look(self) -> None:
-        """Read the broker's positions if an exit that has waited is ready."""
+    def look(self, *, limit: int) -> None:
+        """
+        Read the broker's positions if an exit that has waited is ready.
+
+        Args:
+            limit: Of orders looked at: those that may be sent next, exits first.
+        """
         now = self._clock.monotonic()
-        ready = self._store.orders.in_status(OrderStatus.GUARD_PASSED)
+        ready = self._store.orders.ready(limit=limit)
         late = {o.order_id: o for o in ready if self._is_late(o)}
         if not late:
             self._flat_since = {}

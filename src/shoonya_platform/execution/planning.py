@@ -83,6 +83,21 @@ class LegPlanner:
             ),
         )
 
+    def again(
+        self, stored: StoredAlert, lost: Order, *, at_most: int | None
+    ) -> NewOrder | None:
+        """
+        Return what takes the place of an order that was given up or refused.
+
+        Args:
+            at_most: As `plan` takes it.
+        """
+        prices = {}
+        if lost.reference_price is not None:
+            prices = {(lost.exchange, lost.tradingsymbol): lost.reference_price}
+        leg = stored.alert.legs[lost.leg - 1]
+        return self.plan(stored, lost.leg, leg, prices, lost, at_most)
+
     def _product(self, alert: Alert, leg: Leg) -> Product:
         """Return an entry's product; what changes a position keeps the position's."""
         if not leg.names_product and alert.intent is Intent.ADJUST:

@@ -48,7 +48,8 @@ class RefusedExits:
         self._store = store
         self._planner = planner
         self._prices = RetryPrices(instruments)
-        self._watch = RefusalWatch(store, clock)
+        #: What the operator sees of them.
+        self.watch = RefusalWatch(store, clock)
         self._clock = clock
         self._logger = get_component_logger("trading_bot")
 
@@ -74,9 +75,9 @@ class RefusedExits:
             return False, 0
         refusals = self._refusals(order)
         if refusals > len(PAUSES):
-            self._watch.note_last(order)
+            self.watch.note_last(order)
             return False, 0
-        self._watch.note_next(order, len(PAUSES) + 1 - refusals)
+        self.watch.note_next(order, len(PAUSES) + 1 - refusals)
         if (
             held is None
             or not self._is_due(order, refusals)
@@ -100,13 +101,7 @@ class RefusedExits:
                 extra={**order.log_context, "event": "exit_lost"},
             )
             return False, 0
-        leg = stored.alert.legs[order.leg - 1]
-        prices = {}
-        if order.reference_price is not None:
-            prices = {(order.exchange, order.tradingsymbol): order.reference_price}
-        planned = self._planner.plan(
-            stored, order.leg, leg, prices, order, at_most=at_most
-        )
+        planned = self._planner.again(stored, order, at_most=at_most)
         if planned is None:
             return False, 0
         planned = self._prices.priced(planned, order)

@@ -18,11 +18,10 @@ from shoonya_platform.domain.orders import (
     OrderStatus,
 )
 from shoonya_platform.errors import BrokerUnavailable
-from shoonya_platform.execution.planning import LegPlanner, Prices
+from shoonya_platform.execution.planning import LegPlanner
 from shoonya_platform.execution.refusal_watch import (
     POSITION_PATIENCE,
     Holdings,
-    RefusalWatch,
 )
 from shoonya_platform.execution.refused import RefusedExits
 from shoonya_platform.execution.undo import attempts_that_count, failed, undoing
@@ -73,7 +72,6 @@ class Settler:
         self._planner = planner
         self._holdings = holdings
         self._refused = refused
-        self._refusals = RefusalWatch(store, clock)
         self._refusals_at = float("-inf")
         self._clock = clock
         self._replan_seconds = replan_seconds
@@ -112,7 +110,7 @@ class Settler:
                     self._report(alert_id)
                     settled += 1
             if looks:
-                self._refusals.look(held)
+                self._refused.watch.look(held)
         return settled
 
     def _looks_at_refusals(self) -> bool:
@@ -218,13 +216,7 @@ class Settler:
                 extra={**lost.log_context, "event": "exit_lost"},
             )
             return 0
-        leg = stored.alert.legs[lost.leg - 1]
-        prices: Prices = {}
-        if lost.reference_price is not None:
-            prices = {(lost.exchange, lost.tradingsymbol): lost.reference_price}
-        planned = self._planner.plan(
-            stored, lost.leg, leg, prices, lost, at_most=at_most
-        )
+        planned = self._planner.again(stored, lost, at_most=at_most)
         if planned is None:
             return 0
         order = self._store.orders.add(planned, alerted_at=lost.alerted_at)

@@ -108,6 +108,7 @@ class TradingBot:
         all_or_nothing: As `Settler` takes it.
 
         figures: Asks for freeze quantities; None where the broker has none to ask.
+
         asks_margin: Whether the broker is asked what margin each entry needs.
     """
 
