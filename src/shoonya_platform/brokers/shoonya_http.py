@@ -2,8 +2,8 @@
 Noren over HTTP: raw `jData=` bodies, and what became of a request.
 
     nothing sent (unreachable, circuit open)     BrokerUnavailable
-    the broker wants to be asked later           TooManyRequests, and nobody asks until
-                                                 then; not done
+    the broker wants to be asked later           TooManyRequests, not done; no request
+                                                 goes out until then
     it answered                                  as `shoonya_answers` judges it
     no answer after the first byte may have left OutcomeUnknown
 

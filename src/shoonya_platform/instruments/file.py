@@ -61,20 +61,8 @@ class InstrumentFile:
         found = self._select(
             "WHERE i.exchange = ? AND i.tradingsymbol = ?", exchange, tradingsymbol
         )
-        if not found:
-            self._require(exchange)
-        return found[0] if found else None
-
-    def by_token(self, exchange: Exchange, token: str) -> Listed | None:
-        """
-        Return a row by the broker's number; None if the list has none.
-
-        Raises:
-            InstrumentsUnavailable: There is no list of this exchange.
-        """
-        found = self._select("WHERE i.exchange = ? AND i.token = ?", exchange, token)
-        if not found:
-            self._require(exchange)
+        if not found and not self.has_list(exchange):
+            raise InstrumentsUnavailable(f"there is no list of {exchange} yet")
         return found[0] if found else None
 
     def named(self, tradingsymbol: str) -> list[Listed]:
@@ -143,10 +131,6 @@ class InstrumentFile:
         return [
             found.get(exchange, MasterState(exchange=exchange)) for exchange in Exchange
         ]
-
-    def _require(self, exchange: Exchange) -> None:
-        if not self.has_list(exchange):
-            raise InstrumentsUnavailable(f"there is no list of {exchange} yet")
 
     def _select(self, clause: str, *values: object) -> list[Listed]:
         with self._translated():

@@ -52,7 +52,6 @@ CREATE TABLE instruments (
     source TEXT NOT NULL,     -- master, or security info where the list lacks it
     PRIMARY KEY (exchange, tradingsymbol)
 ) STRICT, WITHOUT ROWID;
-CREATE INDEX instruments_by_token ON instruments (exchange, token);
 CREATE TABLE securities (
     exchange TEXT NOT NULL,
     token TEXT NOT NULL,

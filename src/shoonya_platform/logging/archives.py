@@ -197,7 +197,7 @@ def main() -> int:
         return 2
     max_bytes, backup_count, budget_bytes = map(int, numbers)
     seen: set[int] | None = None
-    # Again after the lock is free: whoever has rotated meanwhile found it taken.
+    # Again after the lock is free: a process that rotated meanwhile found it taken.
     while (found := _all_waiting(directory, backup_count, components)) != seen:
         try:
             fcntl.flock(_LOCK_FD, fcntl.LOCK_EX | fcntl.LOCK_NB)

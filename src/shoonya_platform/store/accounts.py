@@ -57,7 +57,7 @@ def is_of(owner: str, account: str) -> bool:
 
 def account_of(path: Path) -> str | None:
     """
-    Return whose book a store is; None if nobody has used it, or it cannot be read.
+    Return whose book a store is; None if it was never used, or cannot be read.
 
     A store of an earlier version does not say so itself: then it is the broker that
     got its latest order, without the user's id.

@@ -36,13 +36,6 @@ def test_everything_that_was_read_is_found_again(loaded, reader, masters):
     assert (option.kind, option.right) == ("option", "CE")
 
 
-def test_index_quote_is_found_by_its_token(loaded, reader):
-    found = reader.by_token(Exchange.NSE, "26000")
-
-    assert found.instrument.tradingsymbol == "NIFTY INDEX"
-    assert reader.by_token(Exchange.NFO, "26000") is None
-
-
 def test_what_is_not_listed_is_not_found(loaded, reader):
     assert reader.find(Exchange.NFO, "RELIANCE-EQ") is None
 
