@@ -2,29 +2,18 @@
 
 from __future__ import annotations
 
-import logging
 import os
-import random
-import secrets
 import shutil
 import tempfile
 import traceback
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
-from functools import cache
 from pathlib import Path
-from typing import Any
-from unittest.mock import patch
-
-import httpcore
-import websockets.sync.client
 
 from shoonya_platform.assessment.conditions import Condition
 from shoonya_platform.assessment.configured import configured_rules
-from shoonya_platform.brokers import shoonya, shoonya_feed, shoonya_session
 from shoonya_platform.config.loader import Config
 from shoonya_platform.config.secrets import Secrets, variable
 from shoonya_platform.config.settings import (
@@ -36,25 +25,13 @@ from shoonya_platform.config.settings import (
     Settings,
     Shoonya,
 )
-from shoonya_platform.domain.alerts import Alert
-from shoonya_platform.domain.calendar import MarketCalendar
-from shoonya_platform.domain.instruments import Exchange, Instrument, Source
 from shoonya_platform.domain.orders import (
     BEFORE_BROKER,
     IN_FLIGHT,
-    Intent,
-    Side,
 )
 from shoonya_platform.domain.trading import TradingState
-from shoonya_platform.instruments.rows import Listed
-from shoonya_platform.logging.components import logger_name
-from shoonya_platform.logging.context import CONTEXT_ATTRIBUTE
-from shoonya_platform.services import parts, runtime
-from shoonya_platform.store import sendlock
-from shoonya_platform.store import sqlite as sqlite_store
 from shoonya_platform.store.base import OrderStore
 from shoonya_platform.testing.clock import FakeClock
-from tests.simulation import rows
 from tests.simulation.attention import Attention
 from tests.simulation.checks import Checks
 from tests.simulation.engine import SqliteEngine, make_template
@@ -62,17 +39,17 @@ from tests.simulation.exchange import INSTRUMENTS, TICK, Holding, Placed
 from tests.simulation.faults import Fault, Faults, Scripted
 from tests.simulation.flatten import Flattening
 from tests.simulation.ledger import Ledger
-from tests.simulation.network import Network, Request
+from tests.simulation.network import Network
 from tests.simulation.noren import Noren
 from tests.simulation.operator import Operator
-from tests.simulation.platform import BUILDERS, INTAKE, Platform
-from tests.simulation.promises import Failure, Promise
+from tests.simulation.platform import Platform
+from tests.simulation.promises import Failure
+from tests.simulation.sending import Sending
+from tests.simulation.stand_ins import in_place
 from tests.simulation.trace import Trace
 from tests.simulation.traffic import Traffic
 from tests.simulation.world import (
-    SimulatedTime,
     Stuck,
-    Threading,
     World,
 )
 
@@ -81,15 +58,6 @@ SETTLE_SECONDS = 1800.0
 #: Without anything on its way for this long, a history has settled: two looks of
 #: recovery_service.
 QUIET_SECONDS = 70.0
-
-#: Read from the disk once, and not with each start of a service.
-_migrations = cache(sqlite_store.migrations)
-
-#: From the last look to the first byte: the wait for the network is part of sending.
-_SENDING_SECONDS = 6.0
-
-#: No order of the traffic is further from the market, as a share of its price.
-_FAR = Decimal("0.4")
 
 _MUCH = Decimal(10) ** 12
 
@@ -144,9 +112,14 @@ class Simulation:
         self.noren = Noren(self.world, self.faults)
         self.market = self.noren.market
         self.network = Network(self.world, self.noren, self.faults, self.ledger)
-        self.network.before_send = self._before_send
         self.engine = SqliteEngine(folder / "orders.db", _template(), self.world.random)
         self.config = _config(folder)
+        self.network.before_send = Sending(
+            self.world,
+            self.market,
+            self.ledger,
+            self.config.settings.guard.max_alert_age_seconds,
+        ).judge
         self.platform = Platform(
             self.world, self.engine, self.config, self.faults, self.ledger
         )
@@ -281,194 +254,6 @@ class Simulation:
             (random.uniform(0.6, 8.0), left - first),
         ]
 
-    def _before_send(self, request: Request) -> None:
-        """Judge each order at the moment at which it leaves."""
-        if request.route != "PlaceOrder":
-            return
-        ledger, world = self.ledger, self.world
-        name = request.fields.get("remarks", "")
-        price = Decimal(request.fields["prc"])
-        market = self.market.prices[request.fields["tsym"]]
-        if price and abs(price - market) > market * _FAR:
-            ledger.violate(
-                Promise.PRICE,
-                f"{name}: {price}, the market is at {market}",
-            )
-        alert = ledger.alert_of(name)
-        side = rows.SIDES[request.fields["trantype"]]
-        if alert is None or alert.intent is Intent.EXIT:
-            return
-        if side is not ledger.side_of(name) or self._shrinks(request, alert, side):
-            # It closes what a leg had too much, or takes back what was closed twice.
-            return
-        if ledger.halted_at is not None and world.time > ledger.halted_at:
-            ledger.violate(
-                Promise.HALT,
-                f"{name}, {world.time - ledger.halted_at:.3f} s after it",
-            )
-        if alert.intent is not Intent.ENTRY:
-            return
-        leg = ledger.leg_of(name)
-        assert leg is not None
-        age = (world.clock.now() - ledger.alerted_at[leg[0]]).total_seconds()
-        if age > self.config.settings.guard.max_alert_age_seconds + _SENDING_SECONDS:
-            ledger.violate(Promise.AGE, f"{name}, {age:.0f} s old")
-        unread = [
-            book
-            for book in ("OrderBook", "TradeBook", "PositionBook")
-            if ledger.read_at[book] < ledger.started_at
-        ]
-        if unread:
-            ledger.violate(
-                Promise.BOOKS,
-                f"{name}: {', '.join(unread)}",
-            )
-
-    def _shrinks(self, request: Request, alert: Alert, side: Side) -> bool:
-        """Return whether an order can only make its strategy's position smaller."""
-        held = 0
-        for placed in self.market.orders.values():
-            other = self.ledger.alert_of(placed.name or "")
-            if (
-                other is not None
-                and not placed.is_foreign
-                and other.strategy == alert.strategy
-                and placed.claim.tradingsymbol == request.fields["tsym"]
-            ):
-                held += placed.claim.side.sign * placed.claim.filled_quantity
-        return int(request.fields["qty"]) <= -held * side.sign
-
-
-class _Unlimited:
-    """Takes the place of the rate limiter: what it does is tested elsewhere."""
-
-    def __init__(self, *_: Any, **__: Any) -> None:
-        pass
-
-    def take(self, *_: Any, **__: Any) -> None:
-        """There is always room."""
-
-    def close(self) -> None:
-        """Nothing is held."""
-
-
-class _Instruments:
-    """Takes the place of the broker's lists: the instruments of the exchange."""
-
-    def __init__(self, *_: Any, **__: Any) -> None:
-        pass
-
-    def find(self, exchange: Exchange, tradingsymbol: str) -> Listed | None:
-        known = INSTRUMENTS.get(tradingsymbol)
-        if known is None:
-            return None
-        return Listed(
-            instrument=Instrument(
-                exchange=exchange,
-                tradingsymbol=tradingsymbol,
-                token=known[0],
-                lot_size=65,
-                tick_size=TICK,
-                source=Source.MASTER,
-            )
-        )
-
-    def note_security(self, *_: Any) -> None:
-        """It is asked for again."""
-
-    def close(self) -> None:
-        """No descriptor is held."""
-
-
-class _Recorder(logging.Handler):
-    """Takes all log records into the history."""
-
-    def __init__(self, simulation: Simulation) -> None:
-        super().__init__(logging.INFO)
-        self._simulation = simulation
-
-    def emit(self, record: logging.LogRecord) -> None:
-        world = self._simulation.world
-        text = record.getMessage()
-        world.note(record.name.lower(), f"{record.levelname[0]} {text}"[:400])
-        if record.levelno >= logging.ERROR:
-            context = record.__dict__.get(CONTEXT_ATTRIBUTE, {})
-            ids = {
-                key: record.__dict__[key]
-                for key in ("client_order_id", "broker_order_id")
-                if key in record.__dict__
-            }
-            self._simulation.ledger.errors.append(
-                (world.time, f"{text} {context} {ids}")
-            )
-
-
-@contextmanager
-def _in_place(simulation: Simulation) -> Iterator[None]:
-    """Put the simulated parts in the places of the machine's."""
-    world, platform = simulation.world, simulation.platform
-    chance = random.Random(world.random.random())
-    simulated_time = SimulatedTime(world)
-    with ExitStack() as stack:
-        put = [
-            (secrets, "token_bytes", chance.randbytes),
-            (secrets, "token_hex", lambda n=16: chance.randbytes(n).hex()),
-            (MarketCalendar, "why_closed", _why_closed(world)),
-            (runtime, "time", simulated_time),
-            (runtime, "Doorbell", platform.bell),
-            (runtime, "open_store", platform.open_store),
-            (runtime, "open_broker", platform.open_broker),
-            (runtime, "_lock", lambda *_: _Nothing()),
-            (sqlite_store, "time", simulated_time),
-            (sqlite_store, "migrations", _migrations),
-            (sendlock, "time", simulated_time),
-            (shoonya_session, "time", simulated_time),
-            (shoonya_feed, "time", simulated_time),
-            (shoonya_feed, "random", chance),
-            (shoonya_feed, "threading", Threading(world, platform.thread_started)),
-            (shoonya, "RateLimiter", _Unlimited),
-            (shoonya, "InstrumentWriter", _Instruments),
-            (parts, "InstrumentFile", _Instruments),
-            (httpcore, "ConnectionPool", simulation.network.pool),
-            (websockets.sync.client, "connect", simulation.noren.connect),
-        ]
-        for place, name, part in put:
-            stack.enter_context(patch.object(place, name, part))
-        recorder = _Recorder(simulation)
-        for component in (*BUILDERS, INTAKE):
-            logger = logging.getLogger(logger_name(component))
-            before = (logger.level, logger.propagate)
-            logger.addHandler(recorder)
-            logger.setLevel(logging.INFO)
-            logger.propagate = False
-
-            def put_back(
-                logger: logging.Logger = logger, before: tuple[int, bool] = before
-            ) -> None:
-                logger.removeHandler(recorder)
-                logger.level, logger.propagate = before
-
-            stack.callback(put_back)
-        yield
-
-
-def _why_closed(world: World) -> Callable[..., str]:
-    why_closed = MarketCalendar.why_closed
-
-    def answer(calendar: MarketCalendar, exchange: Any, at: Any) -> str:
-        if world.is_closed():
-            return "closed by the simulation"
-        return why_closed(calendar, exchange, at)
-
-    return answer
-
-
-class _Nothing:
-    """Nothing that would have to be closed."""
-
-    def close(self) -> None:
-        """Nothing is held."""
-
 
 def run(seed: int, options: Options | None = None) -> Result:
     """Run one history."""
@@ -476,7 +261,13 @@ def run(seed: int, options: Options | None = None) -> Result:
     folder = Path(tempfile.mkdtemp(prefix="simulation-", dir=_memory()))
     simulation = Simulation(seed, options, folder)
     try:
-        with _in_place(simulation):
+        with in_place(
+            simulation.world,
+            simulation.platform,
+            simulation.network,
+            simulation.noren,
+            simulation.ledger,
+        ):
             try:
                 failures = simulation.run()
                 simulation.platform.kill_all()
