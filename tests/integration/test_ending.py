@@ -4,7 +4,7 @@ import subprocess
 import sys
 
 PROGRAM = """
-import _thread, atexit, logging, sys, threading, time
+import _thread, atexit, logging, sys, threading
 from shoonya_platform.services.ending import end_process
 
 class Flushed(logging.Handler):
@@ -19,7 +19,7 @@ def busy():
         pass
 
 def finish():
-    time.sleep(0.2)
+    threading.main_thread().join()
     print("the ordinary thread finished")
 
 atexit.register(print, "the interpreter's own end went on")
