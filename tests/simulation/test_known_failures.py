@@ -364,3 +364,22 @@ def test_9_outcome_that_was_found_is_not_named_after_a_restart():
     result = live(scenario, late)
 
     assert [condition.text for condition in result.conditions] == []
+
+
+def test_refused_exit_gets_out_while_another_strategy_holds_the_opposite():
+    """The broker shows the difference of the two: nothing."""
+
+    def scenario(simulation: Simulation) -> None:
+        traffic = simulation.traffic
+        enter(simulation, 5, "long")
+        simulation.world.after(
+            10,
+            lambda: traffic.send("short", "entry", [traffic.leg(SYMBOL, "SELL", 1)]),
+        )
+        leave(simulation, 40, "long")
+
+    result = live(scenario, Scripted(Fault.EXCHANGE_REJECTS, "S", skip=1))
+
+    assert reasons(result) == []
+    assert result.faults[Fault.EXCHANGE_REJECTS] == 1
+    assert list(result.held.values()) == [-65]

@@ -10,19 +10,14 @@ exits there may close.
 
 from __future__ import annotations
 
-from collections import Counter
 from datetime import timedelta
 
 from shoonya_platform.brokers.base import Broker
 from shoonya_platform.clock import Clock
 from shoonya_platform.domain.denials import Denial, DenialCode
-from shoonya_platform.domain.orders import (
-    WORKING,
-    Intent,
-    Order,
-    OrderId,
-)
+from shoonya_platform.domain.orders import WORKING, Intent, Order, OrderId
 from shoonya_platform.errors import BrokerUnavailable
+from shoonya_platform.execution.closable import Holdings, closable, holdings_of
 from shoonya_platform.logging import get_component_logger
 from shoonya_platform.store.base import OrderStore
 
@@ -43,7 +38,7 @@ class LateExits:
         self._store = store
         self._broker = broker
         self._clock = clock
-        self._held: Counter[tuple[str, str, str]] = Counter()
+        self._held: Holdings = {}
         self._read_at = float("-inf")
         self._is_used = False
         #: Those that the last reading was made for.
@@ -72,10 +67,7 @@ class LateExits:
             return
         self._known = set()
         try:
-            held: Counter[tuple[str, str, str]] = Counter()
-            for position in self._broker.positions():
-                key = (position.exchange, position.tradingsymbol, position.product)
-                held[key] += position.quantity
+            held = holdings_of(self._broker.positions())
         except BrokerUnavailable as e:
             self._logger.warning(
                 "%d exits that have waited wait for the broker's positions: %s",
@@ -95,7 +87,7 @@ class LateExits:
         self._flat_since = {
             order_id: self._flat_since.get(order_id, self._read_at)
             for order_id, order in late.items()
-            if self._closable(order) <= 0
+            if not self._closable(order)
         }
 
     def waits(self, order: Order) -> bool:
@@ -117,17 +109,17 @@ class LateExits:
         if order.order_id not in self._known or not self._is_late(order):
             return order
         self._is_used = True
-        closable = self._closable(order)
-        if closable <= 0:
+        left = self._closable(order)
+        if not left:
             return Denial(
                 DenialCode.POSITION_CLOSED,
-                {"quantity": order.quantity, "at_broker": max(0, closable)},
+                {"quantity": order.quantity, "at_broker": 0},
             )
-        if closable < order.quantity:
+        if left < order.quantity:
             order = self._store.orders.shrink(
                 order,
-                closable,
-                text=f"{order.quantity} becomes {closable}: the broker shows no more",
+                left,
+                text=f"{order.quantity} becomes {left}: the broker shows no more",
             )
         self._let_go[order.order_id] = (order, self._clock.monotonic())
         return order
@@ -139,23 +131,5 @@ class LateExits:
         return age >= timedelta(seconds=LATE_SECONDS)
 
     def _closable(self, order: Order) -> int:
-        """Return what the broker shows to close, less what may be closed by others."""
-        others = {
-            other.order_id: other.leaves_quantity
-            for other in self._store.orders.in_status(*sorted(WORKING))
-            if _closes_the_same(other, order)
-        }
-        others |= {
-            other.order_id: other.quantity
-            for other, _ in self._let_go.values()
-            if _closes_the_same(other, order)
-        }
-        key = (order.exchange, order.tradingsymbol, order.product)
-        return -self._held[key] * order.side.sign - sum(others.values())
-
-
-def _closes_the_same(other: Order, order: Order) -> bool:
-    return other.order_id != order.order_id and (
-        (other.exchange, other.tradingsymbol, other.product, other.side)
-        == (order.exchange, order.tradingsymbol, order.product, order.side)
-    )
+        sent = [other for other, _ in self._let_go.values()]
+        return closable(self._store, order, self._held, before=WORKING, sent=sent)

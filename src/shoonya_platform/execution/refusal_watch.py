@@ -7,19 +7,16 @@ broker, or when a person acknowledges it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from datetime import timedelta
 
 from shoonya_platform.clock import Clock
 from shoonya_platform.domain.alerts import AlertStatus
 from shoonya_platform.domain.discrepancies import DiscrepancyKind, refused_holding
 from shoonya_platform.domain.orders import Order, OrderStatus
+from shoonya_platform.execution.closable import Holdings, held_at_broker
 from shoonya_platform.execution.discrepancies import Discrepancies
 from shoonya_platform.logging import get_component_logger
 from shoonya_platform.store.base import OrderStore
-
-#: Exchange, symbol and product; the broker's net quantity, signed.
-Holdings = Mapping[tuple[str, str, str], int]
 
 #: The broker's position book may be a minute old.
 POSITION_PATIENCE = timedelta(seconds=120)
@@ -89,7 +86,11 @@ class RefusalWatch:
                 order is None
                 or found.acknowledged_at is not None
                 or not self._is_held(order)
-                or (held is not None and is_old and not _shows(order, held))
+                or (
+                    held is not None
+                    and is_old
+                    and not held_at_broker(self._store, order, held)
+                )
             ):
                 self._discrepancies.resolve(_KIND, found.subject)
                 continue
@@ -97,6 +98,9 @@ class RefusalWatch:
             if stored is None or stored.status is not AlertStatus.PLANNED:
                 # What followed the refusal has ended too, perhaps otherwise.
                 self.note_last(order)
+
+    def _is_closed_at_broker(self, order: Order, held: Holdings | None) -> bool:
+        return held is not None and not held_at_broker(self._store, order, held)
 
     def _is_held(self, order: Order) -> bool:
         return any(
@@ -116,8 +120,3 @@ def _subject(order: Order) -> str:
 
 def _reason(order: Order) -> str:
     return order.reason or "no reason given"
-
-
-def _shows(order: Order, held: Holdings) -> bool:
-    position = held.get((order.exchange, order.tradingsymbol, order.product), 0)
-    return position * order.side.sign < 0

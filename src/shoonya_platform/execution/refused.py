@@ -18,15 +18,12 @@ from shoonya_platform.clock import Clock
 from shoonya_platform.domain.alerts import StoredAlert
 from shoonya_platform.domain.instruments import Product
 from shoonya_platform.domain.legs import ordering_of
-from shoonya_platform.domain.orders import OPEN, Intent, Order, OrderStatus
+from shoonya_platform.domain.orders import Intent, Order, OrderStatus
 from shoonya_platform.domain.refusals import Remedy, remedy_of
 from shoonya_platform.domain.trading import TradingState
+from shoonya_platform.execution.closable import Holdings, closable
 from shoonya_platform.execution.planning import LegPlanner
-from shoonya_platform.execution.refusal_watch import (
-    POSITION_PATIENCE,
-    Holdings,
-    RefusalWatch,
-)
+from shoonya_platform.execution.refusal_watch import POSITION_PATIENCE, RefusalWatch
 from shoonya_platform.execution.retry_prices import Instruments, RetryPrices
 from shoonya_platform.logging import get_component_logger
 from shoonya_platform.store.base import OrderStore
@@ -89,7 +86,7 @@ class RefusedExits:
     def _try(
         self, stored: StoredAlert, order: Order, held: Holdings
     ) -> tuple[bool, int]:
-        at_most = self._closable(order, order.product, held)
+        at_most = closable(self._store, order, held)
         if not at_most and remedy_of(order.reason) is Remedy.PRODUCT:
             at_most = self._convert(order, held)
         if not at_most:
@@ -139,17 +136,6 @@ class RefusedExits:
         # A clock that was set back makes nothing wait for longer.
         return not 0 <= waited < PAUSES[refusals - 1]
 
-    def _closable(self, order: Order, product: Product, held: Holdings) -> int:
-        """Return what the broker shows to close, less what is being closed."""
-        position = held.get((order.exchange, order.tradingsymbol, product), 0)
-        closing = sum(
-            other.leaves_quantity
-            for other in self._store.orders.in_status(*sorted(OPEN))
-            if (other.exchange, other.tradingsymbol, other.product, other.side)
-            == (order.exchange, order.tradingsymbol, product, order.side)
-        )
-        return max(0, -position * order.side.sign - closing)
-
     def _convert(self, order: Order, held: Holdings) -> int:
         """
         Book the position under the product that the broker has it under.
@@ -164,12 +150,12 @@ class RefusedExits:
         if own is None or own.quantity * order.side.sign >= 0:
             return 0
         for product in Product:
-            closable = self._closable(order, product, held)
+            left = closable(self._store, order, held, product)
             others = [p.quantity for p in positions if p.product is product]
             is_mixed = any(quantity * own.quantity < 0 for quantity in others)
-            if product is order.product or not closable or is_mixed:
+            if product is order.product or not left or is_mixed:
                 continue
-            quantity = min(closable, abs(own.quantity))
+            quantity = min(left, abs(own.quantity))
             self._store.positions.convert(own, product, quantity)
             self._logger.warning(
                 "%d of %s:%s are held as %s at the broker, not as %s: booked there",

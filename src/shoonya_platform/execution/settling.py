@@ -18,11 +18,9 @@ from shoonya_platform.domain.orders import (
     OrderStatus,
 )
 from shoonya_platform.errors import BrokerUnavailable
+from shoonya_platform.execution.closable import Holdings, held_at_broker
 from shoonya_platform.execution.planning import LegPlanner
-from shoonya_platform.execution.refusal_watch import (
-    POSITION_PATIENCE,
-    Holdings,
-)
+from shoonya_platform.execution.refusal_watch import POSITION_PATIENCE
 from shoonya_platform.execution.refused import RefusedExits
 from shoonya_platform.execution.undo import attempts_that_count, failed, undoing
 from shoonya_platform.logging import get_component_logger
@@ -143,7 +141,7 @@ class Settler:
             return False
         if held is None:
             return True
-        is_held = _held(lost, held) > 0
+        is_held = held_at_broker(self._store, lost, held) > 0
         return not is_held and self._clock.now() < lost.updated_at + POSITION_PATIENCE
 
     def replan_since(self) -> datetime:
@@ -208,7 +206,7 @@ class Settler:
             or lost.attempt >= (MAX_EXIT_ATTEMPTS if is_exit else MAX_ATTEMPTS)
         ):
             return 0
-        at_most = _held(lost, held) if is_exit else None
+        at_most = held_at_broker(self._store, lost, held) if is_exit else None
         if at_most == 0:
             self._logger.error(
                 "Order %d is not sent again: the broker shows no position to exit",
@@ -251,12 +249,6 @@ class Settler:
                 "event": "alert_completed",
             },
         )
-
-
-def _held(lost: Order, held: Holdings) -> int:
-    """Return how much of what an exit closes the broker shows, in units."""
-    position = held.get((lost.exchange, lost.tradingsymbol, lost.product), 0)
-    return max(0, -position * lost.side.sign)
 
 
 def describe_outcome(orders: list[Order]) -> str:

@@ -9,7 +9,6 @@ planned before its exit came never will be.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -37,11 +36,11 @@ from shoonya_platform.errors import BrokerUnavailable
 from shoonya_platform.execution.account import AccountKeeper
 from shoonya_platform.execution.bands import BandKeeper, Told
 from shoonya_platform.execution.booking import FOR_EXIT
+from shoonya_platform.execution.closable import Holdings, holdings_of
 from shoonya_platform.execution.exchange_rules import Instruments
 from shoonya_platform.execution.figures import FigureKeeper
 from shoonya_platform.execution.planning import LegPlanner, Prices, is_of
 from shoonya_platform.execution.price_factors import FactorKeeper
-from shoonya_platform.execution.refusal_watch import Holdings
 from shoonya_platform.execution.refused import RefusedExits
 from shoonya_platform.execution.settling import BATCH, Settler
 from shoonya_platform.execution.surplus import SurplusCloser
@@ -170,11 +169,7 @@ class TradingBot:
         return planned + settled
 
     def _holdings(self) -> Holdings:
-        held: Counter[tuple[str, str, str]] = Counter()
-        for position in self._quotes.positions():
-            key = (position.exchange, position.tradingsymbol, position.product)
-            held[key] += position.quantity
-        return held
+        return holdings_of(self._quotes.positions())
 
     def _plan_alerts(self) -> int:
         fresh = self._store.alerts.in_status(
