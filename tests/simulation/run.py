@@ -202,8 +202,8 @@ class Simulation:
         self.platform.at_calls[service, point] = act
 
     def _resume(self) -> None:
-        if self.ledger.halted_at is not None:
-            self.operator.set_trading(TradingState.ACTIVE)
+        # Also where nobody has halted it: a store that was put back may have been.
+        self.operator.set_trading(TradingState.ACTIVE)
 
     def _look(self) -> None:
         self.engine.tidy()
