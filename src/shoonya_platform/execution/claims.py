@@ -8,7 +8,7 @@ confirms it: answers get mixed up on the way.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import Enum
 
@@ -50,17 +50,17 @@ class Matched:
     wrong_holder: Order | None = None
 
 
-Numbers = Mapping[ClientOrderId, Collection[BrokerOrderId]]
+Numbers = Mapping[ClientOrderId, Mapping[BrokerOrderId, BrokerOrder]]
 
 
 def numbers_of(
     claims: Iterable[BrokerOrder],
-) -> dict[ClientOrderId, set[BrokerOrderId]]:
-    """Return the numbers that a whole order book has under each id."""
-    found: dict[ClientOrderId, set[BrokerOrderId]] = {}
+) -> dict[ClientOrderId, dict[BrokerOrderId, BrokerOrder]]:
+    """Return the rows that a whole order book has under each id, by their numbers."""
+    found: dict[ClientOrderId, dict[BrokerOrderId, BrokerOrder]] = {}
     for claim in claims:
         if claim.client_order_id is not None:
-            found.setdefault(claim.client_order_id, set()).add(claim.broker_order_id)
+            found.setdefault(claim.client_order_id, {})[claim.broker_order_id] = claim
     return found
 
 
@@ -104,8 +104,9 @@ def _match_name(
         return Matched(claim, Verdict.NEEDS_BOOK, order)
     if order.broker_order_id is None:
         # Changed or cut since the copy that the store was restored from, if it is the
-        # only one under its id.
-        if len(numbers.get(order.client_order_id, ())) <= 1:
+        # only one under its id that may be about it.
+        rows = numbers.get(order.client_order_id, {}).values()
+        if sum(not _difference(order, row) for row in rows) <= 1:
             return Matched(claim, Verdict.OURS, order, wrong_holder=holder)
         why = f"its quantity is {claim.quantity}, ours {order.quantity}"
         return Matched(claim, Verdict.FOREIGN, order, why)

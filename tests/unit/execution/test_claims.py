@@ -81,6 +81,8 @@ def test_row_with_another_quantity_is_ours_if_it_is_the_only_one(store, broker, 
         V.FOREIGN,
         order.order_id,
     )
+    stranger = a_claim(broker, order, "B7", tradingsymbol="OTHER")
+    assert verdict(store, claim, stranger) == (V.OURS, order.order_id)
 
 
 def test_number_of_an_answer_that_the_book_has_under_our_id_is_ours(store, broker):
