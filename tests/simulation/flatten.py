@@ -1,5 +1,7 @@
 """
-The end of a day: the operator cancels what works and closes all that is held.
+The end of a day: the operator cancels entries and closes all that is held.
+
+Exits that rest are not canceled: an exit has to get out whatever rests before it.
 
 Whatever a history has left, an operator has to be able to end it with the platform's
 own means; what the book does not know of, or cannot close, stays at the exchange.
@@ -10,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 
-from shoonya_platform.domain.orders import OrderStatus, Side
+from shoonya_platform.domain.orders import Intent, OrderStatus, Side
 from shoonya_platform.store.base import OrderStore
 from tests.simulation.operator import Operator
 from tests.simulation.traffic import Traffic
@@ -55,6 +57,8 @@ class Flattening:
     def _cancel(self, store: OrderStore) -> None:
         with store.transaction(durable=True):
             for order in store.orders.in_status(*_WORKING):
+                if order.intent is Intent.EXIT:
+                    continue
                 store.orders.request_cancel(order.order_id, by="operator")
 
     def _exit(self, held: list[bool], store: OrderStore) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from functools import partial
 
 from shoonya_platform.domain.alerts import Alert
 from shoonya_platform.domain.orders import OrderStatus
@@ -98,23 +99,24 @@ class Traffic:
             self.send(
                 strategy,
                 "entry",
-                [self._entry(*leg, type_) for leg in legs],
+                [self._priced(*leg, type_) for leg in legs],
+            )
+
+        def leave(type_: str) -> None:
+            self.send(
+                strategy,
+                "exit",
+                [
+                    self._priced(symbol, _other(side), lots, product, type_)
+                    for symbol, side, lots, product in legs
+                ],
             )
 
         world.after(at, enter)
-        if random.random() < 0.7:
+        for _ in range(random.choice((0, 0, 1, 1, 1, 2, 3))):
             later = at + random.choice((1.0, 5.0, 30.0, 120.0)) * random.uniform(0.5, 2)
-            world.after(
-                min(later, seconds),
-                lambda: self.send(
-                    strategy,
-                    "exit",
-                    [
-                        self.leg(symbol, _other(side), lots, product_type=product)
-                        for symbol, side, lots, product in legs
-                    ],
-                ),
-            )
+            kind = random.choice(("MKT", "MKT", "LMT", "SL"))
+            world.after(min(later, seconds), partial(leave, kind))
         if random.random() < 0.2:
             symbol, side, _, product = legs[0]
             world.after(
@@ -126,7 +128,7 @@ class Traffic:
                 ),
             )
 
-    def _entry(
+    def _priced(
         self, symbol: str, side: str, lots: int, product: str, type_: str
     ) -> dict[str, object]:
         price = self._market.prices[symbol]

@@ -1,8 +1,8 @@
 """
 What the operator sees of refused exits: one discrepancy for each holding.
 
-It begins with the first refusal and ends when the position is closed, here or at the
-broker, or when a person acknowledges it.
+It begins with the first refusal and ends when the broker takes a later try, when the
+position is closed, here or there, or when a person acknowledges it.
 """
 
 from __future__ import annotations
@@ -22,6 +22,17 @@ from shoonya_platform.store.base import OrderStore
 POSITION_PATIENCE = timedelta(seconds=120)
 
 _KIND = DiscrepancyKind.EXIT_REFUSED
+#: The broker has taken a later try, or somebody canceled it.
+_TAKEN = frozenset(
+    {
+        OrderStatus.ACCEPTED,
+        OrderStatus.PARTIALLY_FILLED,
+        OrderStatus.PENDING_REPLACE,
+        OrderStatus.PENDING_CANCEL,
+        OrderStatus.CANCELED,
+        OrderStatus.EXPIRED,
+    }
+)
 
 
 class RefusalWatch:
@@ -46,14 +57,10 @@ class RefusalWatch:
 
     def note_last(self, order: Order) -> None:
         """Note a refusal after which nothing is tried any more."""
-        leg = [
-            other
-            for other in self._store.orders.of_alert(order.alert_id)
-            if (other.leg, other.part, other.side)
-            == (order.leg, order.part, order.side)
-        ]
-        refusals = sum(other.status is OrderStatus.REJECTED for other in leg)
-        last = max(leg, key=lambda other: other.attempt)
+        refusals = sum(
+            other.status is OrderStatus.REJECTED for other in self._attempts(order)
+        )
+        last = self._last(order)
         then = ""
         if last.status is OrderStatus.DENIED:
             then = f", then order {last.order_id} was denied: {_reason(last)}"
@@ -70,7 +77,7 @@ class RefusalWatch:
 
     def look(self, held: Holdings | None) -> None:
         """
-        Resolve what is closed or acknowledged.
+        Resolve what is taken, closed or acknowledged.
 
         Args:
             held: The broker's positions; None if they are not known.
@@ -86,6 +93,7 @@ class RefusalWatch:
                 order is None
                 or found.acknowledged_at is not None
                 or not self._is_held(order)
+                or self._last(order).status in _TAKEN
                 or (
                     held is not None
                     and is_old
@@ -98,6 +106,17 @@ class RefusalWatch:
             if stored is None or stored.status is not AlertStatus.PLANNED:
                 # What followed the refusal has ended too, perhaps otherwise.
                 self.note_last(order)
+
+    def _attempts(self, order: Order) -> list[Order]:
+        return [
+            other
+            for other in self._store.orders.of_alert(order.alert_id)
+            if (other.leg, other.part, other.side)
+            == (order.leg, order.part, order.side)
+        ]
+
+    def _last(self, order: Order) -> Order:
+        return max(self._attempts(order), key=lambda other: other.attempt)
 
     def _is_closed_at_broker(self, order: Order, held: Holdings | None) -> bool:
         return held is not None and not held_at_broker(self._store, order, held)

@@ -44,6 +44,7 @@ from shoonya_platform.execution.price_factors import FactorKeeper
 from shoonya_platform.execution.refused import RefusedExits
 from shoonya_platform.execution.settling import BATCH, Settler
 from shoonya_platform.execution.surplus import SurplusCloser
+from shoonya_platform.execution.takeover import Takeover
 from shoonya_platform.logging import get_component_logger
 from shoonya_platform.store.base import OrderStore
 
@@ -142,7 +143,10 @@ class TradingBot:
             all_or_nothing=all_or_nothing,
         )
         self._surplus = SurplusCloser(store, clock)
+        self._takeover = Takeover(store, clock)
         self._waiting: dict[AlertId, _WaitingExit] = {}
+        #: Exits that wait for others to make way.
+        self._taking_over: set[AlertId] = set()
         #: Alerts without a price, and when the first question for one failed.
         self._unpriced: dict[AlertId, float] = {}
         self._planned = 0
@@ -156,6 +160,8 @@ class TradingBot:
     def status(self) -> str:
         if self._waiting:
             return f"{len(self._waiting)} exits wait for entries to be canceled"
+        if self._taking_over:
+            return f"{len(self._taking_over)} exits wait for others to make way"
         return f"{self._planned} orders planned, waiting for alerts"
 
     def step(self) -> int:
@@ -303,7 +309,11 @@ class TradingBot:
         if alert.intent is Intent.EXIT and self._entries_under_way(stored):
             return 0
         self._waiting.pop(stored.alert_id, None)
+        waiting = (
+            self._takeover.waiting(stored) if alert.intent is Intent.EXIT else set()
+        )
         orders = []
+        new = []
         skipped = []
         # Adopted from the broker's order book: the store was a copy of before.
         known = {
@@ -313,13 +323,29 @@ class TradingBot:
             if number in known:
                 orders.append(known[number])
                 continue
+            if number in waiting:
+                continue
             planned = self._planner.plan(stored, number, leg, prices)
             if planned is None:
                 skipped.append(leg.tradingsymbol)
             else:
-                orders.append(
+                new.append(
                     self._store.orders.add(planned, alerted_at=_alerted_at(stored))
                 )
+        orders += new
+        for order in new:
+            self._logger.info(
+                "Order %d planned: %s",
+                order.order_id,
+                order.summary,
+                extra={**order.log_context, "event": "order_created"},
+            )
+        self._taking_over.discard(stored.alert_id)
+        if waiting - known.keys():
+            # The other legs do not wait for it.
+            self._taking_over.add(stored.alert_id)
+            self._ring("command_service")
+            return len(new)
         context = {"alert_id": stored.alert_id, "strategy": alert.strategy}
         for symbol in skipped:
             self._logger.info(
@@ -341,14 +367,7 @@ class TradingBot:
         self._store.alerts.record(
             stored.alert_id, AlertStatus.PLANNED, outcome="", text=text
         )
-        for order in orders:
-            self._logger.info(
-                "Order %d planned: %s",
-                order.order_id,
-                order.summary,
-                extra={**order.log_context, "event": "order_created"},
-            )
-        return len(orders)
+        return len(new)
 
     def _give_up_entries(
         self, alerts: list[StoredAlert], exit_alert: StoredAlert

@@ -118,6 +118,21 @@ def test_position_that_the_broker_no_longer_shows_is_given_up_after_a_while(
     assert refusal(store) is None
 
 
+def test_refusal_is_over_once_a_later_try_is_taken(bot, store, clock, held):
+    alert_id = exit_refused(bot, store)
+    step_after(bot, clock, PAUSES[0])
+    again = newest(store, alert_id)
+    assert refusal(store).resolved_at is None
+
+    walk(store, again, T.RISK_PASSED, T.GUARD_PASSED, T.SUBMITTED, T.ACCEPTED)
+    step_after(bot, clock, REFUSAL_SECONDS)
+    assert refusal(store) is None
+
+    walk(store, again, T.CANCELED)
+    step_after(bot, clock, REFUSAL_SECONDS)
+    assert refusal(store) is None
+
+
 def test_no_second_exit_while_another_may_close_the_position(
     bot, store, quotes, clock, held
 ):
