@@ -30,6 +30,7 @@ class DiscrepancyKind(StrEnum):
     ROW_UNREADABLE = "row_unreadable"  #: a row of a book or a report
     LOGIN_NEEDED = "login_needed"  #: there is no session at the broker
     EXIT_REFUSED = "exit_refused"  #: the broker or the exchange refuses to close
+    EXIT_RESTS = "exit_rests"  #: a market exit that the market has left
     # -- incidents
     ORDER_REAPPEARED = "order_reappeared"  #: given up, and at the broker after all
     LEG_OVERFILLED = "leg_overfilled"  #: more was filled than the leg asked for

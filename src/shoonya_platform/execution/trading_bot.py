@@ -36,6 +36,7 @@ from shoonya_platform.errors import BrokerUnavailable
 from shoonya_platform.execution.account import AccountKeeper
 from shoonya_platform.execution.bands import BandKeeper, Told
 from shoonya_platform.execution.booking import FOR_EXIT
+from shoonya_platform.execution.chase import ExitChaser
 from shoonya_platform.execution.closable import Holdings, holdings_of
 from shoonya_platform.execution.exchange_rules import Instruments
 from shoonya_platform.execution.figures import FigureKeeper
@@ -143,6 +144,7 @@ class TradingBot:
             all_or_nothing=all_or_nothing,
         )
         self._surplus = SurplusCloser(store, clock)
+        self._chaser = ExitChaser(store, quotes, instruments, clock, ring)
         self._takeover = Takeover(store, clock)
         self._waiting: dict[AlertId, _WaitingExit] = {}
         #: Exits that wait for others to make way.
@@ -167,7 +169,7 @@ class TradingBot:
     def step(self) -> int:
         self._factors.look()
         planned = self._plan_alerts()
-        settled = self._settler.settle() + self._surplus.step()
+        settled = self._settler.settle() + self._surplus.step() + self._chaser.step()
         if settled:
             self._ring("risk_manager", "command_service")
         if self._figures is not None and not planned + settled:

@@ -1,5 +1,7 @@
 """An exit takes over the exits that rest, and none of both fills what the other has."""
 
+from typing import Any
+
 import pytest
 
 from shoonya_platform.domain.alerts import AlertStatus
@@ -16,9 +18,9 @@ from tests.unit.execution.trading_bot.conftest import (
     walk,
 )
 
-MARKET = {"order_type": "MKT"}
-TARGET = {"order_type": "LMT", "price": 120.0}
-STOP = {"order_type": "SL", "price": 89.0, "trigger_price": 90.0}
+MARKET: dict[str, Any] = {"order_type": "MKT"}
+TARGET: dict[str, Any] = {"order_type": "LMT", "price": 120.0}
+STOP: dict[str, Any] = {"order_type": "SL", "price": 89.0, "trigger_price": 90.0}
 
 
 def orders_of(store, alert_id):
