@@ -33,7 +33,7 @@ from shoonya_platform.errors import (
 )
 from shoonya_platform.execution.behind import BehindBroker
 from shoonya_platform.execution.canceling import Canceler
-from shoonya_platform.execution.late_exits import LateExits
+from shoonya_platform.execution.exit_cap import ExitCap
 from shoonya_platform.execution.modifying import Modifier
 from shoonya_platform.execution.preconditions import SendPreconditions
 from shoonya_platform.logging import get_component_logger
@@ -90,7 +90,7 @@ class CommandService:
         self._modifier = Modifier(store, broker, clock, ring)
         self._canceler = Canceler(store, broker, clock, ring)
         self._behind = BehindBroker(store, broker, clock)
-        self._late = LateExits(store, broker, clock)
+        self._cap = ExitCap(store, broker, clock)
         self._sent = 0
         #: Ready, but not yet to be sent.
         self._held_back = 0
@@ -134,7 +134,7 @@ class CommandService:
         most = 1 if self._is_slow else BATCH
         while self._store.orders.in_status(OrderStatus.GUARD_PASSED, limit=1):
             self._behind.look()
-            self._late.look(limit=most + self._held_back)
+            self._cap.look(limit=most + self._held_back)
             taken, orders = self._take(most)
             done += taken
             began = self._clock.monotonic()
@@ -183,7 +183,7 @@ class CommandService:
     def _waits(self, order: Order) -> bool:
         """Return whether an order has to wait until more is known."""
         if order.intent is Intent.EXIT:
-            return self._late.waits(order)
+            return self._cap.waits(order)
         return self._preconditions.is_awaiting() or self._behind.waits(order)
 
     def _send(self, orders: list[Order]) -> None:
@@ -238,7 +238,7 @@ class CommandService:
         """Deny what may not go out any more, since the guard looked."""
         denial = self._preconditions.denial(order, trading)
         if denial is None:
-            bound = self._late.bound(order)
+            bound = self._cap.bound(order)
             if not isinstance(bound, Denial):
                 return bound
             denial = bound

@@ -1,11 +1,17 @@
-"""An exit that had to wait goes out for no more than the broker shows by then."""
+"""An exit goes out for no more than the broker's own position shows."""
+
+from datetime import timedelta
+from decimal import Decimal
 
 import pytest
 
-from shoonya_platform.domain.orders import Intent, Side
+from shoonya_platform.domain.discrepancies import Discrepancy, DiscrepancyKind
+from shoonya_platform.domain.orders import Fill, Intent, Side, TradeId
 from shoonya_platform.errors import BrokerUnavailable, LoginNeeded
-from shoonya_platform.execution.late_exits import (
+from shoonya_platform.execution.exit_cap import (
     BOOK_SECONDS,
+    FAILED_SECONDS,
+    FILLS_SECONDS,
     LATE_SECONDS,
     PATIENCE_SECONDS,
     READING_SECONDS,
@@ -34,13 +40,128 @@ def step_after(command, clock, seconds):
     command.step()
 
 
-def test_exit_that_goes_out_at_once_asks_for_no_positions(command, store, broker):
+def hold(store, clock, quantity=130, seconds_ago=FILLS_SECONDS + 1, **changes):
+    """Have a position whose fill is so old."""
+    order = store_order(store, S.SUBMITTED, quantity=quantity, **changes)
+    fill = Fill(
+        trade_id=TradeId(f"T{order.order_id}"),
+        quantity=quantity,
+        price=Decimal(100),
+        filled_at=clock.now() - timedelta(seconds=seconds_ago),
+    )
+    with store.transaction(durable=False):
+        return store.orders.fill(order, fill)
+
+
+@pytest.mark.parametrize(
+    ("at_broker", "sent"), [(200, [130]), (130, [130]), (50, [50])]
+)
+def test_exit_is_no_larger_than_the_brokers_position(
+    command, store, broker, clock, at_broker, sent
+):
+    held = hold(store, clock)
+    broker.held = [broker_holds(held, at_broker)]
+    order = an_exit(store)
+
+    command.step()
+
+    assert quantities(broker) == sent
+    assert current(store, order).quantity == sent[0]
+
+
+def test_exit_of_what_was_closed_elsewhere_waits_and_is_denied(
+    command, store, broker, clock
+):
+    hold(store, clock)
+    order = an_exit(store)
+
+    command.step()
+    step_after(command, clock, READING_SECONDS)
+    assert status_of(store, order) is S.GUARD_PASSED
+    step_after(command, clock, PATIENCE_SECONDS)
+
+    assert quantities(broker) == []
+    assert current(store, order).reason.startswith("POSITION_CLOSED")
+
+
+def test_position_book_that_lacks_our_own_fill_bounds_nothing(
+    command, store, broker, clock
+):
+    hold(store, clock, seconds_ago=10)
     an_exit(store)
 
     command.step()
 
     assert quantities(broker) == [130]
-    assert "positions" not in broker.readings
+
+
+def test_position_book_that_lacks_our_earlier_exit_does_not_let_a_second_one_out(
+    command, store, broker, clock
+):
+    """Half was closed elsewhere; the book goes on showing what our exit has closed."""
+    held = hold(store, clock, 65, strategy="a")
+    hold(store, clock, 65, strategy="b")
+    broker.held = [broker_holds(held, 65)]
+    first = an_exit(store, 65, strategy="a")
+    command.step()
+    with store.transaction(durable=False):
+        store.orders.fill(
+            store.orders.get(first.order_id),
+            Fill(
+                trade_id=TradeId("T"),
+                quantity=65,
+                price=Decimal(100),
+                filled_at=clock.now(),
+            ),
+        )
+    second = an_exit(store, 65, strategy="b")
+
+    step_after(command, clock, READING_SECONDS)
+
+    assert quantities(broker) == [65]
+    assert status_of(store, second) is S.GUARD_PASSED
+
+
+def test_difference_that_is_shown_counts_whatever_may_explain_it(
+    command, store, broker, clock
+):
+    held = hold(store, clock, seconds_ago=10)
+    with store.transaction(durable=False):
+        store.discrepancies.note(
+            Discrepancy(
+                kind=DiscrepancyKind.POSITION_DIFFERS,
+                subject=f"{held.exchange}:{held.tradingsymbol} {held.product}",
+                text="differs",
+                action="look",
+            )
+        )
+    broker.held = [broker_holds(held, 65)]
+    an_exit(store)
+
+    command.step()
+
+    assert quantities(broker) == [65]
+
+
+def test_positions_that_cannot_be_read_hold_no_exit_back(
+    command, store, broker, clock, monkeypatch
+):
+    asked = []
+
+    def fail():
+        asked.append(clock.monotonic())
+        raise BrokerUnavailable("no positions")
+
+    monkeypatch.setattr(broker, "positions", fail)
+    hold(store, clock)
+    an_exit(store)
+    command.step()
+    assert quantities(broker) == [130]
+
+    an_exit(store)
+    step_after(command, clock, FAILED_SECONDS - 0.1)
+    assert quantities(broker) == [130, 130]
+    assert len(asked) == 1
 
 
 @pytest.mark.parametrize(
