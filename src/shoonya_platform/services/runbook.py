@@ -70,6 +70,7 @@ CONDITIONS: Mapping[str, str] = {
     "row_unreadable": "a-row-of-the-broker-cannot-be-read",
     "login_needed": "a-login-is-needed",
     "exit_refused": "an-exit-is-refused",
+    "exit_failed": "an-exit-has-failed",
     "order_reappeared": "an-order-turns-up-after-all",
     "leg_overfilled": "more-was-filled-than-asked-for",
     "duplicate_order": "two-broker-orders-for-one-of-ours",

@@ -18,8 +18,18 @@ from tests.unit.execution.rows import (
 )
 
 
-@pytest.mark.parametrize("intent", Intent)
-def test_halt_after_the_guards_look_keeps_everything_back(
+def test_exit_goes_out_after_a_halt(store, command, broker):
+    order = store_order(store, S.GUARD_PASSED, intent=Intent.EXIT, side=Side.SELL)
+    set_trading(store, TradingState.HALTED)
+
+    command.step()
+
+    assert status_of(store, order) is S.ACCEPTED
+    assert len(broker.placed) == 1
+
+
+@pytest.mark.parametrize("intent", [Intent.ENTRY, Intent.ADJUST])
+def test_halt_after_the_guards_look_keeps_everything_else_back(
     store, command, broker, intent
 ):
     order = store_order(store, S.GUARD_PASSED, intent=intent)
