@@ -273,7 +273,7 @@ def test_state_set_elsewhere_appears_by_itself(dashboard, ledger, open_page):
         )
 
     state = page.get_by_role("region", name="Trading state")
-    expect(state).to_contain_text("Only what shrinks a position goes out")
+    expect(state).to_contain_text("Only exits and what shrinks a position go out")
     expect(state).to_contain_text("daily P&L reached")
 
 

@@ -16,6 +16,7 @@ from shoonya_platform.domain.discrepancies import (
     INCIDENTS,
     DiscrepancyKind,
     StoredDiscrepancy,
+    refused_holding,
 )
 from shoonya_platform.notify.discrepancies import read_discrepancies
 from shoonya_platform.store.base import OrderStore
@@ -47,6 +48,12 @@ class Attention:
         self._began = store.discrepancies.recent(limit=_MORE)
         self._errors = [text for _, text in ledger.errors]
         self._news = list(_news(store))
+        self._held = {
+            refused_holding(
+                held.strategy, held.exchange, held.tradingsymbol, held.product
+            )
+            for held in store.positions.open()
+        }
 
     def names(self, words: set[str], *kinds: DiscrepancyKind) -> bool:
         """Return whether an open discrepancy of these kinds has one of the words."""
@@ -82,6 +89,8 @@ class Attention:
     def _may_last(self, condition: Condition) -> bool:
         if condition.kind is K.POSITION_DIFFERS:
             return FOREIGN_SYMBOL in condition.subject
+        if condition.kind is K.EXIT_FAILED:
+            return condition.subject in self._held
         return condition.kind in _LASTING
 
 

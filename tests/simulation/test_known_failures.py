@@ -11,6 +11,7 @@ from collections.abc import Callable
 import pytest
 
 from shoonya_platform.domain.discrepancies import DiscrepancyKind
+from shoonya_platform.domain.instruments import Product
 from shoonya_platform.domain.orders import OrderStatus
 from shoonya_platform.domain.trading import TradingState
 from tests.simulation.exchange import FOREIGN_SYMBOL
@@ -223,6 +224,52 @@ def test_7_halt_stops_a_batch():
 
     assert reasons(result) == []
     assert result.orders < 8
+
+
+def test_7_halt_between_two_legs_leaves_no_half_entry():
+    def scenario(simulation: Simulation) -> None:
+        traffic = simulation.traffic
+        legs = [traffic.leg(SYMBOL, "SELL", 1), traffic.leg(OTHER, "SELL", 1)]
+        simulation.world.after(10, lambda: traffic.send("s", "entry", legs))
+        simulation.at_call(
+            "command_service",
+            "before place",
+            lambda: simulation.operator.set_trading(TradingState.HALTED),
+        )
+        # Long before trading is resumed, at the end of the faults.
+        simulation.world.after(60, lambda: held.update(simulation.market.positions))
+        simulation.world.after(60, lambda: sent.append(len(simulation.market.orders)))
+
+    held: dict[tuple[str, Product], int] = {}
+    sent: list[int] = []
+    result = live(scenario)
+
+    assert reasons(result) == []
+    # One leg, and the exit that undid it.
+    assert sent == [2]
+    assert list(held.values()) == [0]
+
+
+def test_7_undoing_exit_that_cannot_go_out_is_named_until_the_leg_is_closed():
+    def scenario(simulation: Simulation) -> None:
+        traffic, world = simulation.traffic, simulation.world
+        legs = [traffic.leg(SYMBOL, "SELL", 1), traffic.leg(OTHER, "SELL", 1)]
+        world.after(10, lambda: traffic.send("s", "entry", legs))
+        simulation.at_call(
+            "command_service", "before place", lambda: world.close_market(20)
+        )
+        watch(simulation, 20, named)
+        world.after(
+            60, lambda: traffic.send("s", "exit", [traffic.leg(SYMBOL, "BUY", 1)])
+        )
+
+    named: list[set[str]] = []
+    result = live(scenario)
+
+    assert reasons(result) == []
+    assert DiscrepancyKind.EXIT_FAILED in named[1]
+    assert DiscrepancyKind.EXIT_FAILED in named[7]
+    assert not named[-1]
 
 
 @pytest.mark.parametrize("fault", [Fault.DEEP, Fault.SURROGATE])

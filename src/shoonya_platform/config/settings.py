@@ -192,7 +192,7 @@ class Risk(Section, frozen=True):
     warning_share: Annotated[Decimal, Meta(description="0 to 1")] = Decimal("0.8")
     #: After so many losing days in a row no entries for a day; 0 never.
     loss_days: Annotated[int, Meta(ge=0)] = 3
-    #: After a breach: "reduce" lets exits out, "halt" nothing once all is closed.
+    #: After a breach: "reduce", or "halt" once all is closed; exits pass in both.
     on_breach: Literal["reduce", "halt"] = "reduce"
     #: On a breach every position is closed.
     exit_on_breach: bool = True

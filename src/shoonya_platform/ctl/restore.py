@@ -32,7 +32,8 @@ def cli(ctl: Ctl, file: Path, no_config: bool, yes: bool, as_json: bool) -> None
 
     The services must be stopped.  What is there now is kept beside it, as
     NAME.before-restore-TIME.  Trading is halted afterwards: the backup knows nothing
-    of what was traded since, so look at your broker's own page first.
+    of what was traded since.  Exits still go out, of what the backup says is held, so
+    compare that with your broker's own page before you start the services.
 
     \b
     Examples:
@@ -79,7 +80,10 @@ def cli(ctl: Ctl, file: Path, no_config: bool, yes: bool, as_json: bool) -> None
         console().print(f"restored  {path}", markup=False)
     for path in left:
         console().print(f"kept      {path}", markup=False)
-    console().print("trading is HALTED; when all is well: shoonyactl risk resume")
+    console().print(
+        "trading is HALTED: only exits go out; when positions agree with the broker's: "
+        "shoonyactl risk resume"
+    )
 
 
 def _halt(ctl: Ctl, path: Path, manifest: _backups.Manifest) -> None:

@@ -96,7 +96,7 @@ _yes = click.option("--yes", is_flag=True, help="Do not ask.")
 @_reason
 @click.pass_obj
 def halt(ctl: Ctl, reason: str) -> None:
-    """Let no new order out; cancels still pass.  Does not ask.
+    """Let out only exits and cancels.  Does not ask.
 
     \b
     Example:
@@ -109,7 +109,7 @@ def halt(ctl: Ctl, reason: str) -> None:
 @_reason
 @click.pass_obj
 def reduce(ctl: Ctl, reason: str) -> None:
-    """Let out only what shrinks a position.  Does not ask.
+    """Let out only exits and what shrinks a position.  Does not ask.
 
     \b
     Example:
@@ -123,7 +123,7 @@ def reduce(ctl: Ctl, reason: str) -> None:
 @_yes
 @click.pass_obj
 def resume(ctl: Ctl, reason: str, yes: bool) -> None:
-    """Let entries and exits out again.
+    """Let entries out again.
 
     \b
     Example:

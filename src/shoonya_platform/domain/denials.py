@@ -30,7 +30,7 @@ class DenialCode(StrEnum):
     ORDER_VALUE_EXCEEDS_MAXIMUM = "ORDER_VALUE_EXCEEDS_MAXIMUM"
     #: No price is known, so the order's value cannot be judged.
     PRICE_UNKNOWN = "PRICE_UNKNOWN"
-    #: Trading is HALTED: nothing new goes out.
+    #: Trading is HALTED: only exits go out.
     TRADING_HALTED = "TRADING_HALTED"
     #: Trading is REDUCING: only what shrinks a position goes out.
     TRADING_REDUCING = "TRADING_REDUCING"

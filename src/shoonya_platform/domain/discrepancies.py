@@ -31,6 +31,7 @@ class DiscrepancyKind(StrEnum):
     LOGIN_NEEDED = "login_needed"  #: there is no session at the broker
     EXIT_REFUSED = "exit_refused"  #: the broker or the exchange refuses to close
     EXIT_RESTS = "exit_rests"  #: a market exit that the market has left
+    EXIT_FAILED = "exit_failed"  #: an exit ended otherwise, and its position is open
     # -- incidents
     ORDER_REAPPEARED = "order_reappeared"  #: given up, and at the broker after all
     LEG_OVERFILLED = "leg_overfilled"  #: more was filled than the leg asked for
@@ -90,5 +91,9 @@ class StoredDiscrepancy(Discrepancy):
 def refused_holding(
     strategy: str, exchange: Exchange, tradingsymbol: str, product: Product
 ) -> str:
-    """Return the subject of EXIT_REFUSED: one for each holding of a strategy."""
+    """
+    Return the subject of EXIT_REFUSED and EXIT_FAILED.
+
+    There is one for each holding of a strategy.
+    """
     return f"{strategy} {exchange}:{tradingsymbol} {product}"

@@ -78,7 +78,9 @@ class Adoption:
         elif not _is_of(claim, named, stored):
             why = f"no leg of alert {named.alert_id} is in that instrument"
             return Matched(claim, Verdict.FOREIGN, None, why)
-        order = self._adopt(name, named, claim, stored)
+        holder = self._store.orders.by_broker_order_id(claim.broker_order_id)
+        number = claim.broker_order_id if holder is None else None
+        order = self._adopt(name, named, claim, stored, number)
         self._discrepancies.note(
             DiscrepancyKind.ORDER_ADOPTED,
             name,
@@ -88,7 +90,9 @@ class Adoption:
             "check that the store is not an old copy; compare positions",
             order,
         )
-        return Matched(claim, Verdict.OURS, order)
+        if holder is not None and holder.is_number_confirmed:
+            return Matched(claim, Verdict.OURS, order, shares_with=holder)
+        return Matched(claim, Verdict.OURS, order, wrong_holder=holder)
 
     def _adopt(
         self,
@@ -96,6 +100,7 @@ class Adoption:
         named: NamedOrder,
         claim: BrokerOrder,
         stored: StoredAlert,
+        number: BrokerOrderId | None,
     ) -> Order:
         taken = {
             order.attempt
@@ -139,7 +144,7 @@ class Adoption:
                     claim.tradingsymbol,
                 ),
             ),
-            BrokerOrderId(claim.broker_order_id),
+            number,
             alerted_at=stored.received_at,
             text=f"broker order {claim.broker_order_id}, which the store lacked",
         )

@@ -104,6 +104,8 @@ class Booking:
         before = order
         if matched.wrong_holder is not None:
             self._release(matched.wrong_holder, order)
+        if matched.shares_with is not None:
+            self._note_shared_number(order, matched.claim, matched.shares_with)
         if matched.verdict is Verdict.DUPLICATE:
             before = order = self._adopt_duplicate(order, matched.claim)
         elif matched.verdict is Verdict.OTHER_NUMBER:
@@ -115,6 +117,7 @@ class Booking:
             row.fills,
             is_current=row.is_current,
             is_whole=row.is_whole,
+            shares_number=matched.shares_number,
         )
         if row.is_replace_refused:
             after = refuse_replace(self._store, after, matched.claim.reason)
@@ -164,6 +167,20 @@ class Booking:
             f"{order.broker_order_id}; the order book has it as "
             f"{claim.broker_order_id}",
             f"nothing, if 'shoonyactl trace {order.order_id}' ends well",
+            order,
+        )
+
+    def _note_shared_number(
+        self, order: Order, claim: BrokerOrder, holder: Order
+    ) -> None:
+        self._discrepancies.note(
+            K.WRONG_NUMBER,
+            order.client_order_id,
+            f"the broker has order {order.order_id} as {claim.broker_order_id}, the "
+            f"number of order {holder.order_id}: it is booked by our id, no new terms "
+            "can be sent for it, and no cancel while the other one works",
+            f"look at both in the broker's terminal: 'shoonyactl trace "
+            f"{order.order_id}'",
             order,
         )
 

@@ -8,6 +8,7 @@ an answer may be another order's, and canceling that would be a stranger's loss.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from shoonya_platform.brokers.base import Broker
 from shoonya_platform.clock import Clock
@@ -189,6 +190,13 @@ class Canceler:
                 continue
             with self._store.transaction(durable=False):
                 matched = match(self._store, claim, numbers)
+                if matched.shares_with is not None:
+                    # Under that number the broker may cancel the other one.
+                    return (
+                        replace(order, broker_order_id=claim.broker_order_id)
+                        if matched.shares_with.is_closed
+                        else None
+                    )
                 # Another number is for order_watcher and recovery_service to book.
                 if matched.verdict is Verdict.OURS and matched.wrong_holder is None:
                     return self._store.orders.note_number(

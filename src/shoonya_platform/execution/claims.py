@@ -48,6 +48,20 @@ class Matched:
     why: str = ""  #: one sentence for FOREIGN
     #: Holds the row's number through an answer that was not its own.
     wrong_holder: Order | None = None
+    #: Has the row's number too: the broker gave it twice.
+    shares_with: Order | None = None
+
+    @property
+    def shares_number(self) -> bool:
+        return self.shares_with is not None
+
+
+#: What tells a row of the order book from the others: a number may be given twice.
+RowKey = tuple[BrokerOrderId, ClientOrderId | None]
+
+
+def key_of(claim: BrokerOrder) -> RowKey:
+    return claim.broker_order_id, claim.client_order_id
 
 
 Numbers = Mapping[ClientOrderId, Mapping[BrokerOrderId, BrokerOrder]]
@@ -95,6 +109,8 @@ def _match_name(
     """Match a row that has an order's id, but not the number known for it."""
     why = _difference(order, claim)
     if not why and holder is not None and holder.is_number_confirmed:
+        if not order.is_number_confirmed and claim.quantity == order.quantity:
+            return Matched(claim, Verdict.OURS, order, shares_with=holder)
         why = f"order {holder.order_id} has its number, confirmed"
     if why:
         return Matched(claim, Verdict.FOREIGN, order, why)

@@ -23,7 +23,7 @@ from shoonya_platform.domain.orders import (
     OrderTrigger,
 )
 from shoonya_platform.domain.positions import Position, shrinks
-from shoonya_platform.domain.trading import TradingState
+from shoonya_platform.domain.trading import lets_out
 from shoonya_platform.execution.account_rules import AccountRules
 from shoonya_platform.execution.exchange_rules import (
     ExchangeRules,
@@ -164,15 +164,14 @@ class ExecutionGuard:
         )
 
     def _trading_state(self, order: Order) -> Denial | None:
-        state = self._trading.state
-        if state is TradingState.HALTED or (
-            state is TradingState.REDUCING
-            and not shrinks(
+        def only_shrinks() -> bool:
+            return shrinks(
                 order, self._book.positions(order), self._book.working(order)
             )
-        ):
-            return denied_by(self._trading)
-        return None
+
+        if lets_out(self._trading.state, order, only_shrinks):
+            return None
+        return denied_by(self._trading)
 
     def _reconciliation(self, order: Order) -> Denial | None:
         """Deny entries while nobody knows what the broker holds."""

@@ -12,7 +12,7 @@ from shoonya_platform.domain.terms import (
     asks_for_more,
     with_terms,
 )
-from shoonya_platform.domain.trading import TradingState
+from shoonya_platform.domain.trading import lets_out
 from shoonya_platform.execution.exchange_rules import ExchangeRules
 from shoonya_platform.logging import get_component_logger
 from shoonya_platform.store.base import OrderStore
@@ -106,14 +106,16 @@ class ModifyGuard:
 
     def _trading_state(self, order: Order, changed: Order) -> Denial | None:
         trading = self._store.trading.status()
-        if trading.state is TradingState.HALTED:
-            return denied_by(trading)
-        if trading.state is TradingState.ACTIVE or not asks_for_more(order, changed):
-            return None
-        book = Book(
-            self._store.positions.open(),
-            self._store.orders.in_status(*sorted(WORKING)),
-        )
-        if shrinks(changed, book.positions(changed), book.working(changed)):
+
+        def adds_nothing() -> bool:
+            if not asks_for_more(order, changed):
+                return True
+            book = Book(
+                self._store.positions.open(),
+                self._store.orders.in_status(*sorted(WORKING)),
+            )
+            return shrinks(changed, book.positions(changed), book.working(changed))
+
+        if lets_out(trading.state, changed, adds_nothing):
             return None
         return denied_by(trading)

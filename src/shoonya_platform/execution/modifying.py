@@ -14,7 +14,7 @@ from shoonya_platform.clock import Clock
 from shoonya_platform.domain.denials import Denial, DenialCode, denied_by
 from shoonya_platform.domain.orders import CLOSED, Order, OrderStatus, OrderTrigger
 from shoonya_platform.domain.terms import ModifyRequest, ModifyStage
-from shoonya_platform.domain.trading import TradingState
+from shoonya_platform.domain.trading import TradingStatus, lets_out
 from shoonya_platform.errors import (
     BrokerError,
     BrokerRejected,
@@ -101,7 +101,7 @@ class Modifier:
             return False
         denial = None
         trading = self._store.trading.status()
-        if trading.state is TradingState.HALTED:
+        if not _is_let_out(order, trading):
             denial = denied_by(trading)
         elif request.terms.quantity <= order.filled_quantity:
             denial = Denial(
@@ -137,7 +137,7 @@ class Modifier:
             trigger_price=request.terms.trigger_price,
         )
         with self._store.trading.sending() as trading:
-            if trading.state is TradingState.HALTED:
+            if not _is_let_out(order, trading):
                 return BrokerUnavailable(denied_by(trading).text)
             try:
                 self._broker.modify(change)
@@ -179,3 +179,8 @@ class Modifier:
                 },
             )
         self._ring("order_watcher", "recovery_service")
+
+
+def _is_let_out(order: Order, trading: TradingStatus) -> bool:
+    # What may only shrink a position the guard has judged.
+    return lets_out(trading.state, order, lambda: True)

@@ -27,7 +27,14 @@ from shoonya_platform.domain.orders import (
     OrderStatus,
 )
 from shoonya_platform.execution.booking import Booking, Row
-from shoonya_platform.execution.claims import Numbers, Verdict, match, numbers_of
+from shoonya_platform.execution.claims import (
+    Numbers,
+    RowKey,
+    Verdict,
+    key_of,
+    match,
+    numbers_of,
+)
 from shoonya_platform.execution.reports import (
     differs,
     fills_of,
@@ -92,7 +99,7 @@ class OrderWatcherEngine:
         self._external: set[BrokerOrderId] = set()
         #: A report came that only the whole order book can explain.
         self._needs_book = False
-        self._settled: set[BrokerOrderId] = set()
+        self._settled: set[RowKey] = set()
         self._looked_at = float("-inf")
         self._asked_last: tuple[str, str] = ("", "")
         self._fills = 0
@@ -130,16 +137,18 @@ class OrderWatcherEngine:
         behind = []
         for claim in claims:
             # The day's book grows; what agreed at its end is not looked up again.
-            if claim.broker_order_id in self._settled:
+            if key_of(claim) in self._settled:
                 continue
             matched = match(self._store, claim, numbers)
             order = matched.order
             if order is None:
                 self._note_external(claim)
-            elif matched.verdict is not Verdict.OURS or differs(order, claim):
+            elif matched.verdict is not Verdict.OURS or differs(
+                order, claim, shares_number=matched.shares_number
+            ):
                 behind.append(claim)
             elif order.is_closed and claim.status in CLOSED:
-                self._settled.add(claim.broker_order_id)
+                self._settled.add(key_of(claim))
         if behind:
             trades = self._broker.trade_book()
             self._apply(

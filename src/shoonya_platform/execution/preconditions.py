@@ -13,7 +13,7 @@ from typing import Protocol
 from shoonya_platform.domain.denials import Denial, DenialCode, denied_by
 from shoonya_platform.domain.orders import WORKING, Order
 from shoonya_platform.domain.positions import shrinks
-from shoonya_platform.domain.trading import TradingState, TradingStatus
+from shoonya_platform.domain.trading import TradingStatus, lets_out
 from shoonya_platform.store.base import OrderStore
 
 
@@ -58,9 +58,7 @@ class SendPreconditions:
         return self._is_awaiting
 
     def _trading_state(self, order: Order, trading: TradingStatus) -> Denial | None:
-        if trading.state is TradingState.ACTIVE or (
-            trading.state is TradingState.REDUCING and self._shrinks(order)
-        ):
+        if lets_out(trading.state, order, lambda: self._shrinks(order)):
             return None
         return denied_by(trading)
 

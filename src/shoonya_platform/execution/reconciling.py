@@ -32,9 +32,16 @@ from shoonya_platform.domain.orders import (
 )
 from shoonya_platform.execution.adoption import Adoption
 from shoonya_platform.execution.booking import Booking, Row
-from shoonya_platform.execution.claims import Matched, Verdict, match, numbers_of
+from shoonya_platform.execution.claims import (
+    Matched,
+    RowKey,
+    Verdict,
+    key_of,
+    match,
+    numbers_of,
+)
 from shoonya_platform.execution.exchange_rules import Instruments
-from shoonya_platform.execution.reports import differs, traded_quantity
+from shoonya_platform.execution.reports import differs, fills_of, traded_quantity
 from shoonya_platform.logging import ServiceLogger
 from shoonya_platform.store.base import OrderStore
 
@@ -105,7 +112,7 @@ class Reconciler:
         self._adoption = Adoption(store, instruments, clock, logger)
         self._absences: Counter[OrderId] = Counter()
         #: What agreed at its end, and how much had traded then.
-        self._settled: dict[BrokerOrderId, int] = {}
+        self._settled: dict[RowKey, int] = {}
         #: Ended here and working there, and since when that is seen; monotonic.
         self._undead: dict[BrokerOrderId, float] = {}
 
@@ -139,16 +146,20 @@ class Reconciler:
         *,
         everything: bool,
     ) -> None:
-        fills: dict[BrokerOrderId, list[Fill]] = defaultdict(list)
+        by_number: dict[BrokerOrderId, list[BrokerTrade]] = defaultdict(list)
         for trade in trades:
-            fills[trade.broker_order_id].append(trade.fill)
+            by_number[trade.broker_order_id].append(trade)
+
+        def fills(claim: BrokerOrder) -> list[Fill]:
+            return fills_of(claim, by_number.get(claim.broker_order_id, ()))
+
         numbers = numbers_of(claims)
         behind = []
         undead: dict[BrokerOrderId, float] = {}
         for claim in claims:
-            traded = traded_quantity(fills[claim.broker_order_id])
+            traded = traded_quantity(fills(claim))
             # The day's book grows; what agreed at its end is not looked up again.
-            if self._settled.get(claim.broker_order_id) == traded:
+            if self._settled.get(key_of(claim)) == traded:
                 continue
             matched = match(self._store, claim, numbers)
             order = matched.order
@@ -163,13 +174,13 @@ class Reconciler:
                 behind.append(claim)
             elif (
                 matched.verdict is not Verdict.OURS
-                or differs(order, claim)
+                or differs(order, claim, shares_number=matched.shares_with is not None)
                 or order.traded_quantity < traded
             ):
                 if everything or order.updated_at <= self._clock.now() - LAG:
                     behind.append(claim)
             elif order.status in CLOSED and claim.status in CLOSED:
-                self._settled[claim.broker_order_id] = traded
+                self._settled[key_of(claim)] = traded
             elif order.status in CLOSED:
                 undead[claim.broker_order_id] = self._undead.get(
                     claim.broker_order_id, self._clock.monotonic()
@@ -186,7 +197,7 @@ class Reconciler:
                     matched = self._adoption.adopt(claim)
                     if matched.verdict is Verdict.FOREIGN:
                         found.foreign.append(matched)
-                self._catch_up(found, matched, fills[claim.broker_order_id])
+                self._catch_up(found, matched, fills(claim))
 
     def _catch_up(self, found: Found, matched: Matched, fills: list[Fill]) -> None:
         # A row touched lately is not looked at, so what it shows is old news.

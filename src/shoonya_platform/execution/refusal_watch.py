@@ -1,8 +1,9 @@
 """
-What the operator sees of refused exits: one discrepancy for each holding.
+What the operator sees of refused and failed exits: one discrepancy for each holding.
 
-It begins with the first refusal and ends when the broker takes a later try, when the
-position is closed, here or there, or when a person acknowledges it.
+It begins with the first refusal, or with the end of an exit that was denied or came to
+nothing.  It ends when the broker takes a later try, when the position is closed, here
+or at the broker, or when a person acknowledges it.
 """
 
 from __future__ import annotations
@@ -33,6 +34,9 @@ _TAKEN = frozenset(
         OrderStatus.EXPIRED,
     }
 )
+_FAILED = DiscrepancyKind.EXIT_FAILED
+#: All that is looked at.
+KINDS = (_KIND, _FAILED)
 
 
 class RefusalWatch:
@@ -75,6 +79,21 @@ class RefusalWatch:
             order,
         )
 
+    def note_failed(self, order: Order) -> None:
+        """Note an exit of which nothing follows, if what it would close is held."""
+        refused = {each.subject for each in self._store.discrepancies.unresolved(_KIND)}
+        if _subject(order) in refused or not self._is_held(order):
+            return
+        self._discrepancies.note(
+            _FAILED,
+            _subject(order),
+            f"exit order {order.order_id} ({order.summary}) is {order.status}: "
+            f"{_reason(order)}; it is not tried again, and its position is open",
+            "send another exit or close it in the broker's terminal, then acknowledge "
+            "it: shoonyactl discrepancy list",
+            order,
+        )
+
     def look(self, held: Holdings | None) -> None:
         """
         Resolve what is taken, closed or acknowledged.
@@ -82,7 +101,7 @@ class RefusalWatch:
         Args:
             held: The broker's positions; None if they are not known.
         """
-        for found in self._store.discrepancies.unresolved(_KIND):
+        for found in self._store.discrepancies.unresolved(*KINDS):
             order = (
                 None
                 if found.order_id is None
@@ -93,14 +112,16 @@ class RefusalWatch:
                 order is None
                 or found.acknowledged_at is not None
                 or not self._is_held(order)
-                or self._last(order).status in _TAKEN
+                or (found.kind is _KIND and self._last(order).status in _TAKEN)
                 or (
                     held is not None
                     and is_old
                     and not held_at_broker(self._store, order, held)
                 )
             ):
-                self._discrepancies.resolve(_KIND, found.subject)
+                self._discrepancies.resolve(found.kind, found.subject)
+                continue
+            if found.kind is _FAILED:
                 continue
             stored = self._store.alerts.get(order.alert_id)
             if stored is None or stored.status is not AlertStatus.PLANNED:

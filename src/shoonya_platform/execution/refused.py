@@ -20,7 +20,6 @@ from shoonya_platform.domain.instruments import Product
 from shoonya_platform.domain.legs import ordering_of
 from shoonya_platform.domain.orders import Intent, Order, OrderStatus
 from shoonya_platform.domain.refusals import Remedy, remedy_of
-from shoonya_platform.domain.trading import TradingState
 from shoonya_platform.execution.closable import Holdings, closable
 from shoonya_platform.execution.planning import LegPlanner
 from shoonya_platform.execution.refusal_watch import POSITION_PATIENCE, RefusalWatch
@@ -75,11 +74,7 @@ class RefusedExits:
             self.watch.note_last(order)
             return False, 0
         self.watch.note_next(order, len(PAUSES) + 1 - refusals)
-        if (
-            held is None
-            or not self._is_due(order, refusals)
-            or self._store.trading.status().state is TradingState.HALTED
-        ):
+        if held is None or not self._is_due(order, refusals):
             return True, 0
         return self._try(stored, order, held)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from shoonya_platform.brokers.base import BrokerOrder, BrokerTrade
 from shoonya_platform.domain.orders import (
@@ -38,6 +38,7 @@ def bring_up_to(
     *,
     is_current: bool = False,
     is_whole: bool = True,
+    shares_number: bool = False,
 ) -> Order:
     """
     Record what the broker claims and our row does not show yet.
@@ -54,17 +55,18 @@ def bring_up_to(
         is_current: Nothing has touched the row since the claim was read, so that
             terms which differ were changed elsewhere.
 
+        shares_number: The number is another order's too, and stays with that.
+
     Returns:
         The order after it, the same object if nothing was new.
     """
     is_found = revives(order, claim)
+    number = None if shares_number else claim.broker_order_id
     if (order.broker_order_id, order.is_number_confirmed) != (
-        claim.broker_order_id,
-        True,
+        number,
+        not shares_number,
     ):
-        order = store.orders.note_number(
-            order, claim.broker_order_id, is_confirmed=True
-        )
+        order = store.orders.note_number(order, number, is_confirmed=not shares_number)
     if order.status in _UNANSWERED or is_found:
         order = store.orders.record(
             order,
@@ -167,9 +169,14 @@ def tell_overfilled(logger: ServiceLogger, order: Order) -> None:
     )
 
 
-def differs(order: Order, claim: BrokerOrder) -> bool:
-    """Return whether the broker claims something that our row does not show."""
-    if not order.is_number_confirmed or order.status in _UNANSWERED:
+def differs(order: Order, claim: BrokerOrder, *, shares_number: bool) -> bool:
+    """
+    Return whether the broker claims something that our row does not show.
+
+    Args:
+        shares_number: As `bring_up_to` takes it.
+    """
+    if order.is_number_confirmed is shares_number or order.status in _UNANSWERED:
         return True
     if order.traded_quantity < claim.filled_quantity:
         return True
@@ -183,8 +190,13 @@ def traded_quantity(fills: Sequence[Fill]) -> int:
     return sum({fill.trade_id: fill.quantity for fill in fills}.values())
 
 
-def fills_of(claim: BrokerOrder, trades: Sequence[BrokerTrade]) -> list[Fill]:
-    """Return one order's fills out of the trade book."""
+def fills_of(claim: BrokerOrder, trades: Iterable[BrokerTrade]) -> list[Fill]:
+    """Return one order's fills out of the trade book: by number, and by id."""
+    name = claim.client_order_id
     return [
-        trade.fill for trade in trades if trade.broker_order_id == claim.broker_order_id
+        trade.fill
+        for trade in trades
+        if trade.broker_order_id == claim.broker_order_id
+        # A number may be given twice.
+        and (None in (name, trade.client_order_id) or name == trade.client_order_id)
     ]

@@ -9,20 +9,26 @@ from datetime import datetime, timedelta
 from shoonya_platform.clock import Clock
 from shoonya_platform.domain.alerts import AlertStatus
 from shoonya_platform.domain.alerts import alert_id as new_alert_id
-from shoonya_platform.domain.discrepancies import DiscrepancyKind
 from shoonya_platform.domain.orders import (
     BEFORE_BROKER,
     AlertId,
     Intent,
     Order,
     OrderStatus,
+    OrderType,
 )
 from shoonya_platform.errors import BrokerUnavailable
+from shoonya_platform.execution import refusal_watch
 from shoonya_platform.execution.closable import Holdings, held_at_broker
 from shoonya_platform.execution.planning import LegPlanner
 from shoonya_platform.execution.refusal_watch import POSITION_PATIENCE
 from shoonya_platform.execution.refused import RefusedExits
-from shoonya_platform.execution.undo import attempts_that_count, failed, undoing
+from shoonya_platform.execution.undo import (
+    attempts_that_count,
+    failed,
+    failed_exits,
+    undoing,
+)
 from shoonya_platform.logging import get_component_logger
 from shoonya_platform.store.base import OrderStore
 
@@ -117,8 +123,7 @@ class Settler:
         if now - self._refusals_at < REFUSAL_SECONDS:
             return False
         self._refusals_at = now
-        kind = DiscrepancyKind.EXIT_REFUSED
-        return bool(self._store.discrepancies.unresolved(kind))
+        return bool(self._store.discrepancies.unresolved(*refusal_watch.KINDS))
 
     def _ask_holdings(self, lost: Sequence[Order], *, always: bool) -> Holdings | None:
         """Return the broker's positions if an exit needs them, None without."""
@@ -229,6 +234,9 @@ class Settler:
     def _report(self, alert_id: AlertId) -> None:
         orders = self._store.orders.of_alert(alert_id)
         outcome = describe_outcome(orders)
+        for order in failed_exits(orders):
+            if not self._is_as_asked(order):
+                self._refused.watch.note_failed(order)
         undo = undoing(orders) if self._all_or_nothing else None
         if undo is not None:
             now = self._clock.now()
@@ -248,6 +256,19 @@ class Settler:
                 "strategy": orders[0].strategy,
                 "event": "alert_completed",
             },
+        )
+
+    def _is_as_asked(self, order: Order) -> bool:
+        """Return whether an exit was canceled here, or was a limit of its day."""
+        if order.status is OrderStatus.CANCELED:
+            return self._store.orders.cancel_request(order.order_id) is not None
+        stored = self._store.alerts.get(order.alert_id)
+        # The order itself may be a market order with a protecting limit.
+        return (
+            order.status is OrderStatus.EXPIRED
+            and stored is not None
+            and order.leg <= len(stored.alert.legs)
+            and stored.alert.legs[order.leg - 1].order_type is not OrderType.MARKET
         )
 
 

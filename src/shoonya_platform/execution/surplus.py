@@ -25,7 +25,6 @@ from shoonya_platform.domain.orders import (
     OrderStatus,
     OrderType,
 )
-from shoonya_platform.domain.trading import TradingState
 from shoonya_platform.execution.booking import unwanted_of
 from shoonya_platform.logging import get_component_logger
 from shoonya_platform.store.base import OrderStore
@@ -141,8 +140,6 @@ class SurplusCloser:
         ]
 
     def _is_due(self, leg: Sequence[Order], surplus: Surplus) -> bool:
-        if self._store.trading.status().state is TradingState.HALTED:
-            return False
         failed = [order for order in leg if order.side is surplus.side]
         if not failed:
             return True

@@ -25,7 +25,9 @@ from shoonya_platform.domain.alerts import (
 from shoonya_platform.domain.instruments import Exchange, Instrument, Product
 from shoonya_platform.domain.margins import Margin
 from shoonya_platform.domain.orders import (
+    IN_FLIGHT,
     OPEN,
+    WORKING,
     AlertId,
     Intent,
     Order,
@@ -56,6 +58,8 @@ CANCEL_AGAIN_SECONDS = 5.0
 #: instrument nobody has traded yet would be denied.
 PRICE_PATIENCE_SECONDS = 5.0
 
+
+_AT_BROKER = WORKING - IN_FLIGHT | {OrderStatus.PENDING_CANCEL}
 
 #: When the questions for one batch took longer, the next one is of a single alert.
 ASK_SECONDS = 2.0
@@ -436,7 +440,11 @@ class TradingBot:
 
     def _is_lost(self, order: Order) -> bool:
         """Return whether an exit must not wait for what became of an entry."""
-        return order.status is OrderStatus.OUTCOME_UNKNOWN and (
+        is_out_of_reach = order.status is OrderStatus.OUTCOME_UNKNOWN or (
+            # Its number is another order's too: it may be that nothing cancels it.
+            order.status in _AT_BROKER and order.broker_order_id is None
+        )
+        return is_out_of_reach and (
             self._clock.now() >= order.updated_at + UNKNOWN_PATIENCE
         )
 

@@ -45,6 +45,21 @@ def failed(orders: Iterable[Order]) -> list[Order]:
     return [o for o in attempts_that_count(orders) if o.status in _FAILED]
 
 
+def failed_exits(orders: Iterable[Order]) -> list[Order]:
+    """
+    Return the exits that ended unfilled, those refused by the broker excepted.
+
+    Args:
+        orders: Of one alert whose orders are all at an end, by leg, part and attempt.
+    """
+    return [
+        order
+        for order in attempts_that_count(orders)
+        if order.intent is Intent.EXIT
+        and order.status not in (OrderStatus.FILLED, OrderStatus.REJECTED)
+    ]
+
+
 def undoing(orders: Sequence[Order]) -> Alert | None:
     """
     Return the exit that undoes a half-made entry.

@@ -41,7 +41,7 @@ ALERTS = 200
 class BreachRules:
     """What follows when the day has lost too much."""
 
-    #: `reduce` lets exits out; `halt` nothing more, once everything is closed.
+    #: `halt` halts trading once everything is closed; until then it is REDUCING.
     then: Literal["reduce", "halt"] = "reduce"
     #: Whether every position is closed, by alerts that go the usual way.
     exit_all: bool = True
@@ -165,7 +165,7 @@ class DayWatch:
         if (
             not (day.breached and self._breach.exit_all and positions)
             or now - self._exited_at < EXIT_AGAIN_SECONDS
-            or self._store.trading.status().state is not TradingState.REDUCING
+            or self._store.trading.status().state is TradingState.ACTIVE
         ):
             return
         left = self._without_exit(positions)

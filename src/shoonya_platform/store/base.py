@@ -259,12 +259,17 @@ class OrderTable(Protocol):
     def adopt(
         self,
         order: NewOrder,
-        broker_order_id: BrokerOrderId,
+        broker_order_id: BrokerOrderId | None,
         *,
         alerted_at: datetime,
         text: str,
     ) -> Order:
-        """Store an order that the broker has and the store lacked, `accepted`."""
+        """
+        Store an order that the broker has and the store lacked, `accepted`.
+
+        Args:
+            broker_order_id: None if another order has that number.
+        """
         ...
 
     def note_number(

@@ -72,7 +72,7 @@ class SqliteOrders:
     def adopt(
         self,
         order: NewOrder,
-        broker_order_id: BrokerOrderId,
+        broker_order_id: BrokerOrderId | None,
         *,
         alerted_at: datetime,
         text: str,
@@ -80,7 +80,8 @@ class SqliteOrders:
         made = self._insert(
             order, OrderStatus.ACCEPTED, alerted_at, text, OrderTrigger.ADOPTED
         )
-        return self.note_number(made, broker_order_id, is_confirmed=True)
+        is_known = broker_order_id is not None
+        return self.note_number(made, broker_order_id, is_confirmed=is_known)
 
     def _insert(
         self,

@@ -79,7 +79,7 @@ def test_done_already_is_not_done_again_and_yet_logged(client, store, rung, capl
 def test_asking_alone_changes_nothing(client, store):
     html = client.get("/trading/halt").text
 
-    assert "not even exits" in html
+    assert "Only exits and cancels go out" in html
     assert store.trading.status().state is TradingState.ACTIVE
 
 

@@ -123,8 +123,8 @@ def test_real_money_and_exchange_hours_are_said(open_client):
 @pytest.mark.parametrize(
     ("state", "sentence"),
     [
-        (TradingState.HALTED, "Nothing new goes out; cancels still do."),
-        (TradingState.REDUCING, "Only what shrinks a position goes out."),
+        (TradingState.HALTED, "Only exits and cancels go out."),
+        (TradingState.REDUCING, "Only exits and what shrinks a position go out."),
     ],
 )
 def test_trading_state_says_what_it_means_who_set_it_and_why(

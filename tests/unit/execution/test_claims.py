@@ -85,6 +85,33 @@ def test_row_with_another_quantity_is_ours_if_it_is_the_only_one(store, broker, 
     assert verdict(store, claim, stranger) == (V.OURS, order.order_id)
 
 
+def shared(store, broker, status=S.OUTCOME_UNKNOWN, **changes):
+    """Match a row of an order under the number that another one has."""
+    other = store_order(store, S.ACCEPTED)
+    with store.transaction(durable=False):
+        store.orders.note_number(other, other.broker_order_id, is_confirmed=True)
+    order = store_order(store, status)
+    claim = a_claim(broker, order, other.broker_order_id, **changes)
+    matched = match(store, claim, numbers_of([claim]))
+    return matched, order, other
+
+
+def test_row_with_our_id_and_terms_is_ours_under_the_number_of_another(store, broker):
+    matched, order, other = shared(store, broker)
+
+    assert (matched.verdict, matched.order.order_id) == (V.OURS, order.order_id)
+    assert matched.shares_with.order_id == other.order_id
+    assert matched.wrong_holder is None
+
+
+def test_row_under_the_number_of_another_is_foreign_with_another_quantity(
+    store, broker
+):
+    matched, order, _ = shared(store, broker, quantity=130)
+
+    assert (matched.verdict, matched.order.order_id) == (V.FOREIGN, order.order_id)
+
+
 def test_number_of_an_answer_that_the_book_has_under_our_id_is_ours(store, broker):
     order = unconfirmed(store, "B9")
 
@@ -143,15 +170,6 @@ def test_number_that_an_answer_gave_to_the_wrong_order_is_taken_from_it(store, b
 
     assert (matched.verdict, matched.order) == (V.OURS, owner)
     assert matched.wrong_holder == wrong
-
-
-def test_number_that_a_row_has_confirmed_is_not_taken_away(store, broker):
-    holder = store_order(store, S.ACCEPTED)
-    other = store_order(store, S.OUTCOME_UNKNOWN)
-
-    claim = a_claim(broker, other, holder.broker_order_id)
-
-    assert verdict(store, claim) == (V.FOREIGN, other.order_id)
 
 
 def test_row_without_an_id_is_ours_by_a_confirmed_number_alone(store, broker):

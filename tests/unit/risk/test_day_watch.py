@@ -105,6 +105,22 @@ def test_a_breach_acts_once_a_day_also_after_a_restart(store, clock, rung):
     assert store.trading.status().state is TradingState.ACTIVE
 
 
+def test_positions_left_by_a_breach_are_exited_while_trading_is_halted(
+    store, clock, rung
+):
+    hold(store)
+    day_watch = watch(store, clock, rung)
+    look(day_watch, store, -1000)
+    close_alerts(store)
+    with store.transaction(durable=False):
+        store.trading.set(TradingState.HALTED, reason="enough", by="operator")
+    clock.advance(EXIT_AGAIN_SECONDS)
+
+    look(day_watch, store, -1000)
+
+    assert len(exits(store)) == 1
+
+
 def test_the_first_loss_of_a_day_without_any_profit_counts(store, clock, rung):
     look(watch(store, clock, rung), store, -1000)
 

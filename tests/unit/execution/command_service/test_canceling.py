@@ -2,6 +2,7 @@
 
 import pytest
 
+from shoonya_platform.brokers.base import PlaceOrder
 from shoonya_platform.domain.orders import BEFORE_BROKER, CLOSED, Intent, Side
 from shoonya_platform.domain.trading import TradingState
 from shoonya_platform.errors import BrokerRejected, BrokerUnavailable, OutcomeUnknown
@@ -18,8 +19,18 @@ from tests.unit.execution.rows import (
 )
 
 
-@pytest.mark.parametrize("intent", Intent)
-def test_halt_after_the_guards_look_keeps_everything_back(
+def test_exit_goes_out_after_a_halt(store, command, broker):
+    order = store_order(store, S.GUARD_PASSED, intent=Intent.EXIT, side=Side.SELL)
+    set_trading(store, TradingState.HALTED)
+
+    command.step()
+
+    assert status_of(store, order) is S.ACCEPTED
+    assert len(broker.placed) == 1
+
+
+@pytest.mark.parametrize("intent", [Intent.ENTRY, Intent.ADJUST])
+def test_halt_after_the_guards_look_keeps_everything_else_back(
     store, command, broker, intent
 ):
     order = store_order(store, S.GUARD_PASSED, intent=intent)
@@ -130,6 +141,26 @@ def test_cancel_of_an_order_without_an_answer_waits_for_the_answer(
     number = placed_at(broker, found)
     command.step()
     assert broker.canceled == [number]
+
+
+@pytest.mark.parametrize(("holder", "canceled"), [(S.FILLED, 1), (S.ACCEPTED, 0)])
+def test_number_that_is_another_orders_too_cancels_only_beside_one_at_its_end(
+    store, command, broker, holder, canceled
+):
+    other = store_order(store, holder)
+    order = store_order(store, S.ACCEPTED)
+    with store.transaction(durable=False):
+        if other.broker_order_id is None:
+            store.orders.note_number(other, "B1", is_confirmed=True)
+        other = store.orders.get(other.order_id)
+        order = store.orders.note_number(order, None, is_confirmed=False)
+    number = broker.accept(PlaceOrder.of(order), other.broker_order_id).broker_order_id
+    request_cancel(store, order)
+
+    command.step()
+
+    assert broker.canceled == [number] * canceled
+    assert status_of(store, order) is S.PENDING_CANCEL
 
 
 @pytest.mark.parametrize("status", sorted(CLOSED))

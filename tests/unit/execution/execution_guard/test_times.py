@@ -21,11 +21,15 @@ from tests.unit.execution.execution_guard.conftest import (
 from tests.unit.execution.rows import HALTED, REDUCING, S, set_trading
 
 
-@pytest.mark.parametrize("intent", Intent)
-def test_nothing_new_goes_out_while_trading_is_halted(guard, store, intent):
+@pytest.mark.parametrize(
+    ("intent", "reason"),
+    [(Intent.ENTRY, HALTED), (Intent.ADJUST, HALTED), (Intent.EXIT, "")],
+)
+def test_only_exits_go_out_while_trading_is_halted(guard, store, intent, reason):
+    hold(store, quantity=130)
     set_trading(store, TradingState.HALTED)
 
-    assert judged(guard, store, intent=intent) == HALTED
+    assert judged(guard, store, intent=intent, side=Side.SELL, quantity=65) == reason
 
 
 def test_entry_is_denied_while_trading_is_reducing(guard, store):

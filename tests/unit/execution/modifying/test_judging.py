@@ -130,6 +130,7 @@ def test_quantity_that_is_filled_already_is_no_quantity(store, broker, guard):
     ("state", "changes", "asked", "denial"),
     [
         ("HALTED", {}, terms("99"), HALTED),
+        ("HALTED", {"intent": Intent.EXIT, "side": Side.SELL}, terms("99"), ""),
         ("REDUCING", {}, terms("101"), REDUCING),
         ("REDUCING", {"quantity": 130}, terms("100", 65), ""),
         ("REDUCING", {"intent": Intent.EXIT, "side": Side.SELL}, terms("99"), ""),

@@ -4,7 +4,7 @@ from decimal import Decimal
 
 import pytest
 
-from shoonya_platform.domain.orders import CLOSED
+from shoonya_platform.domain.orders import CLOSED, Intent, Side
 from shoonya_platform.domain.terms import ModifyStage
 from shoonya_platform.domain.trading import TradingState
 from shoonya_platform.errors import (
@@ -117,6 +117,16 @@ def test_order_at_its_end_gets_no_terms(store, command, broker, status):
 
     assert stage(store, order) == f"the order is {status}"
     assert broker.modified == []
+
+
+def test_new_terms_of_an_exit_are_sent_after_a_halt(store, broker, command):
+    order = working(store, broker, intent=Intent.EXIT, side=Side.SELL)
+    request(store, order, stage=ModifyStage.GUARD_PASSED)
+    set_trading(store, TradingState.HALTED)
+
+    command.step()
+
+    assert len(broker.modified) == 1
 
 
 def test_halt_after_the_guards_look_keeps_terms_back(store, broker, command):

@@ -85,6 +85,80 @@ def test_number_goes_to_the_order_that_the_book_names_and_its_holder_is_unknown(
     assert K.WRONG_NUMBER in kinds(store)
 
 
+@pytest.fixture
+def same_number(store, broker):
+    """Two orders that the broker has under one number; the first is filled."""
+    first = store_order(store, S.SUBMITTED)
+    with store.transaction(durable=False):
+        first = store.orders.record(first, "accepted", broker_order_id="B1")
+        first = store.orders.note_number(first, "B1", is_confirmed=True)
+    second = store_order(store, S.OUTCOME_UNKNOWN)
+    broker.fill(at_broker(broker, first, "B1"), 65)
+    # The book of a `RecordingBroker` has one row a key.
+    broker.book["the first"] = broker.book.pop("B1")
+    at_broker(broker, second, "B1")
+    return first, second
+
+
+@pytest.mark.parametrize("fills", [0, 1])
+def test_order_under_the_number_of_another_is_booked_by_its_id(
+    recovery, store, broker, clock, same_number, fills
+):
+    first, second = same_number
+    clock.advance(20)
+    recovery.begin()
+    for _ in range(fills):
+        broker.fill("B1", 65)
+    clock.advance(20)
+
+    for _ in range(2):
+        recovery.begin()
+
+    assert state(store, first) == (S.FILLED, 65)
+    assert state(store, second) == ((S.FILLED, 65) if fills else (S.ACCEPTED, 0))
+    assert store.orders.by_broker_order_id("B1").order_id == first.order_id
+    (found,) = store.discrepancies.open()
+    assert (found.kind, found.order_id) == (K.WRONG_NUMBER, second.order_id)
+    assert f"as B1, the number of order {first.order_id}" in found.text
+    assert {position.quantity for position in store.positions.open()} == {
+        65 * (1 + fills)
+    }
+
+
+def test_order_under_the_number_of_another_is_not_shown_again_after_its_end(
+    recovery, store, broker, clock, same_number
+):
+    _, second = same_number
+    broker.fill("B1", 65)
+    clock.advance(20)
+    recovery.begin()
+    with store.transaction(durable=False):
+        store.discrepancies.resolve(K.WRONG_NUMBER, second.client_order_id)
+
+    for _ in range(2):
+        clock.advance(20)
+        recovery.begin()
+
+    assert store.discrepancies.unresolved() == []
+
+
+def test_order_that_the_store_lacks_is_adopted_under_the_number_of_another(
+    recovery, store, broker, clock, same_number
+):
+    _, second = same_number
+    name = client_order_id(an_alert_id(), 1, 1)
+    lacking = replace(second, client_order_id=name)
+    at_broker(broker, lacking, "B1")
+    broker.fill("B1", 65)
+    clock.advance(20)
+
+    recovery.begin()
+
+    adopted = store.orders.by_client_order_id(name)
+    assert (adopted.broker_order_id, adopted.filled_quantity) == (None, 65)
+    assert set(kinds(store)) >= {K.ORDER_ADOPTED, K.WRONG_NUMBER}
+
+
 def test_order_that_the_store_lacks_is_adopted_under_its_alert(recovery, store, broker):
     alert_id = store_alert(store)
     order = store_order(store, S.GUARD_PASSED)

@@ -5,7 +5,10 @@ import pytest
 from shoonya_platform.domain.alerts import AlertStatus
 from shoonya_platform.domain.instruments import Exchange, Product
 from shoonya_platform.domain.orders import CLOSED, OPEN, Intent, Side
-from shoonya_platform.execution.trading_bot import CANCEL_AGAIN_SECONDS
+from shoonya_platform.execution.trading_bot import (
+    CANCEL_AGAIN_SECONDS,
+    UNKNOWN_PATIENCE,
+)
 from shoonya_platform.testing.orders import a_leg, store_order
 from tests.unit.execution.rows import S, T
 from tests.unit.execution.trading_bot.conftest import (
@@ -235,6 +238,22 @@ def test_exit_does_not_wait_for_other_entries(bot, store, changes):
 
     assert len(store.orders.of_alert(alert_id)) == 1
     assert asked_to_cancel(store) == []
+
+
+def test_exit_does_not_wait_for_an_entry_that_may_not_be_canceled(bot, store, clock):
+    hold(store, 65)
+    entry = store_order(store, S.ACCEPTED)
+    with store.transaction(durable=False):
+        # The broker has it under another order's number.
+        store.orders.note_number(entry, None, is_confirmed=False)
+    alert_id = exit_alert(store)
+    bot.step()
+    assert store.orders.of_alert(alert_id) == []
+
+    clock.advance(UNKNOWN_PATIENCE.total_seconds())
+    bot.step()
+
+    assert len(store.orders.of_alert(alert_id)) == 1
 
 
 def test_exit_does_not_wait_for_entries_that_came_after_it(bot, store):

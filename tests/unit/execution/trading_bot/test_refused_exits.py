@@ -160,14 +160,14 @@ def test_next_try_waits_for_the_brokers_positions(bot, store, quotes, clock, hel
     assert len(store.orders.of_alert(alert_id)) == 2
 
 
-def test_nothing_is_tried_again_after_a_halt(bot, store, clock, held):
+def test_exit_is_tried_again_after_a_halt(bot, store, clock, held):
     alert_id = exit_refused(bot, store)
     with store.transaction(durable=True):
         store.trading.set(TradingState.HALTED, reason="test", by="priya")
 
     step_after(bot, clock, PAUSES[0])
 
-    assert len(store.orders.of_alert(alert_id)) == 1
+    assert len(store.orders.of_alert(alert_id)) == 2
 
 
 def test_canceled_exit_is_not_tried_again(bot, store, clock, held):

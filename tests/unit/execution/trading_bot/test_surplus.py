@@ -160,13 +160,9 @@ def test_closing_that_was_denied_is_tried_again_later_and_later(bot, store, cloc
     assert [made.count(number) for number in (1, 2, 3, 4)] == [5, 10, 20, 40]
 
 
-def test_nothing_is_closed_while_trading_is_halted_and_then_at_once(bot, store, clock):
+def test_surplus_is_closed_while_trading_is_halted(bot, store):
     order, _ = doubled(store)
     set_trading(store, TradingState.HALTED)
-    bot.step()
-    assert closings(store, order) == []
-    set_trading(store, TradingState.ACTIVE)
-    clock.advance(2)
 
     bot.step()
 
