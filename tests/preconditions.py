@@ -12,6 +12,9 @@ class AnyMoment:
     def moment(self, order: Order) -> Denial | None:
         return None
 
+    def awaits_market(self, order: Order) -> bool:
+        return False
+
 
 def at_any_moment(store: OrderStore) -> SendPreconditions:
     return SendPreconditions(store, AnyMoment(), awaits_reconciliation=False)

@@ -20,6 +20,7 @@ _MILD = frozenset(
         DiscrepancyKind.OUTCOME_UNKNOWN,
         DiscrepancyKind.ORDER_ADOPTED,
         DiscrepancyKind.ROW_UNREADABLE,
+        DiscrepancyKind.EXIT_WAITS,
     }
 )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -13,11 +13,13 @@ from shoonya_platform.assessment.conditions import (
     Severity,
 )
 from shoonya_platform.domain.alerts import AlertStatus
+from shoonya_platform.domain.discrepancies import DiscrepancyKind
 from shoonya_platform.domain.orders import (
     BEFORE_BROKER,
     IN_FLIGHT,
     WORKING,
     Order,
+    OrderId,
     OrderStatus,
 )
 from shoonya_platform.store.base import OrderStore
@@ -48,12 +50,15 @@ class Waiting:
 
 def look_for_waiting(store: OrderStore, now: datetime) -> Waiting:
     """Return what waits for one of the services, or for the broker's answer."""
+    for_market = _for_market(store)
     alerts = store.alerts.in_status(AlertStatus.RECEIVED, limit=_MOST_ALERTS)
     since = [alerts[0].received_at] if alerts else []
     for status in BEFORE_BROKER | IN_FLIGHT:
-        since += [order.updated_at for order in store.orders.in_status(status, limit=1)]
+        oldest = _oldest(store, status, for_market)
+        since += [] if oldest is None else [oldest.updated_at]
+    orders = store.orders.count_in(*BEFORE_BROKER, *IN_FLIGHT) - len(for_market)
     return Waiting(
-        number=len(alerts) + store.orders.count_in(*BEFORE_BROKER, *IN_FLIGHT),
+        number=len(alerts) + orders,
         oldest_seconds=max([0.0, *(_age(now, each) for each in since)]),
     )
 
@@ -77,24 +82,45 @@ def waiting(store: OrderStore, now: datetime, rules: Rules) -> Iterator[Conditio
                 action="shoonyactl why trading_bot",
                 since=alerts[0].received_at,
             )
+    for_market = _for_market(store)
     for status, what in _WAITS_FOR.items():
-        oldest = store.orders.in_status(status, limit=1)
-        if not oldest:
+        oldest = _oldest(store, status, for_market)
+        if oldest is None:
             continue
-        seconds = _age(now, oldest[0].updated_at)
+        seconds = _age(now, oldest.updated_at)
         if severity := _severity(seconds, rules):
-            number = store.orders.count_in(status)
+            held = sum(each is status for each in for_market.values())
+            number = store.orders.count_in(status) - held
             yield Condition(
                 kind=ConditionKind.ORDERS_WAIT,
                 severity=severity,
                 text=f"{_count(number, 'order')} {status}, waiting for {what}, the "
-                f"oldest (order {oldest[0].order_id}) for {seconds:.0f} s",
-                action=f"shoonyactl order show {oldest[0].order_id}",
+                f"oldest (order {oldest.order_id}) for {seconds:.0f} s",
+                action=f"shoonyactl order show {oldest.order_id}",
                 subject=status,
-                order_id=oldest[0].order_id,
-                since=oldest[0].updated_at,
+                order_id=oldest.order_id,
+                since=oldest.updated_at,
             )
     yield from _old(store, now, rules)
+
+
+def _for_market(store: OrderStore) -> dict[OrderId, OrderStatus]:
+    """Return the exits that wait for their exchange: a condition of their own."""
+    found = {}
+    for each in store.discrepancies.unresolved(DiscrepancyKind.EXIT_WAITS):
+        order = None if each.order_id is None else store.orders.get(each.order_id)
+        if order is not None and order.status in BEFORE_BROKER:
+            found[order.order_id] = order.status
+    return found
+
+
+def _oldest(
+    store: OrderStore, status: OrderStatus, without: Collection[OrderId]
+) -> Order | None:
+    for order in store.orders.in_status(status, limit=1 + len(without)):
+        if order.order_id not in without:
+            return order
+    return None
 
 
 def _old(store: OrderStore, now: datetime, rules: Rules) -> Iterator[Condition]:

@@ -204,6 +204,9 @@ class Guard(Section, frozen=True):
     #: "round_the_clock" ignores hours and holidays, for paper and the simulator alone;
     #: "exchange" keeps them, and the real broker needs it.
     market_hours: Literal["round_the_clock", "exchange"] = "round_the_clock"
+    #: With exchange hours: exits outside of them "wait" for the next session, and go
+    #: out first then; or "deny" refuses them.
+    exits_outside_hours: Literal["wait", "deny"] = "wait"
     #: A file with holidays, hours and sessions of your own beside the built-in ones
     #: (see docs/calendar.md); empty is none.
     calendar_file: str = ""

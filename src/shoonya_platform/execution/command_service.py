@@ -90,7 +90,7 @@ class CommandService:
         self._modifier = Modifier(store, broker, clock, ring)
         self._canceler = Canceler(store, broker, clock, ring)
         self._behind = BehindBroker(store, broker, clock)
-        self._cap = ExitCap(store, broker, clock)
+        self._cap = ExitCap(store, broker, clock, preconditions.awaits_market)
         self._sent = 0
         #: Ready, but not yet to be sent.
         self._held_back = 0
@@ -183,7 +183,7 @@ class CommandService:
     def _waits(self, order: Order) -> bool:
         """Return whether an order has to wait until more is known."""
         if order.intent is Intent.EXIT:
-            return self._cap.waits(order)
+            return self._preconditions.awaits_market(order) or self._cap.waits(order)
         return self._preconditions.is_awaiting() or self._behind.waits(order)
 
     def _send(self, orders: list[Order]) -> None:

@@ -42,6 +42,8 @@ class GuardRules:
     #: None trades round the clock, holidays too: for the paper broker.
     calendar: MarketCalendar | None
     max_alert_age_seconds: float
+    #: Whether exits outside of hours wait for the next session, or are denied.
+    exits_wait: bool = True
     #: Whether market orders get a limit.
     protects_market_orders: bool = True
     #: Share of the last price that a limit may be worse than it.
@@ -105,6 +107,28 @@ class ExchangeRules:
                 "why": calendar.why_closed(order.exchange, now),
             },
         )
+
+    def awaits_market(self, order: Order) -> bool:
+        """Return whether an exit waits for its exchange to open."""
+        return (
+            self._rules.exits_wait
+            and order.intent is Intent.EXIT
+            and self.hours(order) is not None
+        )
+
+    def is_any_closed(self) -> bool:
+        calendar, now = self._rules.calendar, self._clock.now()
+        return calendar is not None and not all(
+            calendar.is_open(exchange, now) for exchange in Exchange
+        )
+
+    def opens(self, order: Order) -> str:
+        """Return when an order's exchange opens next, in India: `Mon 30 Nov 09:15`."""
+        calendar, now = self._rules.calendar, self._clock.now()
+        if calendar is None:
+            return "now"
+        at = calendar.next_open(order.exchange, now).astimezone(INDIA)
+        return f"{at:%a %d %b %H:%M}"
 
     def square_off(self, order: Order) -> Denial | None:
         """Deny what would be squared off at once."""

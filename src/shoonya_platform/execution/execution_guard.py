@@ -30,6 +30,7 @@ from shoonya_platform.execution.exchange_rules import (
     GuardRules,
     Instruments,
 )
+from shoonya_platform.execution.market_wait import MarketWait
 from shoonya_platform.execution.modify_guard import ModifyGuard
 from shoonya_platform.execution.protection import protect
 from shoonya_platform.logging import get_component_logger
@@ -72,6 +73,7 @@ class ExecutionGuard:
             needs_margin=rules.needs_margin,
         )
         self._changes = ModifyGuard(store, self._exchange)
+        self._market = MarketWait(store, self._exchange)
         self._clock = clock
         self._ring = ring
         self._passed = 0
@@ -88,6 +90,8 @@ class ExecutionGuard:
     def status(self) -> str:
         hours = "exchange hours" if self._rules.calendar else "round the clock"
         waits = "entries wait for the first reconciliation; " * self._is_awaiting
+        exits = f"{self._market.number} exits wait for their market; "
+        waits += exits * bool(self._market.number)
         table = "" if self._rules.needs_list else "lots and ticks of our own table; "
         return (
             f"trading is {self._trading.state}, {hours}; {table}{waits}"
@@ -102,7 +106,8 @@ class ExecutionGuard:
         changes = self._changes.step()
         if changes:
             self._ring("command_service")
-        if not self._store.orders.in_status(OrderStatus.RISK_PASSED, limit=1):
+        self._market.look()
+        if not self._market.next_orders(limit=1):
             return changes
         # The longest part of the work, and the other writers need not wait for it.
         with self._store.view():
@@ -111,7 +116,7 @@ class ExecutionGuard:
         denied = self._denied
         with self._store.transaction(durable=False):
             self._trading = self._store.trading.status()
-            orders = self._store.orders.in_status(OrderStatus.RISK_PASSED, limit=BATCH)
+            orders = self._market.next_orders(limit=BATCH)
             if self._clock.monotonic() < self._patient_until:
                 orders = [order for order in orders if not self._waits(order)]
             for _, legs in itertools.groupby(orders, lambda order: order.alert_id):

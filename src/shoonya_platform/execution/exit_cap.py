@@ -12,7 +12,7 @@ a session or an answer, are sent only by it.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 
 from shoonya_platform.brokers.base import Broker
@@ -43,10 +43,22 @@ Key = tuple[str, str, str]
 
 
 class ExitCap:
-    """The part of `command_service` that bounds exits."""
+    """
+    The part of `command_service` that bounds exits.
 
-    def __init__(self, store: OrderStore, broker: Broker, clock: Clock) -> None:
+    Args:
+        is_held_back: Whether an order will not be sent yet, whatever the broker shows.
+    """
+
+    def __init__(
+        self,
+        store: OrderStore,
+        broker: Broker,
+        clock: Clock,
+        is_held_back: Callable[[Order], bool],
+    ) -> None:
         self._store = store
+        self._is_held_back = is_held_back
         self._broker = broker
         self._clock = clock
         self._held: Holdings = {}
@@ -73,7 +85,7 @@ class ExitCap:
         ready = [
             order
             for order in self._store.orders.ready(limit=limit)
-            if order.intent is Intent.EXIT
+            if order.intent is Intent.EXIT and not self._is_held_back(order)
         ]
         late = {order.order_id for order in ready if self._is_late(order)}
         if not ready:

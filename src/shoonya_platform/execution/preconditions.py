@@ -22,6 +22,8 @@ class Moments(Protocol):
 
     def moment(self, order: Order) -> Denial | None: ...
 
+    def awaits_market(self, order: Order) -> bool: ...
+
 
 class SendPreconditions:
     """
@@ -49,6 +51,10 @@ class SendPreconditions:
             trading: The state committed last.
         """
         return self._trading_state(order, trading) or self._time(order)
+
+    def awaits_market(self, order: Order) -> bool:
+        """Return whether an exit waits for its exchange to open."""
+        return self._moments.awaits_market(order)
 
     def is_awaiting(self) -> bool:
         """Return whether this start's first reconciliation is still awaited."""

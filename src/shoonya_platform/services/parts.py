@@ -105,6 +105,7 @@ def guard_rules(settings: Settings) -> GuardRules:
     return GuardRules(
         calendar=calendar(settings) if keeps_hours else None,
         max_alert_age_seconds=guard.max_alert_age_seconds,
+        exits_wait=guard.exits_outside_hours == "wait",
         protects_market_orders=guard.market_orders == "protect",
         max_price_deviation=guard.max_price_deviation,
         mis_square_off=(

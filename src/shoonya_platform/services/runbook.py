@@ -71,6 +71,7 @@ CONDITIONS: Mapping[str, str] = {
     "login_needed": "a-login-is-needed",
     "exit_refused": "an-exit-is-refused",
     "exit_rests": "an-exit-rests",
+    "exit_waits": "an-exit-waits-for-the-market",
     "exit_failed": "an-exit-has-failed",
     "order_reappeared": "an-order-turns-up-after-all",
     "leg_overfilled": "more-was-filled-than-asked-for",

@@ -21,7 +21,7 @@ from shoonya_platform.domain.discrepancies import (
     DiscrepancyKind,
 )
 from shoonya_platform.domain.instruments import Exchange
-from shoonya_platform.domain.orders import OrderStatus
+from shoonya_platform.domain.orders import Intent, OrderStatus
 from shoonya_platform.domain.trading import TradingState
 from shoonya_platform.errors import BrokerUnavailable
 from shoonya_platform.instruments.refresh import MasterRefresh
@@ -226,6 +226,30 @@ def test_orders_that_wait_too_long_are_one_condition_a_status(store, status, wai
     assert found.order_id == oldest.order_id
     assert found.text.startswith(f"2 orders {status}, waiting for {waits_for}")
     assert assess(store, after(120))[0].severity is Severity.CRITICAL
+
+
+def test_exit_that_waits_for_its_market_is_a_condition_of_its_own(store):
+    order = store_order(store, OrderStatus.RISK_PASSED, intent=Intent.EXIT)
+    with store.transaction(durable=False):
+        store.discrepancies.note(
+            Discrepancy(
+                kind=DiscrepancyKind.EXIT_WAITS,
+                subject=order.client_order_id,
+                text="waits",
+                action="nothing",
+                order_id=order.order_id,
+            )
+        )
+
+    severities = {found.kind: found.severity for found in assess(store, after(3600))}
+    assert severities[DiscrepancyKind.EXIT_WAITS] == "warning"
+    assert C.ORDERS_WAIT not in severities
+    assert look_for_waiting(store, after(3600)).number == 0
+
+    other = store_order(store, OrderStatus.RISK_PASSED)
+    found = next(c for c in assess(store, after(3600)) if c.kind is C.ORDERS_WAIT)
+    assert found.order_id == other.order_id
+    assert found.text.startswith("1 order risk_passed")
 
 
 def test_alert_without_orders_waits_too_long(store):

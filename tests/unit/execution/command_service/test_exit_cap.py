@@ -8,6 +8,7 @@ import pytest
 from shoonya_platform.domain.discrepancies import Discrepancy, DiscrepancyKind
 from shoonya_platform.domain.orders import Fill, Intent, Side, TradeId
 from shoonya_platform.errors import BrokerUnavailable, LoginNeeded
+from shoonya_platform.execution.command_service import CommandService
 from shoonya_platform.execution.exit_cap import (
     BOOK_SECONDS,
     FAILED_SECONDS,
@@ -16,7 +17,9 @@ from shoonya_platform.execution.exit_cap import (
     PATIENCE_SECONDS,
     READING_SECONDS,
 )
+from shoonya_platform.execution.preconditions import SendPreconditions
 from shoonya_platform.testing.orders import store_order
+from tests.preconditions import AnyMoment
 from tests.unit.execution.rows import S, broker_holds, current, status_of
 
 
@@ -141,6 +144,25 @@ def test_difference_that_is_shown_counts_whatever_may_explain_it(
     command.step()
 
     assert quantities(broker) == [65]
+
+
+def test_exit_that_waits_for_its_market_is_not_sent_and_nothing_is_read(
+    store, broker, clock, rings
+):
+    class Night(AnyMoment):
+        def awaits_market(self, order):
+            return True
+
+    preconditions = SendPreconditions(store, Night(), awaits_reconciliation=False)
+    command = CommandService(store, broker, clock, rings, preconditions)
+    hold(store, clock)
+    order = an_exit(store)
+
+    command.step()
+    step_after(command, clock, LATE_SECONDS)
+
+    assert status_of(store, order) is S.GUARD_PASSED
+    assert "positions" not in broker.readings
 
 
 def test_positions_that_cannot_be_read_hold_no_exit_back(

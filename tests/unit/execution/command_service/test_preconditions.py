@@ -35,6 +35,9 @@ class Moments:
             return Denial(DenialCode.ALERT_STALE, {"age_seconds": 300})
         return None
 
+    def awaits_market(self, order):
+        return False
+
 
 @pytest.fixture
 def moments():

@@ -5,6 +5,8 @@ from datetime import UTC, datetime, time, timedelta
 
 import pytest
 
+from shoonya_platform.domain.data import market_calendar
+from shoonya_platform.domain.discrepancies import DiscrepancyKind
 from shoonya_platform.domain.instruments import Product
 from shoonya_platform.domain.orders import Intent, Side
 from shoonya_platform.domain.trading import TradingState
@@ -18,7 +20,7 @@ from tests.unit.execution.execution_guard.conftest import (
     hold,
     judged,
 )
-from tests.unit.execution.rows import HALTED, REDUCING, S, set_trading
+from tests.unit.execution.rows import HALTED, REDUCING, S, set_trading, status_of
 
 
 @pytest.mark.parametrize(
@@ -117,15 +119,55 @@ def test_wall_clock_set_back_makes_no_alert_stale(guard, store, clock):
     assert judged(guard, store, alerted_at=BEGIN) == ""
 
 
-@pytest.mark.parametrize("intent", [Intent.ENTRY, Intent.EXIT])
-def test_order_outside_of_the_exchanges_hours_is_denied_with_the_hours(
-    office_guard, store, clock, intent
+def test_entry_outside_of_the_exchanges_hours_is_denied_with_the_hours(
+    office_guard, store, clock
 ):
     clock.jump_to(NIGHT)
 
-    reason = judged(office_guard, store, intent=intent, alerted_at=NIGHT)
+    reason = judged(office_guard, store, intent=Intent.ENTRY, alerted_at=NIGHT)
 
     assert reason.startswith("MARKET_CLOSED: exchange=NFO, why=outside 09:15-")
+
+
+def test_exit_outside_of_hours_is_denied_where_the_settings_say_so(store, clock, rings):
+    rules = replace(RULES, calendar=market_calendar(), exits_wait=False)
+    guard = ExecutionGuard(store, Instruments(), rules, clock, rings)
+    clock.jump_to(NIGHT)
+
+    reason = judged(guard, store, intent=Intent.EXIT, alerted_at=NIGHT)
+
+    assert reason.startswith("MARKET_CLOSED: ")
+
+
+def shown(store):
+    return [d.text for d in store.discrepancies.open(DiscrepancyKind.EXIT_WAITS)]
+
+
+def test_exit_outside_of_hours_waits_is_shown_and_goes_out_at_the_opening(
+    office_guard, store, clock
+):
+    clock.jump_to(NIGHT)
+    order = store_order(
+        store, S.RISK_PASSED, intent=Intent.EXIT, side=Side.SELL, alerted_at=NIGHT
+    )
+
+    assert office_guard.step() == 0
+    assert status_of(store, order) is S.RISK_PASSED
+    (text,) = shown(store)
+    assert text.endswith("waits until NFO opens, Thu 26 Nov 09:15")
+    assert "1 exits wait for their market" in office_guard.status()
+
+    # More that waits hides nothing that does not.
+    later = store_order(store, S.RISK_PASSED, alerted_at=NIGHT)
+    assert office_guard.step() == 1
+    assert status_of(store, later) is S.DENIED
+
+    clock.jump_to(datetime(2026, 11, 26, 3, 45, tzinfo=UTC))
+    office_guard.step()
+    office_guard.step()
+
+    assert status_of(store, order) is S.GUARD_PASSED
+    assert shown(store) == []
 
 
 def test_order_within_the_exchanges_hours_passes(office_guard, store):
