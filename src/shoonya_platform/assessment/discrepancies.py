@@ -21,6 +21,7 @@ _MILD = frozenset(
         DiscrepancyKind.ORDER_ADOPTED,
         DiscrepancyKind.ROW_UNREADABLE,
         DiscrepancyKind.EXIT_WAITS,
+        DiscrepancyKind.EXIT_MISSED,
     }
 )
 

@@ -139,6 +139,7 @@ def wait_for(ctl: Ctl, alert_id: AlertId, timeout_seconds: float) -> str:
         if stored is not None and stored.status in (
             AlertStatus.COMPLETED,
             AlertStatus.SKIPPED,
+            AlertStatus.NOT_DONE,
         ):
             return stored.outcome
         if time.monotonic() > deadline:

@@ -152,6 +152,7 @@ _TONES: dict[str, str] = {
     # At an end, but that is not to say filled: the sentence beside it tells.
     "completed": "idle",
     "skipped": "idle",
+    "not_done": "bad",
     # Orders; what is not named is at its end without having been filled.
     **dict.fromkeys(BEFORE_BROKER | WORKING, "busy"),
     **dict.fromkeys(REFUSED, "bad"),

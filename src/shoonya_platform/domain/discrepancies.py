@@ -30,6 +30,7 @@ class DiscrepancyKind(StrEnum):
     ROW_UNREADABLE = "row_unreadable"  #: a row of a book or a report
     LOGIN_NEEDED = "login_needed"  #: there is no session at the broker
     EXIT_REFUSED = "exit_refused"  #: the broker or the exchange refuses to close
+    EXIT_MISSED = "exit_missed"  #: it found nothing, and something similar is held
     EXIT_WAITS = "exit_waits"  #: its exchange is closed
     EXIT_RESTS = "exit_rests"  #: a market exit that the market has left
     EXIT_FAILED = "exit_failed"  #: an exit ended otherwise, and its position is open

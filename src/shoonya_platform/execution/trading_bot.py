@@ -42,6 +42,7 @@ from shoonya_platform.execution.chase import ExitChaser
 from shoonya_platform.execution.closable import Holdings, holdings_of
 from shoonya_platform.execution.exchange_rules import Instruments
 from shoonya_platform.execution.figures import FigureKeeper
+from shoonya_platform.execution.missed_exits import MissedExits
 from shoonya_platform.execution.planning import LegPlanner, Prices, is_of
 from shoonya_platform.execution.price_factors import FactorKeeper
 from shoonya_platform.execution.refused import RefusedExits
@@ -150,6 +151,7 @@ class TradingBot:
         self._surplus = SurplusCloser(store, clock)
         self._chaser = ExitChaser(store, quotes, instruments, clock, ring)
         self._takeover = Takeover(store, clock)
+        self._missed = MissedExits(store, instruments, clock)
         self._waiting: dict[AlertId, _WaitingExit] = {}
         #: Exits that wait for others to make way.
         self._taking_over: set[AlertId] = set()
@@ -172,6 +174,7 @@ class TradingBot:
 
     def step(self) -> int:
         self._factors.look()
+        self._missed.look()
         planned = self._plan_alerts()
         settled = self._settler.settle() + self._surplus.step() + self._chaser.step()
         if settled:
@@ -333,7 +336,7 @@ class TradingBot:
                 continue
             planned = self._planner.plan(stored, number, leg, prices)
             if planned is None:
-                skipped.append(leg.tradingsymbol)
+                skipped.append(number)
             else:
                 new.append(
                     self._store.orders.add(planned, alerted_at=_alerted_at(stored))
@@ -352,24 +355,13 @@ class TradingBot:
             self._taking_over.add(stored.alert_id)
             self._ring("command_service")
             return len(new)
-        context = {"alert_id": stored.alert_id, "strategy": alert.strategy}
-        for symbol in skipped:
-            self._logger.info(
-                "nothing to exit in %s:%s: '%s' is flat",
-                alert.exchange,
-                symbol,
-                alert.strategy,
-                extra={**context, "event": "leg_skipped"},
-            )
+        status, why = self._missed.explain(stored, skipped)
         if not orders:
-            outcome = f"nothing to exit: '{alert.strategy}' is flat"
-            self._store.alerts.record(
-                stored.alert_id, AlertStatus.SKIPPED, outcome=outcome, text=outcome
-            )
+            self._store.alerts.record(stored.alert_id, status, outcome=why, text=why)
             return 0
         text = f"{len(orders)} order{'s' * (len(orders) != 1)}"
-        if skipped:
-            text += f", flat in {', '.join(skipped)}"
+        if why:
+            text += f"; {why}"
         self._store.alerts.record(
             stored.alert_id, AlertStatus.PLANNED, outcome="", text=text
         )

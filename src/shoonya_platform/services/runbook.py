@@ -70,6 +70,7 @@ CONDITIONS: Mapping[str, str] = {
     "row_unreadable": "a-row-of-the-broker-cannot-be-read",
     "login_needed": "a-login-is-needed",
     "exit_refused": "an-exit-is-refused",
+    "exit_missed": "an-exit-found-nothing",
     "exit_rests": "an-exit-rests",
     "exit_waits": "an-exit-waits-for-the-market",
     "exit_failed": "an-exit-has-failed",

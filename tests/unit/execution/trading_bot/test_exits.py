@@ -9,7 +9,7 @@ from shoonya_platform.execution.trading_bot import (
     CANCEL_AGAIN_SECONDS,
     UNKNOWN_PATIENCE,
 )
-from shoonya_platform.testing.orders import a_leg, store_order
+from shoonya_platform.testing.orders import SYMBOL, a_leg, store_order
 from tests.unit.execution.rows import S, T
 from tests.unit.execution.trading_bot.conftest import (
     CALL,
@@ -64,7 +64,7 @@ def test_exit_of_what_is_flat_is_skipped_and_says_so(bot, store, rings):
 
     assert outcome(store, alert_id) == (
         AlertStatus.SKIPPED,
-        "nothing to exit: 'straddle' is flat",
+        f"nothing to exit in NFO:{SYMBOL}: 'straddle' is flat",
     )
     assert store.orders.of_alert(alert_id) == []
     event = store.orders.events(alert_id=alert_id)[-1]
@@ -79,7 +79,9 @@ def test_exit_plans_the_legs_that_are_held_and_names_the_others(bot, store):
 
     (order,) = store.orders.of_alert(alert_id)
     assert (order.leg, order.tradingsymbol) == (2, CALL)
-    assert store.orders.events(alert_id=alert_id)[-1].text == f"1 order, flat in {PUT}"
+    assert store.orders.events(alert_id=alert_id)[-1].text == (
+        f"1 order; nothing to exit in NFO:{PUT}: 'straddle' is flat"
+    )
 
 
 def test_two_exits_do_not_turn_the_position(bot, store):
