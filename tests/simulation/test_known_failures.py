@@ -427,3 +427,18 @@ def test_refused_exit_gets_out_while_another_strategy_holds_the_opposite():
     assert reasons(result) == []
     assert result.faults[Fault.EXCHANGE_REJECTS] == 1
     assert list(result.held.values()) == [-65]
+
+
+@pytest.mark.parametrize(("exit_at", "entry_at"), [(30, 30.9), (30.9, 30), (30, 30)])
+def test_reversal_ends_in_the_new_position(exit_at, entry_at):
+    def scenario(simulation: Simulation) -> None:
+        traffic, world = simulation.traffic, simulation.world
+        enter(simulation, 5)
+        leave(simulation, exit_at)
+        legs = [traffic.leg(SYMBOL, "SELL", 1)]
+        world.after(entry_at, lambda: traffic.send("s", "entry", legs))
+
+    result = live(scenario)
+
+    assert reasons(result) == []
+    assert list(result.held.values()) == [-65]

@@ -118,6 +118,17 @@ class Traffic:
             kind = random.choice(("MKT", "MKT", "LMT", "SL"))
             world.after(min(later, seconds), partial(leave, kind))
         if random.random() < 0.2:
+            later = at + random.uniform(5, 60)
+            other = [(each[0], _other(each[1]), each[2], each[3]) for each in legs]
+            # A reversal: both at a candle's end, in either order of arrival.
+            world.after(later + random.random(), partial(leave, "MKT"))
+            world.after(
+                later + random.random(),
+                lambda: self.send(
+                    strategy, "entry", [self._priced(*leg, "MKT") for leg in other]
+                ),
+            )
+        if random.random() < 0.2:
             symbol, side, _, product = legs[0]
             world.after(
                 at + random.uniform(1, 60),

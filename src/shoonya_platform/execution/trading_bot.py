@@ -46,6 +46,7 @@ from shoonya_platform.execution.missed_exits import MissedExits
 from shoonya_platform.execution.planning import LegPlanner, Prices, is_of
 from shoonya_platform.execution.price_factors import FactorKeeper
 from shoonya_platform.execution.refused import RefusedExits
+from shoonya_platform.execution.same_moment import SameMoment
 from shoonya_platform.execution.settling import BATCH, Settler
 from shoonya_platform.execution.surplus import SurplusCloser
 from shoonya_platform.execution.takeover import Takeover
@@ -151,6 +152,7 @@ class TradingBot:
         self._surplus = SurplusCloser(store, clock)
         self._chaser = ExitChaser(store, quotes, instruments, clock, ring)
         self._takeover = Takeover(store, clock)
+        self._moment = SameMoment(store, clock)
         self._missed = MissedExits(store, instruments, clock)
         self._waiting: dict[AlertId, _WaitingExit] = {}
         #: Exits that wait for others to make way.
@@ -187,9 +189,11 @@ class TradingBot:
         return holdings_of(self._quotes.positions())
 
     def _plan_alerts(self) -> int:
-        fresh = self._store.alerts.in_status(
-            AlertStatus.RECEIVED, limit=1 if self._is_slow else BATCH
-        )
+        fresh = self._store.alerts.in_status(AlertStatus.RECEIVED, limit=BATCH)
+        if self._is_slow:
+            # An entry may wait for the exit behind it.
+            fresh = sorted(fresh, key=lambda each: each.alert.intent is not Intent.EXIT)
+            fresh = fresh[:1]
         if not fresh:
             self._is_slow = False
             return 0
@@ -211,14 +215,15 @@ class TradingBot:
             self._account.note(account)
             # Read again inside: another process may have planned them meanwhile, and
             # what came since has no prices yet and is for the next step.
-            for stored in self._store.alerts.in_status(
-                AlertStatus.RECEIVED, limit=BATCH
-            ):
+            received = self._store.alerts.in_status(AlertStatus.RECEIVED, limit=BATCH)
+            for stored in received:
                 if stored.alert_id not in priced:
                     passed_over.append(stored)
                     continue
                 if stored.alert.intent is Intent.EXIT:
                     passed_over = self._give_up_entries(passed_over, stored)
+                elif self._moment.waits(stored, received):
+                    continue
                 planned += self._plan(stored, prices)
         if planned:
             self._planned += planned
@@ -378,6 +383,7 @@ class TradingBot:
             alert = stored.alert
             if (
                 alert.intent is Intent.EXIT
+                or self._moment.is_reversal(stored)
                 or alert.strategy != exited.strategy
                 or alert.exchange is not exited.exchange
                 or symbols.isdisjoint(leg.tradingsymbol for leg in alert.legs)

@@ -1,0 +1,96 @@
+"""
+Alerts of one moment wait for each other: an exit, and the entry that reverses it.
+
+A strategy that reverses sends both at a candle's end, and they arrive in either order.
+The entry waits until the exit has closed the position; an entry against what is held
+waits a moment for the exit that may come after it.  Neither waits for longer than is
+said here, and other strategies and instruments are not concerned.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import timedelta
+from itertools import takewhile
+
+from shoonya_platform.clock import Clock
+from shoonya_platform.domain.alerts import StoredAlert
+from shoonya_platform.domain.exits import ExitKind, exit_kind
+from shoonya_platform.domain.orders import OPEN, Intent, Order
+from shoonya_platform.execution.planning import is_of
+from shoonya_platform.store.base import OrderStore
+
+#: An entry against what is held waits so long for its exit to arrive.
+ARRIVAL = timedelta(seconds=1.5)
+#: An entry waits so long for an exit that is on its way.
+EXIT_PATIENCE = timedelta(seconds=10)
+
+
+class SameMoment:
+    """The part of `trading_bot` that puts such alerts in order; in a transaction."""
+
+    def __init__(self, store: OrderStore, clock: Clock) -> None:
+        self._store = store
+        self._clock = clock
+
+    def waits(self, entry: StoredAlert, received: Iterable[StoredAlert]) -> bool:
+        """
+        Return whether an entry has to wait for an exit.
+
+        Args:
+            received: Alerts that have no orders yet, the oldest first.
+        """
+        # A clock that was set back lets nothing wait for longer.
+        age = abs(self._clock.now() - entry.received_at)
+        if entry.alert.intent is not Intent.ENTRY or age >= EXIT_PATIENCE:
+            return False
+        if self._is_exit_on_its_way(entry):
+            return True
+        is_against = self._is_against_held(entry)
+        if is_against and age < ARRIVAL:
+            return True
+        if not is_against:
+            # A later exit is of this entry.
+            received = takewhile(lambda each: each.alert_id != entry.alert_id, received)
+        return any(
+            each.alert.intent is Intent.EXIT and _concerns(each, entry)
+            for each in received
+        )
+
+    def is_reversal(self, entry: StoredAlert) -> bool:
+        """Return whether an entry follows an exit, and is not given up for it."""
+        return entry.alert.intent is Intent.ENTRY and self._is_against_held(entry)
+
+    def _is_exit_on_its_way(self, entry: StoredAlert) -> bool:
+        symbols = {leg.tradingsymbol for leg in entry.alert.legs}
+        return any(
+            order.intent is Intent.EXIT
+            and is_of(order, entry.alert, symbols)
+            and self._is_market(order)
+            for order in self._store.orders.in_status(*sorted(OPEN))
+        )
+
+    def _is_market(self, order: Order) -> bool:
+        stored = self._store.alerts.get(order.alert_id)
+        alert = None if stored is None else stored.alert
+        return exit_kind(order, alert) is ExitKind.MARKET
+
+    def _is_against_held(self, entry: StoredAlert) -> bool:
+        alert = entry.alert
+        return any(
+            position.quantity * leg.side.sign < 0
+            for leg in alert.legs
+            for position in self._store.positions.get(
+                alert.strategy, alert.exchange, leg.tradingsymbol
+            )
+        )
+
+
+def _concerns(exit_alert: StoredAlert, entry: StoredAlert) -> bool:
+    """Return whether both are of one strategy and share an instrument."""
+    first, second = exit_alert.alert, entry.alert
+    symbols = {leg.tradingsymbol for leg in first.legs}
+    return (first.strategy, first.exchange) == (
+        second.strategy,
+        second.exchange,
+    ) and not symbols.isdisjoint(leg.tradingsymbol for leg in second.legs)
