@@ -53,7 +53,15 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "instruments": ("domain", "errors", "clock"),
     "risk": ("domain", "errors", "clock", "store.base"),
     # The loop of a service: it logs, as those of execution do.
-    "risk.day_watch": ("risk", "domain", "errors", "clock", "store.base", "logging"),
+    "risk.day_watch": (
+        "risk",
+        "domain",
+        "errors",
+        "clock",
+        "store.base",
+        "store.flatten",
+        "logging",
+    ),
     "risk.day_book": ("risk", "domain", "store.base"),
     "risk.figures": ("risk", "domain"),
     "risk.supreme_risk": (
@@ -68,6 +76,7 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
         "domain",
         "risk",
         "store.base",
+        "store.flatten",
         "brokers.base",
         "errors",
         "clock",
@@ -90,6 +99,7 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
         "risk.figures",
         "risk.limits",
         "store.base",
+        "store.flatten",
         "store.trading_state",
         "errors",
         "clock",
@@ -113,6 +123,7 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "dashboard": (
         "domain",
         "store.base",
+        "store.flatten",
         "store.trading_state",
         "assessment",
         "tracing",

@@ -40,6 +40,7 @@ VERBS = {
     ),
     "calendar": ("calendar", "Show when the exchanges trade, and the holidays."),
     "risk": ("risk", "Show the risk figures; halt, reduce or resume trading."),
+    "flatten": ("flatten", "Close every position now, halted or not."),
     "discrepancy": (
         "discrepancy",
         "List, show and acknowledge differences with the broker.",

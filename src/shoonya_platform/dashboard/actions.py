@@ -1,4 +1,4 @@
-"""What can be changed here: whether orders go out, and what was acknowledged."""
+"""What can be done here: let orders out or not, close everything, acknowledge."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from shoonya_platform.dashboard.sources import Sources
 from shoonya_platform.domain.trading import TradingState
 from shoonya_platform.errors import NotFound
 from shoonya_platform.logging import get_component_logger
+from shoonya_platform.store.flatten import CONCERNED
 
 MAX_REASON_LENGTH = 200
 
@@ -50,6 +51,8 @@ class Actions:
         return [
             Route("/trading/{deed}", self.ask, methods=["GET"]),
             Route("/trading/{deed}", self.act, methods=["POST"]),
+            Route("/flatten", self.ask_flatten, methods=["GET"]),
+            Route("/flatten", self.flatten, methods=["POST"]),
             Route(_ACKNOWLEDGE, self.ask_acknowledge, methods=["GET"]),
             Route(_ACKNOWLEDGE, self.acknowledge, methods=["POST"]),
         ]
@@ -90,6 +93,31 @@ class Actions:
                 "state": state,
                 "changed": changed,
             },
+        )
+        return RedirectResponse("/", status_code=303)
+
+    async def ask_flatten(self, request: Request) -> Response:
+        check_session(request)
+        trading = await self._sources.trading()
+        html = self._render.page(
+            request,
+            "flatten.html",
+            positions=await self._sources.held(),
+            broker=trading.broker,
+        )
+        return HTMLResponse(html)
+
+    async def flatten(self, request: Request) -> Response:
+        check_session(request)
+        await read_form(request)
+        done = await self._sources.flatten(by=USER)
+        self._ring(*CONCERNED)
+        self._logger.warning(
+            "%s closes %d positions and cancels %d orders",
+            USER,
+            len(done.positions),
+            len(done.canceled),
+            extra={"event": "flatten", "user": USER, "client": client_of(request)},
         )
         return RedirectResponse("/", status_code=303)
 

@@ -45,7 +45,7 @@ from shoonya_platform.domain.orders import (
     OrderId,
     OrderStatus,
 )
-from shoonya_platform.domain.positions import ZERO
+from shoonya_platform.domain.positions import ZERO, Position
 from shoonya_platform.domain.story import hops
 from shoonya_platform.domain.trading import TradingState
 from shoonya_platform.errors import NotFound, StoreError, WaitedTooLong
@@ -55,6 +55,7 @@ from shoonya_platform.services import findings
 from shoonya_platform.services.findings import Checkup
 from shoonya_platform.services.units import ServiceView
 from shoonya_platform.store.base import OrderStore, ServiceBeat
+from shoonya_platform.store.flatten import Flattening, Scope, flatten
 from shoonya_platform.store.trading_state import WAIT_SECONDS, set_trading_state
 from shoonya_platform.tracing.gather import told, with_lines
 from shoonya_platform.tracing.ids import find
@@ -333,6 +334,17 @@ class Sources:
             return changed
 
         return await self._in_store(write)
+
+    async def held(self) -> list[Position]:
+        """Return the positions that are not flat."""
+        return await self._in_store(self._store.positions.open)
+
+    async def flatten(self, *, by: str) -> Flattening:
+        """Have everything closed."""
+        now = self._clock.now()
+        return await self._in_store(
+            lambda: flatten(self._store, Scope(), by=by, at=now)
+        )
 
     async def order(self, order_id: OrderId) -> OrderStory:
         """

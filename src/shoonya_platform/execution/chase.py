@@ -10,7 +10,6 @@ stop that was to become a market order and that the price has jumped over.
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from decimal import Decimal
@@ -18,8 +17,7 @@ from typing import Protocol
 
 from shoonya_platform.brokers.base import Quote
 from shoonya_platform.clock import Clock
-from shoonya_platform.domain.alert_form import parse
-from shoonya_platform.domain.alerts import StoredAlert, alert_id
+from shoonya_platform.domain.alerts import StoredAlert
 from shoonya_platform.domain.discrepancies import DiscrepancyKind
 from shoonya_platform.domain.exits import ExitKind, exit_kind
 from shoonya_platform.domain.instruments import Exchange, Instrument, PriceBand
@@ -38,6 +36,7 @@ from shoonya_platform.execution.protection import protect
 from shoonya_platform.execution.retry_prices import allowed_price
 from shoonya_platform.logging import get_component_logger
 from shoonya_platform.store.base import OrderStore
+from shoonya_platform.store.flatten import add_exits
 
 #: Seconds from one price to the next, and from its arrival to the first.
 PACE_SECONDS = 5.0
@@ -213,36 +212,25 @@ class ExitChaser:
 
     def _replace(self, order: Order) -> int:
         """Store an exit of its own, which takes the order over."""
-        chase = self._chases[order.order_id]
-        now = self._clock.now()
-        alert = parse(
-            {
-                "execution_type": Intent.EXIT.value,
-                "strategy_name": order.strategy,
-                "exchange": order.exchange.value,
-                "dedupe_id": f"chase-{order.order_id}",
-                "legs": [
-                    {
-                        "tradingsymbol": order.tradingsymbol,
-                        "direction": order.side.value,
-                        "qty": order.leaves_quantity,
-                        "product_type": order.product.value,
-                    }
-                ],
-            }
-        )
-        with self._store.transaction(durable=False):
-            new_id, is_new = self._store.alerts.add(
-                alert, alert_id(now, secrets.token_bytes(5)), received_at=now
+        held = [
+            position
+            for position in self._store.positions.get(
+                order.strategy, order.exchange, order.tradingsymbol
             )
-        chase.asked = 0
-        if not is_new:
+            if position.product is order.product
+        ]
+        with self._store.transaction(durable=False):
+            exits = add_exits(
+                self._store, held, key=f"chase-{order.order_id}", at=self._clock.now()
+            )
+        self._chases[order.order_id].asked = 0
+        if not exits:
             return 0
         self._logger.warning(
             "Order %d rests at %s, the market has left it: exit %s takes its place",
             order.order_id,
             order.price,
-            new_id,
+            exits[0],
             extra={**order.log_context, "event": "exit_chased"},
         )
         return 1

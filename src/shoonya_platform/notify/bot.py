@@ -1,5 +1,5 @@
 """
-Answers allowed people on Telegram, and lets them halt and resume trading.
+Answers allowed people on Telegram, and lets them halt trading and close positions.
 
 It runs in a thread of its own.  Halting is what `shoonyactl risk halt` does: the
 state in the store, and the bells of those it concerns.
@@ -19,13 +19,19 @@ from shoonya_platform.notify import figures
 from shoonya_platform.notify.telegram import BotApi, Message, TelegramError
 from shoonya_platform.risk.limits import RiskLimits
 from shoonya_platform.store.base import OrderStore
+from shoonya_platform.store.flatten import CONCERNED, Scope, flatten, positions_in
 from shoonya_platform.store.trading_state import set_trading_state
 
 #: An order to halt or resume that lay around for longer is not obeyed: it was meant
 #: for another moment.
 FRESH = timedelta(seconds=60)
 
-_HELP = "status, risk, positions, pnl; halt [REASON], resume [REASON]"
+_HELP = (
+    "status, risk, positions, pnl; halt [REASON], resume [REASON], "
+    "flatten [STRATEGY], or flatten all"
+)
+
+_TOO_OLD = "that was written a while ago and is not done: write it again"
 
 
 class Bot:
@@ -114,14 +120,40 @@ class Bot:
                 return self._set(TradingState.HALTED, message, rest)
             if verb == "resume":
                 return self._set(TradingState.ACTIVE, message, rest)
+            if verb == "flatten":
+                return self._flatten(message, rest.strip())
         except StoreError as e:
             return f"the store does not answer: {e.message}"
         return _HELP
 
+    def _flatten(self, message: Message, strategy: str) -> str:
+        if self._clock.now() - message.sent_at > FRESH:
+            return _TOO_OLD
+        if not strategy:
+            return "say which: flatten STRATEGY, or flatten all"
+        scope = Scope(None if strategy.lower() == "all" else strategy)
+        if not positions_in(self._store, scope) and scope != Scope():
+            return f"'{strategy}' holds nothing:\n{figures.positions(self._store)}"
+        by = _name_of(message)
+        done = flatten(self._store, scope, by=by, at=self._clock.now())
+        self._ring(*CONCERNED)
+        self._logger.warning(
+            "%s closes %d positions and cancels %d orders (user %d)",
+            by,
+            len(done.positions),
+            len(done.canceled),
+            message.user_id,
+            extra={"event": "flatten"},
+        )
+        return (
+            f"closing {len(done.positions)} positions, canceling "
+            f"{len(done.canceled)} orders; 'positions' shows what is left"
+        )
+
     def _set(self, state: TradingState, message: Message, reason: str) -> str:
         if self._clock.now() - message.sent_at > FRESH:
-            return "that was written a while ago and is not done: write it again"
-        by = f"telegram:{message.user_name or message.user_id}"
+            return _TOO_OLD
+        by = _name_of(message)
         why = reason.strip()[:200] or "by hand"
         before = self._store.trading.status()
         changed, is_obeyed = set_trading_state(self._store, state, reason=why, by=by)
@@ -150,3 +182,7 @@ class Bot:
             message.user_id,
             extra={"event": "telegram_stranger"},
         )
+
+
+def _name_of(message: Message) -> str:
+    return f"telegram:{message.user_name or message.user_id}"

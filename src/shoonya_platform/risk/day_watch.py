@@ -7,8 +7,6 @@ nothing.
 
 from __future__ import annotations
 
-import secrets
-from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
@@ -16,17 +14,18 @@ from decimal import Decimal
 from typing import Literal
 
 from shoonya_platform.clock import Clock
-from shoonya_platform.domain.alert_form import parse
-from shoonya_platform.domain.alerts import MAX_LEGS, AlertStatus, alert_id
+from shoonya_platform.domain.alerts import AlertStatus
 from shoonya_platform.domain.calendar import MarketCalendar
 from shoonya_platform.domain.days import day_begin, trading_day
 from shoonya_platform.domain.discrepancies import DiscrepancyKind, refused_holding
-from shoonya_platform.domain.orders import OPEN, Intent, Side
+from shoonya_platform.domain.exits import ExitKind, exit_kind
+from shoonya_platform.domain.orders import OPEN, Intent, Order
 from shoonya_platform.domain.positions import ZERO, Position, shrinks
 from shoonya_platform.domain.trading import TradingState
 from shoonya_platform.logging import get_component_logger
 from shoonya_platform.risk.limits import RiskBook, RiskLimits, money
 from shoonya_platform.store.base import OrderStore, PnlSample, RiskDay
+from shoonya_platform.store.flatten import add_exits
 
 _SERVICE = "risk_manager"
 
@@ -183,10 +182,11 @@ class DayWatch:
             self._ring("trading_bot")
 
     def _without_exit(self, positions: Sequence[Position]) -> list[Position]:
+        # A target or a stop that rests is no exit from this: another takes it over.
         under_way = {
             (order.strategy, order.exchange, order.tradingsymbol, order.product)
             for order in self._store.orders.in_status(*sorted(OPEN))
-            if order.intent is Intent.EXIT
+            if order.intent is Intent.EXIT and self._is_market(order)
         }
         waiting = {
             (stored.alert.strategy, stored.alert.exchange)
@@ -222,40 +222,26 @@ class DayWatch:
             not in under_way
         ]
 
+    def _is_market(self, order: Order) -> bool:
+        stored = self._store.alerts.get(order.alert_id)
+        alert = None if stored is None else stored.alert
+        return exit_kind(order, alert) is ExitKind.MARKET
+
     def _exit_all(self, day: date, positions: Sequence[Position]) -> int:
-        """Store an exit alert for each strategy and exchange; return how many."""
-        legs = defaultdict(list)
+        """Store exit alerts; return how many."""
         calendar, at = self._breach.calendar, self._clock.now()
-        for position in positions:
-            if calendar is not None and not calendar.is_open(position.exchange, at):
-                # It would be denied; `_exit_again` sends it when the market opens.
-                continue
-            self._exited_at = self._clock.monotonic()
-            side = Side.SELL if position.quantity > 0 else Side.BUY
-            legs[position.strategy, position.exchange].append(
-                {
-                    "tradingsymbol": position.tradingsymbol,
-                    "direction": side.value,
-                    "qty": abs(position.quantity),
-                    "product_type": position.product.value,
-                }
-            )
-        count = 0
-        for (strategy, exchange), all_legs in legs.items():
-            for begin in range(0, len(all_legs), MAX_LEGS):
-                alert = parse(
-                    {
-                        "execution_type": "exit",
-                        "strategy_name": strategy,
-                        "exchange": exchange.value,
-                        "dedupe_id": f"risk-{day}-{exchange}-{begin}-{at:%H%M%S}",
-                        "legs": all_legs[begin : begin + MAX_LEGS],
-                    }
-                )
-                new_id = alert_id(at, secrets.token_bytes(5))
-                _, is_new = self._store.alerts.add(alert, new_id, received_at=at)
-                count += is_new
-        return count
+        # What is closed to trading would only wait; `_exit_again` sends it when its
+        # market opens, for what is held then.
+        closable = [
+            position
+            for position in positions
+            if calendar is None or calendar.is_open(position.exchange, at)
+        ]
+        if not closable:
+            return 0
+        self._exited_at = self._clock.monotonic()
+        key = f"risk-{day}-{at:%H%M%S}"
+        return len(add_exits(self._store, closable, key=key, at=at))
 
     def _follow(self, day: RiskDay) -> None:
         """Halt after the exits of a breach; open again on the next day."""

@@ -8,7 +8,9 @@ import pytest
 
 from shoonya_platform.dashboard.actions import MAX_REASON_LENGTH
 from shoonya_platform.dashboard.passwords import hash_password
+from shoonya_platform.domain.orders import Intent, OrderStatus
 from shoonya_platform.domain.trading import TradingState
+from shoonya_platform.testing.orders import store_order
 from tests.unit.dashboard.test_login import PASSWORD, log_in, token_of
 
 
@@ -142,3 +144,31 @@ def test_broken_store_is_said_and_nothing_pretended(client, store):
     answer = client.post("/trading/halt", data={"csrf_token": token})
 
     assert answer.status_code == 503
+
+
+def test_everything_is_closed_after_it_was_asked(client, store, rung, caplog):
+    store_order(store, OrderStatus.FILLED, quantity=65)
+    page = client.get("/flatten").text
+    assert "straddle: long 65 NFO" in page
+    assert len(store.alerts.recent(limit=9)) == 1
+
+    with caplog.at_level(logging.INFO):
+        answer = client.post(
+            "/flatten", data={"csrf_token": token_of(page)}, follow_redirects=False
+        )
+
+    assert answer.status_code == 303
+    intents = [stored.alert.intent for stored in store.alerts.recent(limit=9)]
+    assert intents.count(Intent.EXIT) == 1
+    assert "trading_bot" in rung
+    record = next(r for r in caplog.records if getattr(r, "event", "") == "flatten")
+    assert (record.user, record.client) == ("operator", "testclient")
+
+
+def test_nothing_is_closed_without_the_token(client, store):
+    store_order(store, OrderStatus.FILLED)
+
+    answer = client.post("/flatten", data={"csrf_token": "x"})
+
+    assert answer.status_code == 400
+    assert len(store.alerts.recent(limit=9)) == 1

@@ -152,3 +152,30 @@ def test_server_that_is_away_is_asked_again_without_naming_the_token(store, cloc
         api.messages(0)
 
     assert TOKEN not in str(caught.value)
+
+
+def test_flatten_closes_what_is_meant(bot, telegram, store, rings):
+    store_order(store, OrderStatus.FILLED)
+    store_order(store, OrderStatus.FILLED, strategy="other")
+
+    assert ask(bot, telegram, "flatten") == [
+        "say which: flatten STRATEGY, or flatten all"
+    ]
+    (answer,) = ask(bot, telegram, "flatten Other")
+    assert answer.startswith("'Other' holds nothing:")
+    assert rings == []
+
+    (answer,) = ask(bot, telegram, "/flatten other")
+    assert answer.startswith("closing 1 positions, canceling 0 orders")
+    assert "trading_bot" in rings
+    (answer,) = ask(bot, telegram, "flatten all")
+    assert answer.startswith("closing 2 positions")
+
+
+def test_flatten_of_a_while_ago_is_not_done(bot, telegram, store):
+    store_order(store, OrderStatus.FILLED)
+
+    (answer,) = ask(bot, telegram, "flatten all", age=61)
+
+    assert "not done" in answer
+    assert len(store.alerts.recent(limit=9)) == 1

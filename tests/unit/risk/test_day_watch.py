@@ -26,7 +26,13 @@ from shoonya_platform.risk.day_watch import (
 )
 from shoonya_platform.risk.limits import RiskBook, RiskLimits
 from shoonya_platform.store.base import RiskDay
-from shoonya_platform.testing.orders import a_fill, store_order
+from shoonya_platform.testing.orders import (
+    a_fill,
+    a_leg,
+    an_alert,
+    store_alert,
+    store_order,
+)
 
 LIMITS = RiskLimits(
     max_daily_loss=Decimal(1000),
@@ -183,6 +189,29 @@ def test_what_a_breach_left_open_is_exited_again_after_a_minute(store, clock, ru
     clock.advance(EXIT_AGAIN_SECONDS)
     look(day_watch, store, -1000)
     assert exits(store) == []
+
+
+def test_target_that_rests_does_not_hold_the_exits_of_a_breach_back(store, clock, rung):
+    hold(store)
+    day_watch = watch(store, clock, rung)
+    look(day_watch, store, -1000)
+    target = an_alert(
+        a_leg(order_type="LMT", price=120.0, direction="SELL"), execution_type="exit"
+    )
+    alert_id = store_alert(store, target)
+    close_alerts(store)
+    store_order(
+        store,
+        OrderStatus.ACCEPTED,
+        alert_id=alert_id,
+        side=Side.SELL,
+        intent=Intent.EXIT,
+    )
+    clock.advance(EXIT_AGAIN_SECONDS)
+
+    look(day_watch, store, -1000)
+
+    assert [alert.legs[0].quantity for alert in exits(store)] == [65]
 
 
 def test_exit_that_was_refused_to_the_end_is_not_sent_again_until_acknowledged(
