@@ -53,6 +53,14 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "instruments": ("domain", "errors", "clock"),
     "risk": ("domain", "errors", "clock", "store.base"),
     # The loop of a service: it logs, as those of execution do.
+    "risk.square_off": (
+        "risk",
+        "domain",
+        "clock",
+        "store.base",
+        "store.flatten",
+        "logging",
+    ),
     "risk.day_watch": (
         "risk",
         "domain",

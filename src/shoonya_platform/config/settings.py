@@ -198,6 +198,10 @@ class Risk(Section, frozen=True):
     exit_on_breach: bool = True
 
 
+#: Hours and minutes, in India.
+TimeOfDay = Annotated[str, Meta(pattern="^([01][0-9]|2[0-3]):[0-5][0-9]$")]
+
+
 class Guard(Section, frozen=True):
     """What execution_guard lets pass."""
 
@@ -227,10 +231,11 @@ class Guard(Section, frozen=True):
     #: Entries whose margin the broker does not tell: "pass" them, as the broker refuses
     #: what is too much, or "deny" them.  Exits are never asked about.
     without_margin: Literal["pass", "deny"] = "pass"
-    #: With exchange hours: no MIS entries from then on, in India.
-    mis_square_off: Annotated[str, Meta(pattern="^([01][0-9]|2[0-3]):[0-5][0-9]$")] = (
-        "15:10"
-    )
+    #: With exchange hours: from then on, in India, MIS positions are closed and none is
+    #: opened; on MCX, CDS and days with hours of their own 25 minutes before the close.
+    mis_square_off: TimeOfDay = "15:10"
+    #: The same for all that a strategy holds: [guard.square_off] straddle = "15:00".
+    square_off: dict[str, TimeOfDay] = field(default_factory=dict)
     #: Whether two strategies may hold an instrument in opposite directions.
     allow_conflicts: bool = False
     #: What exceeds the exchange's freeze quantity: "split" sends several orders,

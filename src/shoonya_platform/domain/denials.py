@@ -50,6 +50,7 @@ class DenialCode(StrEnum):
     PRICE_BAND_UNKNOWN = "PRICE_BAND_UNKNOWN"
     #: It is too late in the day for a position that is squared off today.
     MIS_SQUARE_OFF = "MIS_SQUARE_OFF"
+    STRATEGY_SQUARE_OFF = "STRATEGY_SQUARE_OFF"
     #: Nothing of this name is known on the exchange.
     INSTRUMENT_UNKNOWN = "INSTRUMENT_UNKNOWN"
     #: The contract's last day of trading is past.

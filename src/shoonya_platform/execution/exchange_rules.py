@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from datetime import time
+from dataclasses import dataclass, field
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 from typing import Protocol
 
@@ -15,10 +14,10 @@ from shoonya_platform.domain.instruments import (
     Exchange,
     Instrument,
     PriceBand,
-    Product,
     Source,
 )
 from shoonya_platform.domain.orders import Intent, Order
+from shoonya_platform.domain.square_off import SquareOffTimes
 from shoonya_platform.store.base import OrderStore
 
 
@@ -50,8 +49,8 @@ class GuardRules:
     max_price_deviation: Decimal = Decimal("0.2")
     #: Whether entries need the exchange's price band of today.
     needs_band: bool = False
-    #: When the day is too late for MIS entries, in India; None never is.
-    mis_square_off: time | None = None
+    #: From when on entries would be closed at once.
+    square_off_times: SquareOffTimes = field(default_factory=SquareOffTimes)
     #: Whether entries wait until recovery_service has read the broker's books.
     awaits_reconciliation: bool = False
     #: Whether two strategies may hold an instrument in opposite directions.
@@ -132,15 +131,24 @@ class ExchangeRules:
 
     def square_off(self, order: Order) -> Denial | None:
         """Deny what would be squared off at once."""
-        limit = self._rules.mis_square_off
-        if limit is None or order.product is not Product.MIS:
+        now, times = self._clock.now(), self._rules.square_off_times
+        if order.intent is Intent.EXIT or not times.is_due(
+            order.strategy, order.exchange, order.product, now
+        ):
             return None
-        at = self._clock.now().astimezone(INDIA).time()
-        if order.intent is Intent.EXIT or at < limit:
-            return None
+        own = times.of_strategy(order.strategy, now)
+        if own is not None and now >= own:
+            return Denial(
+                DenialCode.STRATEGY_SQUARE_OFF,
+                {"strategy": order.strategy, "limit": f"{own:%H:%M}"},
+            )
+        limit = times.of_mis(order.exchange, now)
         return Denial(
             DenialCode.MIS_SQUARE_OFF,
-            {"time": f"{at:%H:%M}", "limit": f"{limit:%H:%M}"},
+            {
+                "time": f"{now.astimezone(INDIA):%H:%M}",
+                "limit": "" if limit is None else f"{limit:%H:%M}",
+            },
         )
 
     def limits(self, order: Order, *, may_split: bool = False) -> Denial | None:

@@ -14,26 +14,18 @@ from decimal import Decimal
 from typing import Literal
 
 from shoonya_platform.clock import Clock
-from shoonya_platform.domain.alerts import AlertStatus
 from shoonya_platform.domain.calendar import MarketCalendar
 from shoonya_platform.domain.days import day_begin, trading_day
-from shoonya_platform.domain.discrepancies import DiscrepancyKind, refused_holding
-from shoonya_platform.domain.exits import ExitKind, exit_kind
-from shoonya_platform.domain.orders import OPEN, Intent, Order
+from shoonya_platform.domain.orders import OPEN
 from shoonya_platform.domain.positions import ZERO, Position, shrinks
 from shoonya_platform.domain.trading import TradingState
 from shoonya_platform.logging import get_component_logger
 from shoonya_platform.risk.limits import RiskBook, RiskLimits, money
+from shoonya_platform.risk.under_way import EXIT_AGAIN_SECONDS, without_exit
 from shoonya_platform.store.base import OrderStore, PnlSample, RiskDay
 from shoonya_platform.store.flatten import add_exits
 
 _SERVICE = "risk_manager"
-
-#: Seconds until what a breach has not closed is exited once more.
-EXIT_AGAIN_SECONDS = 60.0
-
-#: Waiting alerts looked at for exits; a longer queue has other troubles.
-ALERTS = 200
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -167,7 +159,7 @@ class DayWatch:
             or self._store.trading.status().state is TradingState.ACTIVE
         ):
             return
-        left = self._without_exit(positions)
+        left = without_exit(self._store, positions)
         if not left:
             return
         with self._store.transaction(durable=True):
@@ -180,52 +172,6 @@ class DayWatch:
                 extra={"event": "risk_exit_again"},
             )
             self._ring("trading_bot")
-
-    def _without_exit(self, positions: Sequence[Position]) -> list[Position]:
-        # A target or a stop that rests is no exit from this: another takes it over.
-        under_way = {
-            (order.strategy, order.exchange, order.tradingsymbol, order.product)
-            for order in self._store.orders.in_status(*sorted(OPEN))
-            if order.intent is Intent.EXIT and self._is_market(order)
-        }
-        waiting = {
-            (stored.alert.strategy, stored.alert.exchange)
-            for stored in self._store.alerts.in_status(
-                AlertStatus.RECEIVED, limit=ALERTS
-            )
-            if stored.alert.intent is Intent.EXIT
-        }
-        # Tried as often as it may be; a person has to look, or acknowledge it.
-        refused = {
-            found.subject
-            for found in self._store.discrepancies.unresolved(
-                DiscrepancyKind.EXIT_REFUSED
-            )
-        }
-        return [
-            position
-            for position in positions
-            if (position.strategy, position.exchange) not in waiting
-            and refused_holding(
-                position.strategy,
-                position.exchange,
-                position.tradingsymbol,
-                position.product,
-            )
-            not in refused
-            and (
-                position.strategy,
-                position.exchange,
-                position.tradingsymbol,
-                position.product,
-            )
-            not in under_way
-        ]
-
-    def _is_market(self, order: Order) -> bool:
-        stored = self._store.alerts.get(order.alert_id)
-        alert = None if stored is None else stored.alert
-        return exit_kind(order, alert) is ExitKind.MARKET
 
     def _exit_all(self, day: date, positions: Sequence[Position]) -> int:
         """Store exit alerts; return how many."""

@@ -18,6 +18,7 @@ from shoonya_platform.domain.orders import (
     OrderTrigger,
 )
 from shoonya_platform.domain.positions import ZERO
+from shoonya_platform.domain.square_off import SquareOffTimes
 from shoonya_platform.domain.terms import ModifyStage, Terms, with_terms
 from shoonya_platform.logging import get_component_logger
 from shoonya_platform.risk.day_book import day_book
@@ -29,6 +30,7 @@ from shoonya_platform.risk.limits import (
     leaves_value,
     money,
 )
+from shoonya_platform.risk.square_off import SquareOff
 from shoonya_platform.store.base import OrderStore
 
 BATCH = 200
@@ -50,6 +52,8 @@ class SupremeRiskManager:
         ring: Rings the named services' doorbells.
 
         breach: What follows when the day has lost too much; None is the usual.
+
+        square_off: When positions are closed by the clock; None is never.
     """
 
     def __init__(
@@ -59,6 +63,7 @@ class SupremeRiskManager:
         clock: Clock,
         ring: Callable[..., None],
         breach: BreachRules | None = None,
+        square_off: SquareOffTimes | None = None,
     ) -> None:
         self._store = store
         self._limits = limits
@@ -70,6 +75,7 @@ class SupremeRiskManager:
         self._denied = 0
         self._pnl = ZERO
         self._lowest = limits.lowest_pnl(ZERO)
+        self._square_off = SquareOff(store, square_off or SquareOffTimes(), clock, ring)
         self._day_watch = DayWatch(store, limits, breach or BreachRules(), clock, ring)
 
     def begin(self) -> None:
@@ -178,4 +184,5 @@ class SupremeRiskManager:
             self._watched_at = now
             book = self._book()
             self._pnl = self._day_watch.look(book)
+            self._square_off.look(book.positions)
             self._lowest = self._limits.lowest_pnl(max(book.best_pnl, self._pnl))

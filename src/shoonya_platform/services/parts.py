@@ -23,6 +23,7 @@ from shoonya_platform.domain.catalogue import Catalogue
 from shoonya_platform.domain.data import catalogue_defaults, market_calendar
 from shoonya_platform.domain.instruments import Exchange, Instrument, PriceBand, Product
 from shoonya_platform.domain.margins import Margin
+from shoonya_platform.domain.square_off import SquareOffTimes
 from shoonya_platform.errors import ConfigError
 from shoonya_platform.execution.exchange_rules import (
     ExchangeRules,
@@ -98,6 +99,20 @@ def instruments(settings: Settings) -> Instruments:
     )
 
 
+def square_off_times(settings: Settings) -> SquareOffTimes:
+    """Return when positions are closed by the clock."""
+    guard = settings.guard
+    keeps_hours = guard.market_hours == "exchange"
+    return SquareOffTimes(
+        mis=time.fromisoformat(guard.mis_square_off) if keeps_hours else None,
+        strategies={
+            strategy: time.fromisoformat(at)
+            for strategy, at in guard.square_off.items()
+        },
+        calendar=calendar(settings) if keeps_hours else None,
+    )
+
+
 def guard_rules(settings: Settings) -> GuardRules:
     """Return what execution_guard and command_service go by."""
     guard = settings.guard
@@ -108,9 +123,7 @@ def guard_rules(settings: Settings) -> GuardRules:
         exits_wait=guard.exits_outside_hours == "wait",
         protects_market_orders=guard.market_orders == "protect",
         max_price_deviation=guard.max_price_deviation,
-        mis_square_off=(
-            time.fromisoformat(guard.mis_square_off) if keeps_hours else None
-        ),
+        square_off_times=square_off_times(settings),
         awaits_reconciliation=settings.recovery.entries_wait,
         allows_conflicts=guard.allow_conflicts,
         needs_band=guard.without_price_band == "deny",

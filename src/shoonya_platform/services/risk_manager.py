@@ -5,7 +5,7 @@ from __future__ import annotations
 from shoonya_platform.risk.day_watch import BreachRules
 from shoonya_platform.risk.supreme_risk import SupremeRiskManager
 from shoonya_platform.services.ending import end_process
-from shoonya_platform.services.parts import calendar, risk_limits
+from shoonya_platform.services.parts import calendar, risk_limits, square_off_times
 from shoonya_platform.services.runtime import Parts, run_worker
 
 
@@ -18,7 +18,12 @@ def build(parts: Parts) -> SupremeRiskManager:
         calendar=calendar(parts.settings) if keeps_hours else None,
     )
     return SupremeRiskManager(
-        parts.store, risk_limits(parts.settings), parts.clock, parts.ring, breach
+        parts.store,
+        risk_limits(parts.settings),
+        parts.clock,
+        parts.ring,
+        breach,
+        square_off_times(parts.settings),
     )
 
 

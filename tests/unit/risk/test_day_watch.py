@@ -19,12 +19,12 @@ from shoonya_platform.domain.orders import Intent, OrderStatus, Side
 from shoonya_platform.domain.positions import ZERO
 from shoonya_platform.domain.trading import TradingState
 from shoonya_platform.risk.day_watch import (
-    EXIT_AGAIN_SECONDS,
     BreachRules,
     DayWatch,
     losing_days,
 )
 from shoonya_platform.risk.limits import RiskBook, RiskLimits
+from shoonya_platform.risk.under_way import EXIT_AGAIN_SECONDS
 from shoonya_platform.store.base import RiskDay
 from shoonya_platform.testing.orders import (
     a_fill,

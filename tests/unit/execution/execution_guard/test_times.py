@@ -9,6 +9,7 @@ from shoonya_platform.domain.data import market_calendar
 from shoonya_platform.domain.discrepancies import DiscrepancyKind
 from shoonya_platform.domain.instruments import Product
 from shoonya_platform.domain.orders import Intent, Side
+from shoonya_platform.domain.square_off import SquareOffTimes
 from shoonya_platform.domain.trading import TradingState
 from shoonya_platform.execution.execution_guard import ExecutionGuard
 from shoonya_platform.testing.clock import BEGIN
@@ -193,7 +194,8 @@ def test_no_entry_is_made_that_would_be_squared_off_at_once(
     store, clock, rings, at, product, intent, is_denied
 ):
     # 15:10 in India is 09:40 in UTC.
-    rules = replace(RULES, mis_square_off=time(15, 10), max_alert_age_seconds=1e6)
+    times = SquareOffTimes(mis=time(15, 10), calendar=market_calendar())
+    rules = replace(RULES, square_off_times=times, max_alert_age_seconds=1e6)
     hour, minute = map(int, at.split(":"))
     now = datetime(2026, 11, 25, hour, minute, tzinfo=UTC)
     clock.advance((now - clock.now()).total_seconds())
@@ -203,3 +205,25 @@ def test_no_entry_is_made_that_would_be_squared_off_at_once(
 
     reason = store.orders.get(order.order_id).reason
     assert reason.startswith("MIS_SQUARE_OFF") is is_denied
+
+
+@pytest.mark.parametrize(
+    ("strategy", "intent", "is_denied"),
+    [
+        ("straddle", Intent.ENTRY, True),
+        ("straddle", Intent.EXIT, False),
+        ("other", Intent.ENTRY, False),
+    ],
+)
+def test_no_entry_of_a_strategy_after_its_own_time(
+    store, clock, rings, strategy, intent, is_denied
+):
+    times = SquareOffTimes(strategies={"straddle": time(10, 0)})
+    rules = replace(RULES, square_off_times=times)
+    order = store_order(store, S.RISK_PASSED, strategy=strategy, intent=intent)
+
+    # It is 10:00 in India.
+    ExecutionGuard(store, Instruments(), rules, clock, rings).step()
+
+    reason = store.orders.get(order.order_id).reason
+    assert reason.startswith("STRATEGY_SQUARE_OFF") is is_denied
