@@ -56,8 +56,11 @@ class Settled:
         claims = self._broker.order_book()
         numbers = numbers_of(claims)
         for claim in claims:
-            order = match(self._store, claim, numbers).order
-            if order is not None and differs(order, claim):
+            matched = match(self._store, claim, numbers)
+            order = matched.order
+            if order is not None and differs(
+                order, claim, shares_number=matched.shares_number
+            ):
                 return f"order_watcher: order {order.order_id}"
         if alerts.finished(limit=1):
             return "trading_bot: the end of an alert"
