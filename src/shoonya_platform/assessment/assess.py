@@ -18,8 +18,11 @@ from shoonya_platform.assessment.instruments import instrument_lists
 from shoonya_platform.assessment.waiting import waiting
 from shoonya_platform.domain.trading import TradingState
 from shoonya_platform.services.child import ServiceStatus
+from shoonya_platform.services.units import Supervisor
 from shoonya_platform.store.base import OrderStore, ServiceBeat
 
+#: Those that start a single service.
+_STARTING = (Supervisor.SYSTEMD, Supervisor.MANAGER)
 _ON_ITS_WAY = (ServiceStatus.STARTING, ServiceStatus.BACKOFF)
 
 
@@ -36,6 +39,8 @@ class Service(Protocol):
     def cause(self) -> str: ...
     @property
     def since(self) -> datetime | None: ...
+    @property
+    def supervisor(self) -> Supervisor: ...
 
 
 def assess(
@@ -85,12 +90,15 @@ def services_down(services: Sequence[Service]) -> Iterator[Condition]:
         why = ", ".join(part for part in (each.cause, says) if part)
         on_its_way = each.state in _ON_ITS_WAY
         is_silent = each.state is ServiceStatus.STOPPED and not each.cause
-        verb = "start" if is_silent else "why"
+        action = f"shoonyactl {'start' if is_silent else 'why'} {each.service}"
+        if is_silent and each.supervisor not in _STARTING:
+            # Without systemd and 'up' nothing starts a single service.
+            action = "shoonyactl up"
         yield Condition(
             kind=ConditionKind.SERVICE_DOWN,
             severity=Severity.WARNING if on_its_way else Severity.CRITICAL,
             text=f"{each.service} is {each.state}" + (f" ({why})" if why else ""),
-            action=f"shoonyactl {verb} {each.service}",
+            action=action,
             subject=each.service,
             since=each.since,
         )

@@ -1,5 +1,6 @@
 """The shared list of conditions: what is in it, how urgent, and with what action."""
 
+from dataclasses import replace
 from datetime import date, timedelta
 
 import pytest
@@ -168,6 +169,23 @@ def test_service_that_is_not_running_is_in_the_list(
     assert (found.key, found.severity) == ("service_down:dashboard", severity)
     assert text in found.text
     assert found.action == f"shoonyactl {action} dashboard"
+
+
+@pytest.mark.parametrize(
+    ("supervisor", "action"),
+    [
+        (Supervisor.SYSTEMD, "shoonyactl start dashboard"),
+        (Supervisor.MANAGER, "shoonyactl start dashboard"),
+        (Supervisor.HEARTBEAT, "shoonyactl up"),
+        (Supervisor.NONE, "shoonyactl up"),
+    ],
+)
+def test_stopped_service_is_started_by_what_can_start_it(store, supervisor, action):
+    stopped = replace(view("dashboard", "stopped"), supervisor=supervisor)
+
+    (found,) = assess(store, BEGIN, services=[stopped])
+
+    assert found.action == action
 
 
 def test_service_without_heartbeat_is_silent_unless_it_is_known_to_be_down(store):

@@ -47,6 +47,18 @@ def test_second_order_under_one_id_is_adopted_with_its_fills(recovery, store, br
     assert len(store.orders.of_alert(order.alert_id)) == 2
 
 
+def test_excess_that_is_still_held_is_not_called_closed(recovery, store, broker, clock):
+    order = store_order(store, S.ACCEPTED)
+    for number in (order.broker_order_id, "B99"):
+        broker.fill(at_broker(broker, order, number), 65)
+    clock.advance(20)
+
+    recovery.begin()
+
+    (found,) = store.discrepancies.open(K.LEG_OVERFILLED)
+    assert found.text.endswith("than it asked for; trading_bot closes the excess")
+
+
 def test_second_row_with_another_quantity_is_shown_and_not_adopted(
     recovery, store, broker
 ):
