@@ -205,7 +205,7 @@ MUTATIONS = (
         seeds=30,
         apply=_all(
             _instead(claims, "_difference", lambda order, claim: ""),
-            _instead(claims, "_quantity_fits", lambda order, claim: True),
+            _instead(claims, "_other_quantity", lambda store, order, claim: ""),
         ),
     ),
     Mutation(
@@ -224,6 +224,7 @@ MUTATIONS = (
             _instead(SimulatedStore, "savepoint", lambda self: nullcontext()),
             _instead(Booking, "book", lambda self, row: self._book(row)),
             _instead(claims, "_difference", lambda order, claim: ""),
+            _instead(claims, "_other_quantity", lambda store, order, claim: ""),
         ),
     ),
     Mutation(
