@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 
 from shoonya_platform.domain.alerts import named_order
+from shoonya_platform.domain.denials import DenialCode
 from shoonya_platform.domain.discrepancies import DiscrepancyKind
 from shoonya_platform.domain.instruments import Exchange
 from shoonya_platform.domain.orders import (
@@ -35,6 +36,8 @@ Leg = tuple[str, int]
 
 K = DiscrepancyKind
 
+#: How the reasons of denials by the trading state begin.
+_TRADING = (DenialCode.TRADING_HALTED, DenialCode.TRADING_REDUCING)
 #: What a leg that has too much may be reported as.
 _TOO_MUCH = (K.LEG_OVERFILLED, K.DUPLICATE_ORDER, K.ORDER_REAPPEARED, K.ORDER_ADOPTED)
 #: What another program's order under a name of ours may be reported as.
@@ -63,6 +66,7 @@ class Checks:
     def judge(self) -> list[Failure]:
         self._kept_running()
         self._rules_of_sending()
+        self._exits()
         self._sent_once()
         self._alerts()
         self._legs()
@@ -92,6 +96,13 @@ class Checks:
     def _rules_of_sending(self) -> None:
         for reason, text in self._ledger.violations:
             self._fail(reason, text)
+
+    def _exits(self) -> None:
+        for order in self._orders:
+            if order.intent is Intent.EXIT and order.reason.startswith(_TRADING):
+                self._fail(
+                    Promise.EXIT_HELD_BACK, f"{order.client_order_id}: {order.reason}"
+                )
 
     def _sent_once(self) -> None:
         counts = Counter(

@@ -18,9 +18,9 @@ from shoonya_platform.brokers import shoonya_answers, shoonya_words
 from shoonya_platform.domain import orders as domain_orders
 from shoonya_platform.domain.denials import DenialCode
 from shoonya_platform.domain.orders import OrderStatus, OrderTrigger
-from shoonya_platform.domain.trading import TradingState, TradingStatus
+from shoonya_platform.domain.trading import TradingState
 from shoonya_platform.errors import BrokerUnavailable, OutcomeUnknown
-from shoonya_platform.execution import booking, claims, reports
+from shoonya_platform.execution import booking, claims, execution_guard, reports
 from shoonya_platform.execution.behind import BehindBroker
 from shoonya_platform.execution.booking import Booking
 from shoonya_platform.execution.canceling import Canceler
@@ -82,17 +82,6 @@ def _resend() -> Callable[[], Any]:
         return answer
 
     return _instead(CommandService, "_place", careless)
-
-
-@contextmanager
-def _always_active(self: Any) -> Iterator[TradingStatus]:
-    """Let an order out whatever the state is."""
-    yield TradingStatus(
-        state=TradingState.ACTIVE,
-        reason="",
-        set_by="",
-        set_at=self._session.clock.now(),
-    )
 
 
 def _no_duplicates() -> Callable[[], Any]:
@@ -162,6 +151,10 @@ def _no_hours() -> Callable[[], Any]:
 
 def _never(*_: Any, **__: Any) -> bool:
     return False
+
+
+def _only_while_active(state: TradingState, *_: Any) -> bool:
+    return state is TradingState.ACTIVE
 
 
 def _nothing(*_: Any, **__: Any) -> None:
@@ -262,6 +255,12 @@ MUTATIONS = (
         apply=_all(
             _instead(SendPreconditions, "_trading_state", _nothing),
         ),
+    ),
+    Mutation(
+        name="a halt keeps exits back too",
+        faults=(F.HALT,),
+        seeds=20,
+        apply=_instead(execution_guard, "lets_out", _only_while_active),
     ),
     Mutation(
         name="a halt does not wait for the order that is being sent",

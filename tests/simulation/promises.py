@@ -18,6 +18,7 @@ class Promise(StrEnum):
     AGE = "an entry was sent past its age"
     HOURS = "an order was sent to a closed market"
     BOOKS = "an entry was sent before this start's books were read"
+    EXIT_HELD_BACK = "an exit was kept back by a halt"
     # Alerts and ids.
     SENT_TWICE = "an id was sent twice"
     ALERT_LOST = "an accepted alert is lost"
