@@ -28,6 +28,7 @@ from shoonya_platform.execution.command_service import CommandService
 from shoonya_platform.execution.conditions import PositionDifferences
 from shoonya_platform.execution.outcomes import OutcomeSearch
 from shoonya_platform.execution.preconditions import SendPreconditions
+from shoonya_platform.execution.refusal_watch import RefusalWatch
 from shoonya_platform.execution.replacements import ReplacementSearch
 from shoonya_platform.execution.surplus import SurplusCloser
 from shoonya_platform.store.sendlock import SendLock
@@ -261,6 +262,12 @@ MUTATIONS = (
         faults=(F.HALT,),
         seeds=20,
         apply=_instead(execution_guard, "lets_out", _only_while_active),
+    ),
+    Mutation(
+        name="an exit that ends without closing is not shown",
+        faults=(F.HALT, F.MARKET_CLOSES, F.EXCHANGE_REJECTS),
+        seeds=60,
+        apply=_instead(RefusalWatch, "note_failed", _nothing),
     ),
     Mutation(
         name="a halt does not wait for the order that is being sent",

@@ -36,6 +36,7 @@ class Promise(StrEnum):
     BEYOND_UNSEEN = "a leg filled beyond its quantity, not reported"
     POSITION_UNSEEN = "a position differs, not reported"
     FOREIGN_UNSEEN = "a foreign order with a name of ours, not reported"
+    HALF_UNSEEN = "half an entry is held, not reported"
     NO_CONDITION = "a discrepancy is open, and 'check' does not name it"
     NO_ERROR = "a discrepancy began without an ERROR"
     NO_NOTIFICATION = "a discrepancy began without a notification"
