@@ -6,6 +6,10 @@ reports, and ends the session; any service is killed about twice a second; journ
 restarted where it runs.  On demand requests also arrive late, long after they were
 given up, or twice.  At the end the broker's own records are counted.  Exit code 1 if a
 promise is broken; the directory with logs, store and settings is kept then.
+
+A seed repeats the alerts and what chance draws for kills and faults.  It does not
+repeat the run: real processes decide which request and which moment they strike.
+Histories that repeat to the byte are those of scripts/bench/simulate.
 """
 
 from __future__ import annotations
@@ -101,7 +105,9 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--orders", type=int, default=5000)
-    parser.add_argument("--seed", type=int, help="repeats the trouble of a run")
+    parser.add_argument(
+        "--seed", type=int, help="draw the alerts and the chances of an earlier run"
+    )
     parser.add_argument("--broker", choices=WORLDS, default="noren")
     parser.add_argument(
         "--late",
@@ -117,7 +123,7 @@ def main() -> None:
     )
     parser.add_argument("--keep", action="store_true", help="keep the directory anyway")
     asked = parser.parse_args()
-    seed = asked.seed or new_seed()
+    seed = new_seed() if asked.seed is None else asked.seed
     delivery = Delivery(asked.late, asked.duplicates)
     if delivery.repeats and asked.broker == "paper":
         parser.error(
@@ -126,7 +132,7 @@ def main() -> None:
     again = f"--orders {asked.orders} --seed {seed} --broker {asked.broker}"
     again += f" --late {asked.late:g}" if asked.late else ""
     again += " --duplicates" if asked.duplicates else ""
-    print(f"replay with: scripts/bench/chaos {again}")
+    print(f"the same alerts and chances: scripts/bench/chaos {again}")
     folder = Path(tempfile.mkdtemp(prefix="chaos-", dir="/var/tmp"))
     # Some pairs make fewer orders: an early exit finds nothing to exit.
     pairs = -(-asked.orders * 107 // (100 * ORDERS_A_PAIR))

@@ -18,8 +18,7 @@ SEED = int(os.environ.get("CHAOS_SEED", "0")) or new_seed()
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("world", [paper_world, noren_world])
 def test_no_order_is_lost_and_none_reaches_the_broker_twice(world, tmp_path: Path):
-    # The command that replays the same trouble.
-    sys.stderr.write(f"\nreplay with CHAOS_SEED={SEED}\n")
+    sys.stderr.write(f"\nthe same alerts and chances: CHAOS_SEED={SEED}\n")
     with world(tmp_path, SEED) as there:
         run = cause(there, SEED, PAIRS)
     sys.stderr.write(f"{run}\n")

@@ -1148,10 +1148,12 @@ def test_s90_noted_factor_values_what_is_open_from_then_on(store, other):
 
 def test_s60_beat_of_a_service_replaces_its_last_one(world):
     one, two = world.open(service="risk_manager"), world.open(service="dashboard")
-    for store, status in ((one, "a"), (two, "b"), (one, "c")):
+    for store, status, slow in ((one, "a", 4.5), (two, "b", 2.5), (one, "c", 0.0)):
         world.clock.advance(1)
         with store.transaction(durable=False):
-            store.services.beat(pid=7, status=status, started_at=BEGIN)
+            store.services.beat(
+                pid=7, status=status, started_at=BEGIN, slow_answer_seconds=slow
+            )
 
     beats = one.services.all()
 
@@ -1161,6 +1163,7 @@ def test_s60_beat_of_a_service_replaces_its_last_one(world):
     ]
     assert beats[1].beat_at == BEGIN + timedelta(seconds=3)
     assert (beats[1].started_at, beats[1].pid, beats[1].run_id) == (BEGIN, 7, "run-1")
+    assert [beat.slow_answer_seconds for beat in beats] == [2.5, 0.0]
 
 
 def begun(store):

@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 
 from shoonya_platform.domain.alerts import named_order
-from shoonya_platform.domain.discrepancies import DiscrepancyKind
+from shoonya_platform.domain.denials import DenialCode
+from shoonya_platform.domain.discrepancies import DiscrepancyKind, refused_holding
 from shoonya_platform.domain.instruments import Exchange
 from shoonya_platform.domain.orders import (
     BEFORE_BROKER,
@@ -21,6 +22,8 @@ from shoonya_platform.domain.orders import (
     Order,
     Side,
 )
+from shoonya_platform.domain.positions import Position
+from shoonya_platform.execution.undo import failed
 from shoonya_platform.store.base import OrderStore
 from tests.simulation.attention import Attention
 from tests.simulation.exchange import FOREIGN_SYMBOL, Holding, Market, Placed
@@ -35,6 +38,8 @@ Leg = tuple[str, int]
 
 K = DiscrepancyKind
 
+#: How the reasons of denials by the trading state begin.
+_TRADING = (DenialCode.TRADING_HALTED, DenialCode.TRADING_REDUCING)
 #: What a leg that has too much may be reported as.
 _TOO_MUCH = (K.LEG_OVERFILLED, K.DUPLICATE_ORDER, K.ORDER_REAPPEARED, K.ORDER_ADOPTED)
 #: What another program's order under a name of ours may be reported as.
@@ -63,6 +68,8 @@ class Checks:
     def judge(self) -> list[Failure]:
         self._kept_running()
         self._rules_of_sending()
+        self._exits()
+        self._half_entries()
         self._sent_once()
         self._alerts()
         self._legs()
@@ -92,6 +99,43 @@ class Checks:
     def _rules_of_sending(self) -> None:
         for reason, text in self._ledger.violations:
             self._fail(reason, text)
+
+    def _exits(self) -> None:
+        for order in self._orders:
+            if order.intent is Intent.EXIT and order.reason.startswith(_TRADING):
+                self._fail(
+                    Promise.EXIT_HELD_BACK, f"{order.client_order_id}: {order.reason}"
+                )
+
+    def _half_entries(self) -> None:
+        """An entry of which a leg came to nothing is not held in part, or named."""
+        changed = {
+            alert.strategy
+            for alert in self._ledger.alerts.values()
+            if alert.intent is Intent.ADJUST
+        }
+        for alert_id, alert in self._ledger.alerts.items():
+            orders = self._store.orders.of_alert(AlertId(alert_id))
+            if alert.intent is not Intent.ENTRY or alert.strategy in changed:
+                continue
+            if all(order.is_closed for order in orders) and failed(orders):
+                for held in self._store.positions.open():
+                    if held.strategy == alert.strategy and not self._is_named(held):
+                        text = f"{alert_id}: {held.tradingsymbol} {held.quantity}"
+                        self._fail(Promise.HALF_UNSEEN, text)
+
+    def _is_named(self, held: Position) -> bool:
+        """Return whether a position is named as open, or was left so by a person."""
+        subject = refused_holding(
+            held.strategy, held.exchange, held.tradingsymbol, held.product
+        )
+        return self._attention.names({subject}, K.EXIT_FAILED, K.EXIT_REFUSED) or any(
+            order.intent is Intent.EXIT
+            and (order.strategy, order.tradingsymbol)
+            == (held.strategy, held.tradingsymbol)
+            and self._store.orders.cancel_request(order.order_id) is not None
+            for order in self._orders
+        )
 
     def _sent_once(self) -> None:
         counts = Counter(

@@ -18,9 +18,9 @@ from shoonya_platform.brokers import shoonya_answers, shoonya_words
 from shoonya_platform.domain import orders as domain_orders
 from shoonya_platform.domain.denials import DenialCode
 from shoonya_platform.domain.orders import OrderStatus, OrderTrigger
-from shoonya_platform.domain.trading import TradingState, TradingStatus
+from shoonya_platform.domain.trading import TradingState
 from shoonya_platform.errors import BrokerUnavailable, OutcomeUnknown
-from shoonya_platform.execution import booking, claims, reports
+from shoonya_platform.execution import booking, claims, execution_guard, reports
 from shoonya_platform.execution.behind import BehindBroker
 from shoonya_platform.execution.booking import Booking
 from shoonya_platform.execution.canceling import Canceler
@@ -28,6 +28,7 @@ from shoonya_platform.execution.command_service import CommandService
 from shoonya_platform.execution.conditions import PositionDifferences
 from shoonya_platform.execution.outcomes import OutcomeSearch
 from shoonya_platform.execution.preconditions import SendPreconditions
+from shoonya_platform.execution.refusal_watch import RefusalWatch
 from shoonya_platform.execution.replacements import ReplacementSearch
 from shoonya_platform.execution.surplus import SurplusCloser
 from shoonya_platform.store.sendlock import SendLock
@@ -82,17 +83,6 @@ def _resend() -> Callable[[], Any]:
         return answer
 
     return _instead(CommandService, "_place", careless)
-
-
-@contextmanager
-def _always_active(self: Any) -> Iterator[TradingStatus]:
-    """Let an order out whatever the state is."""
-    yield TradingStatus(
-        state=TradingState.ACTIVE,
-        reason="",
-        set_by="",
-        set_at=self._session.clock.now(),
-    )
 
 
 def _no_duplicates() -> Callable[[], Any]:
@@ -164,6 +154,10 @@ def _never(*_: Any, **__: Any) -> bool:
     return False
 
 
+def _only_while_active(state: TradingState, *_: Any) -> bool:
+    return state is TradingState.ACTIVE
+
+
 def _nothing(*_: Any, **__: Any) -> None:
     return None
 
@@ -205,7 +199,7 @@ MUTATIONS = (
         seeds=30,
         apply=_all(
             _instead(claims, "_difference", lambda order, claim: ""),
-            _instead(claims, "_quantity_fits", lambda order, claim: True),
+            _instead(claims, "_other_quantity", lambda store, order, claim: ""),
         ),
     ),
     Mutation(
@@ -224,6 +218,7 @@ MUTATIONS = (
             _instead(SimulatedStore, "savepoint", lambda self: nullcontext()),
             _instead(Booking, "book", lambda self, row: self._book(row)),
             _instead(claims, "_difference", lambda order, claim: ""),
+            _instead(claims, "_other_quantity", lambda store, order, claim: ""),
         ),
     ),
     Mutation(
@@ -261,6 +256,18 @@ MUTATIONS = (
         apply=_all(
             _instead(SendPreconditions, "_trading_state", _nothing),
         ),
+    ),
+    Mutation(
+        name="a halt keeps exits back too",
+        faults=(F.HALT,),
+        seeds=20,
+        apply=_instead(execution_guard, "lets_out", _only_while_active),
+    ),
+    Mutation(
+        name="an exit that ends without closing is not shown",
+        faults=(F.HALT, F.MARKET_CLOSES, F.EXCHANGE_REJECTS),
+        seeds=60,
+        apply=_instead(RefusalWatch, "note_failed", _nothing),
     ),
     Mutation(
         name="a halt does not wait for the order that is being sent",

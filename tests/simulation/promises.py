@@ -18,6 +18,7 @@ class Promise(StrEnum):
     AGE = "an entry was sent past its age"
     HOURS = "an order was sent to a closed market"
     BOOKS = "an entry was sent before this start's books were read"
+    EXIT_HELD_BACK = "an exit was kept back by a halt"
     # Alerts and ids.
     SENT_TWICE = "an id was sent twice"
     ALERT_LOST = "an accepted alert is lost"
@@ -35,6 +36,7 @@ class Promise(StrEnum):
     BEYOND_UNSEEN = "a leg filled beyond its quantity, not reported"
     POSITION_UNSEEN = "a position differs, not reported"
     FOREIGN_UNSEEN = "a foreign order with a name of ours, not reported"
+    HALF_UNSEEN = "half an entry is held, not reported"
     NO_CONDITION = "a discrepancy is open, and 'check' does not name it"
     NO_ERROR = "a discrepancy began without an ERROR"
     NO_NOTIFICATION = "a discrepancy began without a notification"

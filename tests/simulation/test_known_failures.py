@@ -119,10 +119,14 @@ def test_3_slow_broker_ends_no_service():
     def scenario(simulation: Simulation) -> None:
         for number in range(24):
             enter(simulation, 10, f"s{number}")
+        watch(simulation, 20, named)
 
+    named: list[set[str]] = []
     result = live(scenario, Scripted(Fault.SLOW, "", skip=12, figure=180), seconds=240)
 
     assert reasons(result) == []
+    assert any("broker_slow" in each for each in named)
+    assert "broker_slow" not in named[-1]
     assert result.faults[Fault.SLOW] == 1
 
 

@@ -27,6 +27,12 @@ def test_defect_is_found(mutation):
     assert found is not None
 
 
+@pytest.mark.parametrize("mutation", MUTATIONS, ids=lambda mutation: mutation.name)
+def test_defect_takes_out_something_that_is_there(mutation):
+    with mutation.apply():
+        pass
+
+
 def test_names_are_unique():
     names = [mutation.name for mutation in MUTATIONS]
 

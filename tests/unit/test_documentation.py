@@ -1,5 +1,6 @@
 """What a user can meet is documented, and what is documented is there."""
 
+import json
 import re
 import subprocess
 from pathlib import Path
@@ -11,6 +12,9 @@ from shoonya_platform import errors
 from shoonya_platform.config.loader import RESERVED_VARIABLES, all_keys
 from shoonya_platform.config.secrets import SECRETS, variable
 from shoonya_platform.ctl.main import cli
+from shoonya_platform.domain.alert_form import parse
+from shoonya_platform.domain.orders import Intent
+from shoonya_platform.execution.adoption import STRATEGY
 
 ROOT = Path(__file__).parents[2]
 REFERENCE = ROOT / "docs" / "reference"
@@ -191,3 +195,15 @@ def test_each_call_that_is_shown_has_a_verb_and_options_that_are_there():
 
     assert number > 100
     assert wrong == []
+
+
+def test_strategy_of_adopted_orders_is_in_the_runbook_with_an_exit_that_is_an_alert():
+    section = (
+        (ROOT / "docs" / "runbook.md").read_text().split("## An order was missing")[1]
+    )
+    section = section.split("\n## ")[0]
+    (body,) = re.findall(r"echo '(\{.*?\})' \|", section, re.DOTALL)
+
+    alert = parse(json.loads(body))
+
+    assert (alert.strategy, alert.intent) == (STRATEGY, Intent.EXIT)

@@ -18,8 +18,11 @@ from shoonya_platform.assessment.instruments import instrument_lists
 from shoonya_platform.assessment.waiting import waiting
 from shoonya_platform.domain.trading import TradingState
 from shoonya_platform.services.child import ServiceStatus
-from shoonya_platform.store.base import OrderStore
+from shoonya_platform.services.units import Supervisor
+from shoonya_platform.store.base import OrderStore, ServiceBeat
 
+#: Those that start a single service.
+_STARTING = (Supervisor.SYSTEMD, Supervisor.MANAGER)
 _ON_ITS_WAY = (ServiceStatus.STARTING, ServiceStatus.BACKOFF)
 
 
@@ -36,6 +39,8 @@ class Service(Protocol):
     def cause(self) -> str: ...
     @property
     def since(self) -> datetime | None: ...
+    @property
+    def supervisor(self) -> Supervisor: ...
 
 
 def assess(
@@ -65,6 +70,7 @@ def assess(
                 *discrepancies(store, now, rules),
                 *services_down(services),
                 *_silent(store, now, services, rules),
+                *_slow_broker(store, now, services, rules),
                 *_reconciliation(store, now, rules),
                 *waiting(store, now, rules),
                 *instrument_lists(now, rules),
@@ -84,12 +90,15 @@ def services_down(services: Sequence[Service]) -> Iterator[Condition]:
         why = ", ".join(part for part in (each.cause, says) if part)
         on_its_way = each.state in _ON_ITS_WAY
         is_silent = each.state is ServiceStatus.STOPPED and not each.cause
-        verb = "start" if is_silent else "why"
+        action = f"shoonyactl {'start' if is_silent else 'why'} {each.service}"
+        if is_silent and each.supervisor not in _STARTING:
+            # Without systemd and 'up' nothing starts a single service.
+            action = "shoonyactl up"
         yield Condition(
             kind=ConditionKind.SERVICE_DOWN,
             severity=Severity.WARNING if on_its_way else Severity.CRITICAL,
             text=f"{each.service} is {each.state}" + (f" ({why})" if why else ""),
-            action=f"shoonyactl {verb} {each.service}",
+            action=action,
             subject=each.service,
             since=each.since,
         )
@@ -98,11 +107,9 @@ def services_down(services: Sequence[Service]) -> Iterator[Condition]:
 def _silent(
     store: OrderStore, now: datetime, services: Sequence[Service], rules: Rules
 ) -> Iterator[Condition]:
-    down = {s.service for s in services if s.state is not ServiceStatus.RUNNING}
-    for beat in store.services.all():
+    for beat in _running(store, services):
         seconds = (now - beat.beat_at).total_seconds()
-        has_ended = beat.ended_at is not None or beat.service in down
-        if has_ended or seconds < rules.silent_seconds:
+        if seconds < rules.silent_seconds:
             continue
         yield Condition(
             kind=ConditionKind.SERVICE_SILENT,
@@ -112,6 +119,37 @@ def _silent(
             subject=beat.service,
             since=beat.beat_at,
         )
+
+
+def _running(store: OrderStore, services: Sequence[Service]) -> list[ServiceBeat]:
+    down = {s.service for s in services if s.state is not ServiceStatus.RUNNING}
+    return [
+        beat
+        for beat in store.services.all()
+        if beat.ended_at is None and beat.service not in down
+    ]
+
+
+def _slow_broker(
+    store: OrderStore, now: datetime, services: Sequence[Service], rules: Rules
+) -> Iterator[Condition]:
+    """Yield one condition for all services that waited for the broker lately."""
+    slow = [
+        beat
+        for beat in _running(store, services)
+        if beat.slow_answer_seconds
+        and (now - beat.beat_at).total_seconds() < rules.silent_seconds
+    ]
+    if not slow:
+        return
+    worst = max(slow, key=lambda beat: beat.slow_answer_seconds)
+    yield Condition(
+        kind=ConditionKind.BROKER_SLOW,
+        severity=Severity.WARNING,
+        text=f"the broker is slow: an answer took {worst.slow_answer_seconds:.1f} s "
+        f"within the last minute ({', '.join(beat.service for beat in slow)})",
+        action="shoonyactl broker status",
+    )
 
 
 def _reconciliation(

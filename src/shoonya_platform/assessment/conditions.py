@@ -25,6 +25,7 @@ class ConditionKind(StrEnum):
 
     SERVICE_DOWN = "service_down"  #: not running, or given up
     SERVICE_SILENT = "service_silent"  #: running, and without a heartbeat
+    BROKER_SLOW = "broker_slow"  #: an answer took seconds lately
     RECONCILIATION_FAILED = "reconciliation_failed"  #: the books were not read
     RECONCILIATION_OLD = "reconciliation_old"  #: they were read too long ago
     RECONCILIATION_AWAITED = "reconciliation_awaited"  #: entries wait for the first

@@ -22,6 +22,7 @@ from shoonya_platform.config.settings import (
     Paths,
     Section,
     Settings,
+    is_local,
     parse_bytes,
 )
 from shoonya_platform.domain.catalogue import check_names, check_overrides
@@ -310,11 +311,7 @@ def _is_safe(url: str) -> bool:
     parts = urlsplit(url)
     if parts.scheme in ("https", "wss"):
         return bool(parts.hostname)
-    return parts.scheme in ("http", "ws") and _is_local(url)
-
-
-def _is_local(url: str) -> bool:
-    return urlsplit(url).hostname in ("127.0.0.1", "::1", "localhost")
+    return parts.scheme in ("http", "ws") and is_local(url)
 
 
 @contextmanager
@@ -372,7 +369,7 @@ def _check(settings: Settings, sources: Mapping[str, str]) -> None:
     if (
         settings.broker.name == "shoonya"
         and settings.guard.market_hours != "exchange"
-        and not _is_local(settings.shoonya.api_url)
+        and not settings.shoonya.is_simulated
     ):
         raise refuse(
             "guard.market_hours",

@@ -10,6 +10,7 @@ import re
 from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Literal
+from urllib.parse import urlsplit
 
 from msgspec import Meta, Struct, field
 
@@ -24,6 +25,12 @@ COMPONENTS = (
     "execution_service",
     "dashboard",
 )
+
+
+def is_local(url: str) -> bool:
+    """Return whether a URL leads to this machine."""
+    return urlsplit(url).hostname in ("127.0.0.1", "::1", "localhost")
+
 
 Port = Annotated[int, Meta(ge=1, le=65535)]
 #: Up to a day: the kernel's waiting calls take no infinity.
@@ -166,6 +173,11 @@ class Shoonya(Section, frozen=True):
     orders_per_second: Annotated[int, Meta(ge=2, le=1000)] = 9
     #: Requests a minute, all services together; Shoonya allows 200.
     requests_per_minute: Annotated[int, Meta(ge=10, le=100_000)] = 180
+
+    @property
+    def is_simulated(self) -> bool:
+        """Whether requests go to this machine, to `shoonyactl simulate noren`."""
+        return is_local(self.api_url)
 
 
 class Risk(Section, frozen=True):

@@ -132,8 +132,16 @@ def unpack(path: Path, folder: Path) -> tuple[Manifest, dict[str, Path]]:
         raise ShoonyaError(
             f"there is no backup '{path}'", hint=f"see those there are: ls {FOLDER}"
         ) from e
-    except (tarfile.TarError, KeyError, ValueError, TypeError, EOFError) as e:
-        raise ShoonyaError(f"'{path}' is no backup of shoonyactl: {e}") from e
+    except (tarfile.TarError, EOFError) as e:
+        raise ShoonyaError(
+            f"'{path}' is not a backup: it is not a complete tar archive",
+            hint=f"see those there are: ls {FOLDER}",
+        ) from e
+    except (KeyError, ValueError, TypeError) as e:
+        raise ShoonyaError(
+            f"'{path}' is not a backup: it has no manifest, or lacks what that lists",
+            hint=f"see those there are: ls {FOLDER}",
+        ) from e
     except OSError as e:
         raise ShoonyaError(f"'{path}' cannot be read: {e.strerror or e}") from e
     if manifest.format != _FORMAT or not stores(files):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
+from typing import Any, NoReturn
 
 import click
 
@@ -25,11 +25,14 @@ class _Probe(click.Command):
     """A wrong option is no verdict over the services: it is UNKNOWN, not 2."""
 
     def make_context(self, *args: Any, **extra: Any) -> click.Context:
+        as_json = any("--json" in given for given in args if isinstance(given, list))
         try:
-            return super().make_context(*args, **extra)
+            ctx = super().make_context(*args, **extra)
+            if ctx.params["warn_age"] > ctx.params["crit_age"]:
+                raise click.UsageError("--warn-age must not be above --crit-age")
         except click.UsageError as e:
-            click.echo(line(Result.UNKNOWN, e.format_message()))
-            raise click.exceptions.Exit(Result.UNKNOWN) from e
+            _end(Result.UNKNOWN, e.format_message(), as_json=as_json)
+        return ctx
 
 
 @click.command(cls=_Probe)
@@ -57,8 +60,9 @@ def cli(ctl: Ctl, warn_age: float, crit_age: float, as_json: bool) -> None:
     CRITICAL: a service is stopped, failed or silent, the broker's books cannot be
     read, they differ from ours, or something has waited for too long.
     WARNING: a service is on its way, trading is not ACTIVE, entries wait for the
-    first reconciliation, something has waited for long, or an incident is over and
-    not acknowledged.  `shoonyactl status` shows the same list with what to do.
+    first reconciliation, the broker is slow, something has waited for long, or an
+    incident is over and not acknowledged.  `shoonyactl status` shows the same list
+    with what to do.
 
     Exit codes are a plugin's: 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN.
 
@@ -136,7 +140,7 @@ def _end(
     *,
     as_json: bool,
     facts: Facts | None = None,
-) -> None:
+) -> NoReturn:
     if as_json:
         waiting = None if facts is None else facts.waiting
         print_json(

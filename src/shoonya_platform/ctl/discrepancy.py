@@ -28,6 +28,24 @@ from shoonya_platform.services.runbook import of_condition
 _MOST = 100_000
 
 
+class _Number(click.ParamType[int]):
+    """The number that `list` shows."""
+
+    name = "id"
+
+    def convert(
+        self, value: str, param: click.Parameter | None, ctx: click.Context | None
+    ) -> int:
+        if not value.isascii() or not value.isdecimal():
+            self.fail(
+                f"{value!r} is not a discrepancy's number; "
+                "see 'shoonyactl discrepancy list'",
+                param,
+                ctx,
+            )
+        return int(value)
+
+
 @click.group()
 def cli() -> None:
     """List, show and acknowledge differences with the broker."""
@@ -95,7 +113,7 @@ def list_discrepancies(
 
 
 @cli.command()
-@click.argument("number", metavar="ID", type=click.IntRange(min=1))
+@click.argument("number", metavar="ID", type=_Number())
 @json_option
 @click.pass_obj
 def show(ctl: Ctl, number: int, as_json: bool) -> None:
@@ -131,7 +149,7 @@ def show(ctl: Ctl, number: int, as_json: bool) -> None:
 
 
 @cli.command()
-@click.argument("number", metavar="ID", type=click.IntRange(min=1))
+@click.argument("number", metavar="ID", type=_Number())
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @click.pass_obj
 def acknowledge(ctl: Ctl, number: int, yes: bool) -> None:
@@ -170,8 +188,8 @@ def _find(ctl: Ctl, number: int) -> StoredDiscrepancy:
     found = ctl.store.discrepancies.get(number)
     if found is None:
         raise NotFound(
-            f"discrepancy {number} does not exist",
-            hint="shoonyactl discrepancy list --all",
+            f"no discrepancy has the number {number}",
+            hint="see those there are: shoonyactl discrepancy list --all",
         )
     return found
 

@@ -83,6 +83,7 @@ class TradingDocument(_Document):
     set_by: str
     set_at: Time | None
     broker: str
+    has_real_money: bool
     market_hours: str
     awaits_reconciliation: bool
 

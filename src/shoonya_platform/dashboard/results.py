@@ -29,6 +29,7 @@ class Trading:
 
     status: TradingStatus
     broker: str
+    has_real_money: bool  #: not on paper, and not at a simulator
     market_hours: str  #: `round_the_clock` or `exchange`
     awaits_reconciliation: bool  #: entries are denied until it has succeeded
 

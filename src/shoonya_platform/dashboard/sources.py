@@ -114,6 +114,8 @@ class Sources:
 
         broker: The configured broker's name.
 
+        is_simulated: Whether it is the simulator, and not the broker itself.
+
         market_hours: `round_the_clock` or `exchange`.
 
         rules: From when on something needs attention.
@@ -131,6 +133,7 @@ class Sources:
         journal: Callable[[], bool],
         disk_use: Callable[[], DiskUse],
         broker: str,
+        is_simulated: bool,
         market_hours: str,
         rules: Rules,
     ) -> None:
@@ -151,6 +154,7 @@ class Sources:
         self._event_meter = EventMeter()
         self._log_meter = LogMeter(log_dir)
         self._broker = broker
+        self._is_simulated = is_simulated
         self._market_hours = market_hours
         self._rules = rules
 
@@ -279,6 +283,7 @@ class Sources:
             return Trading(
                 status=self._store.trading.status(),
                 broker=self._broker,
+                has_real_money=self._broker != "paper" and not self._is_simulated,
                 market_hours=self._market_hours,
                 awaits_reconciliation=self._rules.entries_wait
                 and self._store.recovery.is_awaited(),

@@ -289,8 +289,8 @@ class Booking:
             K.LEG_OVERFILLED,
             f"{order.alert_id}-{order.leg}",
             f"leg {order.leg} of alert {order.alert_id} has {surplus.quantity} more "
-            f"{order.exchange}:{order.tradingsymbol} than it asked for; the excess is "
-            "closed",
+            f"{order.exchange}:{order.tradingsymbol} than it asked for; trading_bot "
+            "closes the excess",
             f"check positions with the broker: 'shoonyactl trace {order.order_id}'",
             order,
         )

@@ -18,6 +18,7 @@ from shoonya_platform.domain.orders import (
     BrokerOrderId,
     ClientOrderId,
     Order,
+    OrderTrigger,
 )
 from shoonya_platform.store.base import OrderStore
 
@@ -100,14 +101,18 @@ def match(store: OrderStore, claim: BrokerOrder, numbers: Numbers | None) -> Mat
     if order is None:
         is_made_here = named_order(name) is not None
         return Matched(claim, Verdict.UNKNOWN_ID if is_made_here else Verdict.EXTERNAL)
-    return _match_name(order, claim, holder, numbers)
+    return _match_name(store, order, claim, holder, numbers)
 
 
 def _match_name(
-    order: Order, claim: BrokerOrder, holder: Order | None, numbers: Numbers | None
+    store: OrderStore,
+    order: Order,
+    claim: BrokerOrder,
+    holder: Order | None,
+    numbers: Numbers | None,
 ) -> Matched:
     """Match a row that has an order's id, but not the number known for it."""
-    why = _difference(order, claim)
+    why = _difference(order, claim) or _other_quantity(store, order, claim)
     if not why and holder is not None and holder.is_number_confirmed:
         if not order.is_number_confirmed and claim.quantity == order.quantity:
             return Matched(claim, Verdict.OURS, order, shares_with=holder)
@@ -124,13 +129,31 @@ def _match_name(
         rows = numbers.get(order.client_order_id, {}).values()
         if sum(not _difference(order, row) for row in rows) <= 1:
             return Matched(claim, Verdict.OURS, order, wrong_holder=holder)
-        why = f"its quantity is {claim.quantity}, ours {order.quantity}"
-        return Matched(claim, Verdict.FOREIGN, order, why)
+        return Matched(claim, Verdict.FOREIGN, order, _quantities(order, claim))
     if not order.is_number_confirmed and order.broker_order_id not in numbers.get(
         order.client_order_id, ()
     ):
         return Matched(claim, Verdict.OTHER_NUMBER, order, wrong_holder=holder)
     return Matched(claim, Verdict.DUPLICATE, order, wrong_holder=holder)
+
+
+def _other_quantity(store: OrderStore, order: Order, claim: BrokerOrder) -> str:
+    """
+    Return what shows that a second row under our id is no copy of our request.
+
+    A request that arrives twice has one quantity.  If the order has other terms by now,
+    nothing says which it was sent with.
+    """
+    if order.broker_order_id is None or claim.quantity == order.quantity:
+        return ""
+    events = store.orders.events(order_id=order.order_id)
+    if any(event.trigger == OrderTrigger.REPLACED for event in events):
+        return ""
+    return _quantities(order, claim)
+
+
+def _quantities(order: Order, claim: BrokerOrder) -> str:
+    return f"its quantity is {claim.quantity}, ours {order.quantity}"
 
 
 def _difference(order: Order, claim: BrokerOrder) -> str:

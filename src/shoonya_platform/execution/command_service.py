@@ -15,6 +15,7 @@ from logging import ERROR, WARNING
 from shoonya_platform.brokers.base import Broker, PlaceOrder
 from shoonya_platform.clock import Clock
 from shoonya_platform.domain.denials import Denial
+from shoonya_platform.domain.discrepancies import DiscrepancyKind
 from shoonya_platform.domain.orders import (
     BrokerOrderId,
     Intent,
@@ -33,6 +34,7 @@ from shoonya_platform.errors import (
 )
 from shoonya_platform.execution.behind import BehindBroker
 from shoonya_platform.execution.canceling import Canceler
+from shoonya_platform.execution.discrepancies import Discrepancies
 from shoonya_platform.execution.exit_cap import ExitCap
 from shoonya_platform.execution.modifying import Modifier
 from shoonya_platform.execution.preconditions import SendPreconditions
@@ -98,6 +100,7 @@ class CommandService:
         #: Given by the broker, and not in the store yet.
         self._answers: list[tuple[Order, Answer]] = []
         self._logger = get_component_logger("command_service")
+        self._discrepancies = Discrepancies(store, self._logger)
 
     def status(self) -> str:
         return f"{self._sent} orders sent to the {self._broker.name} broker"
@@ -331,16 +334,24 @@ class CommandService:
             orders.note_number(current, answer, is_confirmed=False)
 
     def _checked(self, order: Order, answer: Answer) -> Answer:
-        """Take an answer for none if its number is another order's."""
+        """Take an answer for none, and show it, if its number is another order's."""
         if not isinstance(answer, str):
             return answer
         holder = self._store.orders.by_broker_order_id(answer)
         if holder is None or holder.order_id == order.order_id:
             return answer
-        return OutcomeUnknown(
+        text = (
             f"the answer carries the number {answer}, which is order "
             f"{holder.order_id}'s"
         )
+        self._discrepancies.note(
+            DiscrepancyKind.WRONG_NUMBER,
+            order.client_order_id,
+            f"order {order.order_id}: {text}; it is looked for by our id",
+            f"nothing, if 'shoonyactl trace {order.order_id}' ends well",
+            order,
+        )
+        return OutcomeUnknown(text)
 
     def _tell(self, order: Order, answer: Answer) -> None:
         if isinstance(answer, str):

@@ -174,7 +174,7 @@ class Reconciler:
                 behind.append(claim)
             elif (
                 matched.verdict is not Verdict.OURS
-                or differs(order, claim, shares_number=matched.shares_with is not None)
+                or differs(order, claim, shares_number=matched.shares_number)
                 or order.traded_quantity < traded
             ):
                 if everything or order.updated_at <= self._clock.now() - LAG:

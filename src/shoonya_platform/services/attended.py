@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 from typing import TypeVar
@@ -25,8 +26,9 @@ from shoonya_platform.domain.orders import BrokerOrderId
 
 T = TypeVar("T")
 
-#: An answer that takes longer is reported, at most so often.
+#: An answer that takes so long is slow.
 SLOW_SECONDS = 2.0
+#: A slow one is logged at most so often, and remembered for so long.
 WARN_SECONDS = 60.0
 
 
@@ -56,6 +58,15 @@ class AttendedBroker:
         self._beat = beat
         self._warn = warn
         self._warned_at = float("-inf")
+        #: Slow answers: when they came, monotonic, and how long they took.
+        self._slow: deque[tuple[float, float]] = deque()
+
+    def slow_answer_seconds(self) -> float:
+        """Return how long the slowest slow answer took lately, 0 if none was slow."""
+        since = self._clock.monotonic() - WARN_SECONDS
+        while self._slow and self._slow[0][0] <= since:
+            self._slow.popleft()
+        return max((seconds for _, seconds in self._slow), default=0.0)
 
     @property
     def plain(self) -> Broker:
@@ -119,9 +130,14 @@ class AttendedBroker:
         finally:
             self._beat()
             now = self._clock.monotonic()
-            if now - began >= SLOW_SECONDS and now - self._warned_at >= WARN_SECONDS:
-                self._warned_at = now
-                self._warn(
-                    f"the broker is slow: its last answer took {now - began:.1f} s, "
-                    "orders go out one by one"
-                )
+            if now - began >= SLOW_SECONDS:
+                self._note_slow(now, now - began)
+
+    def _note_slow(self, now: float, seconds: float) -> None:
+        self._slow.append((now, seconds))
+        if now - self._warned_at >= WARN_SECONDS:
+            self._warned_at = now
+            self._warn(
+                f"the broker is slow: its last answer took {seconds:.1f} s, "
+                "orders go out one by one"
+            )

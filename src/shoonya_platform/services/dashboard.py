@@ -47,6 +47,7 @@ def build(parts: Parts, executor: ThreadPoolExecutor) -> Site:
             backup_count=settings.log.backup_count,
         ),
         broker=settings.broker.name,
+        is_simulated=settings.shoonya.is_simulated,
         market_hours=settings.guard.market_hours,
         rules=configured_rules(settings),
     )

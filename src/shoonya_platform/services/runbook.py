@@ -82,6 +82,7 @@ CONDITIONS: Mapping[str, str] = {
     "outcome_lost": "an-outcome-is-lost",
     "service_down": _SERVICE,
     "service_silent": "a-service-is-silent",
+    "broker_slow": "the-broker-is-slow",
     "reconciliation_failed": _BROKER,
     "reconciliation_old": _BROKER,
     "reconciliation_awaited": _BROKER,

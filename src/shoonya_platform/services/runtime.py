@@ -81,7 +81,7 @@ class Parts:
     tell: Callable[[str], None]
     #: Feeds the watchdog.
     beat: Callable[[], None]
-    opened: list[Broker] = field(default_factory=list)
+    opened: list[AttendedBroker] = field(default_factory=list)
 
     @property
     def settings(self) -> Settings:
@@ -177,8 +177,16 @@ class StoreService(IsolatedService):
             self._beat_at = now
             with self.store.transaction(durable=False):
                 self.store.services.beat(
-                    pid=os.getpid(), status=status, started_at=self.started_at
+                    pid=os.getpid(),
+                    status=status,
+                    started_at=self.started_at,
+                    slow_answer_seconds=self._slow_answer_seconds(),
                 )
+
+    def _slow_answer_seconds(self) -> float:
+        parts = self.__dict__.get("parts")
+        brokers = () if parts is None else parts.opened
+        return max((broker.slow_answer_seconds() for broker in brokers), default=0.0)
 
     def _tell_tolerated(self, sentence: str) -> None:
         self.logger.warning("%s", sentence, extra={"event": "broker_tolerated"})

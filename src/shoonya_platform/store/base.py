@@ -59,6 +59,8 @@ class ServiceBeat:
     beat_at: datetime
     ended_at: datetime | None = None  #: in order; None after a crash
     crashes: int = 0  #: runs that did not end in order
+    #: Of the slowest of the broker's late answers in its last minute; 0 without any.
+    slow_answer_seconds: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -494,8 +496,15 @@ class AllowanceTable(Protocol):
 
 
 class ServiceTable(Protocol):
-    def beat(self, *, pid: int, status: str, started_at: datetime) -> None:
-        """Note that the store's own service is alive and what it says."""
+    def beat(
+        self,
+        *,
+        pid: int,
+        status: str,
+        started_at: datetime,
+        slow_answer_seconds: float = 0.0,
+    ) -> None:
+        """Note that the store's own service is alive, and what a `ServiceBeat` has."""
         ...
 
     def end(self) -> None:

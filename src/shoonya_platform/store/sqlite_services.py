@@ -18,13 +18,22 @@ class SqliteServices:
     def __init__(self, session: Session) -> None:
         self._session = session
 
-    def beat(self, *, pid: int, status: str, started_at: datetime) -> None:
+    def beat(
+        self,
+        *,
+        pid: int,
+        status: str,
+        started_at: datetime,
+        slow_answer_seconds: float = 0.0,
+    ) -> None:
         session = self._session
         session.execute(
-            "INSERT INTO services (service, run_id, pid, status, started_at, beat_at)"
-            " VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (service) DO UPDATE SET"
+            "INSERT INTO services (service, run_id, pid, status, started_at, beat_at,"
+            " slow_answer_seconds)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (service) DO UPDATE SET"
             " run_id = excluded.run_id, pid = excluded.pid, status = excluded.status,"
             " started_at = excluded.started_at, beat_at = excluded.beat_at,"
+            " slow_answer_seconds = excluded.slow_answer_seconds,"
             " ended_at = NULL, crashes = services.crashes + (services.ended_at IS NULL"
             " AND services.run_id <> excluded.run_id)",
             (
@@ -34,6 +43,7 @@ class SqliteServices:
                 status,
                 text_of(started_at),
                 session.now(),
+                slow_answer_seconds,
             ),
         )
 
@@ -47,7 +57,7 @@ class SqliteServices:
     def all(self) -> list[ServiceBeat]:
         rows = self._session.query(
             "SELECT service, run_id, pid, status, started_at, beat_at, ended_at,"
-            " crashes FROM services ORDER BY service"
+            " crashes, slow_answer_seconds FROM services ORDER BY service"
         )
         return [
             ServiceBeat(
@@ -58,6 +68,7 @@ class SqliteServices:
                 started_at=datetime.fromisoformat(row["started_at"]),
                 beat_at=datetime.fromisoformat(row["beat_at"]),
                 crashes=row["crashes"],
+                slow_answer_seconds=row["slow_answer_seconds"],
                 ended_at=row["ended_at"] and datetime.fromisoformat(row["ended_at"]),
             )
             for row in rows

@@ -1,5 +1,6 @@
 """The shared list of conditions: what is in it, how urgent, and with what action."""
 
+from dataclasses import replace
 from datetime import date, timedelta
 
 import pytest
@@ -170,6 +171,23 @@ def test_service_that_is_not_running_is_in_the_list(
     assert found.action == f"shoonyactl {action} dashboard"
 
 
+@pytest.mark.parametrize(
+    ("supervisor", "action"),
+    [
+        (Supervisor.SYSTEMD, "shoonyactl start dashboard"),
+        (Supervisor.MANAGER, "shoonyactl start dashboard"),
+        (Supervisor.HEARTBEAT, "shoonyactl up"),
+        (Supervisor.NONE, "shoonyactl up"),
+    ],
+)
+def test_stopped_service_is_started_by_what_can_start_it(store, supervisor, action):
+    stopped = replace(view("dashboard", "stopped"), supervisor=supervisor)
+
+    (found,) = assess(store, BEGIN, services=[stopped])
+
+    assert found.action == action
+
+
 def test_service_without_heartbeat_is_silent_unless_it_is_known_to_be_down(store):
     with store.transaction(durable=False):
         store.services.beat(pid=7, status="works", started_at=BEGIN)
@@ -183,6 +201,24 @@ def test_service_without_heartbeat_is_silent_unless_it_is_known_to_be_down(store
     with store.transaction(durable=False):
         store.services.end()
     assert assess(store, after(61)) == []
+
+
+def test_slow_broker_is_in_the_list_until_a_heartbeat_without_slow_answers(store):
+    def beat(seconds):
+        with store.transaction(durable=False):
+            store.services.beat(
+                pid=7, status="works", started_at=BEGIN, slow_answer_seconds=seconds
+            )
+
+    beat(4.5)
+    (found,) = assess(store, BEGIN)
+    assert (found.key, found.severity) == ("broker_slow", "warning")
+    assert "took 4.5 s within the last minute (tests)" in found.text
+    (silent,) = assess(store, after(61))
+    assert silent.kind is C.SERVICE_SILENT
+
+    beat(0.0)
+    assert assess(store, BEGIN) == []
 
 
 def test_reconciliation_that_failed_is_old_or_is_awaited_is_in_the_list(fresh):

@@ -219,6 +219,20 @@ def test_cut_off_backup_is_refused(ctl, home, kept):
     assert orders(home) == 2
 
 
+def test_file_that_is_no_archive_is_refused_in_two_lines(ctl, home, tmp_path):
+    bad = tmp_path / "bad.tar.gz"
+    bad.write_bytes(b"garbage")
+
+    done = ctl("restore", str(bad), "--yes")
+
+    assert done.code == 1
+    first, hint = done.err.splitlines()
+    assert first == (
+        f"shoonyactl: '{bad}' is not a backup: it is not a complete tar archive"
+    )
+    assert hint.startswith("hint: see those there are: ls ")
+
+
 def test_backup_of_a_later_format_is_refused(ctl, home, kept):
     with tarfile.open(kept) as archive:
         said = archive.extractfile("manifest.json")

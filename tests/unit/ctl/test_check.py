@@ -195,7 +195,10 @@ def test_failed_service_is_2_and_named_first(ctl, reconciled, eight):
 @pytest.mark.parametrize("form", [[], ["--json"]])
 @pytest.mark.parametrize(
     "trouble",
-    ["nothing", "configuration", "store", "store-beside-services", "bug", "option"],
+    [
+        *("nothing", "configuration", "store", "store-beside-services", "bug"),
+        *("option", "value", "ages"),
+    ],
 )
 def test_what_cannot_be_read_is_3_on_one_line(
     ctl, home, monkeypatch, request, trouble, form
@@ -209,6 +212,10 @@ def test_what_cannot_be_read_is_3_on_one_line(
         monkeypatch.setattr(check, "_facts", lambda *_: 1 / 0)
     elif trouble == "option":
         arguments = ["--loud"]
+    elif trouble == "value":
+        arguments = ["--warn-age", "x"]
+    elif trouble == "ages":
+        arguments = ["--warn-age", "100", "--crit-age", "10"]
     if trouble == "store-beside-services":
         request.getfixturevalue("eight")
     else:
@@ -220,7 +227,7 @@ def test_what_cannot_be_read_is_3_on_one_line(
     result = ctl("check", *arguments, *form)
 
     assert (result.code, result.err) == (3, "")
-    if form and trouble != "option":
+    if form:
         assert result.document["result"] == "UNKNOWN"
         assert result.document["problems"]
     else:

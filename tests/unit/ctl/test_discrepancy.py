@@ -82,7 +82,7 @@ def test_unknown_number_is_not_found(ctl, store, verb):
     result = ctl("discrepancy", verb, "9")
 
     assert result.code == 4
-    assert "discrepancy 9 does not exist" in result.err
+    assert "no discrepancy has the number 9" in result.err
 
 
 def test_limit_counts_what_is_shown_of_a_kind(ctl, note):
@@ -143,3 +143,13 @@ def test_status_shows_each_condition_with_its_action(ctl, note, store):
 
     found = lines.index("critical [position_differs] with figures")
     assert lines[found + 1] == "         shoonyactl order show 7"
+
+
+@pytest.mark.parametrize("verb", ["show", "acknowledge"])
+@pytest.mark.parametrize("word", ["x", "²", "3.5"])
+def test_word_that_is_no_number_is_named_with_where_numbers_are(ctl, verb, word):
+    result = ctl("discrepancy", verb, word)
+
+    assert result.code == 2
+    assert f"'{word}' is not a discrepancy's number" in result.err
+    assert "shoonyactl discrepancy list" in result.err

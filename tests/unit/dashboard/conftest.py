@@ -88,6 +88,7 @@ def open_client(
             listens_on: str = "127.0.0.1",
             asked_as: str = "127.0.0.1:8000",
             broker: str = "paper",
+            is_simulated: bool = False,
             market_hours: str = "round_the_clock",
             entries_wait: bool = False,
             journal: bool = False,
@@ -105,6 +106,7 @@ def open_client(
                 journal=lambda: journal,
                 disk_use=lambda: disk_use(tmp_path),
                 broker=broker,
+                is_simulated=is_simulated,
                 market_hours=market_hours,
                 rules=Rules(entries_wait=entries_wait),
             )

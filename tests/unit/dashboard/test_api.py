@@ -312,6 +312,7 @@ def test_trading_never_set_has_no_time(client):
         "set_by": "",
         "set_at": None,
         "broker": "paper",
+        "has_real_money": False,
         "market_hours": "round_the_clock",
         "awaits_reconciliation": False,
     }

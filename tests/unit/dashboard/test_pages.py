@@ -112,6 +112,16 @@ def test_paper_broker_round_the_clock_is_said(client):
     assert "Round the clock exchange hours and holidays are ignored" in text
 
 
+def test_simulated_account_is_not_called_real_money(open_client):
+    client = open_client(broker="shoonya", is_simulated=True)
+
+    html = client.get("/").text
+
+    assert "Shoonya broker a simulator on this machine, no real orders" in text_of(html)
+    assert "real money" not in html
+    assert not client.get("/api/trading").json()["has_real_money"]
+
+
 def test_real_money_and_exchange_hours_are_said(open_client):
     text = text_of(open_client(broker="shoonya", market_hours="exchange").get("/").text)
 

@@ -8,6 +8,7 @@ from shoonya_platform.brokers.base import PlaceOrder
 from shoonya_platform.domain.alerts import copy_name
 from shoonya_platform.domain.instruments import Exchange, Product
 from shoonya_platform.domain.orders import Side
+from shoonya_platform.domain.terms import terms_of
 from shoonya_platform.execution.claims import Verdict, match, numbers_of
 from shoonya_platform.testing.orders import store_order
 from tests.unit.execution.rows import S
@@ -134,6 +135,30 @@ def test_second_number_under_one_id_is_a_duplicate(store, broker, is_confirmed):
     first = a_claim(broker, order, "B1")
 
     found = verdict(store, a_claim(broker, order, "B9"), first)
+
+    assert found == (V.DUPLICATE, order.order_id)
+
+
+@pytest.mark.parametrize("is_confirmed", [True, False])
+def test_second_row_with_another_quantity_is_foreign(store, broker, is_confirmed):
+    order = unconfirmed(store, "B1")
+    with store.transaction(durable=False):
+        order = store.orders.note_number(order, "B1", is_confirmed=is_confirmed)
+    first = a_claim(broker, order, "B1")
+
+    found = verdict(store, a_claim(broker, order, "B9", quantity=130), first)
+
+    assert found == (V.FOREIGN, order.order_id)
+
+
+def test_second_row_of_an_order_with_new_terms_may_have_its_old_quantity(store, broker):
+    order = store_order(store, S.ACCEPTED)
+    with store.transaction(durable=False):
+        terms = replace(terms_of(order), quantity=195)
+        order = store.orders.replace(order, terms)
+    first = a_claim(broker, order, order.broker_order_id)
+
+    found = verdict(store, a_claim(broker, order, "B9", quantity=65), first)
 
     assert found == (V.DUPLICATE, order.order_id)
 

@@ -88,3 +88,16 @@ def test_quick_answers_are_not(broker, plain, warnings):
     broker.last_price(Exchange.NSE, "X")
 
     assert warnings == []
+
+
+def test_slowest_answer_is_remembered_for_a_while(broker, plain, clock):
+    assert broker.slow_answer_seconds() == 0.0
+    for seconds in (SLOW_SECONDS - 0.1, 4.5, SLOW_SECONDS):
+        plain.seconds = seconds
+        broker.last_price(Exchange.NSE, "X")
+    assert broker.slow_answer_seconds() == 4.5
+
+    clock.advance(WARN_SECONDS - SLOW_SECONDS)
+    assert broker.slow_answer_seconds() == SLOW_SECONDS
+    clock.advance(SLOW_SECONDS)
+    assert broker.slow_answer_seconds() == 0.0

@@ -251,7 +251,7 @@ def test_answer_that_breaks_the_adapter_is_an_unknown_outcome(
     assert status_of(store, order) is S.OUTCOME_UNKNOWN
 
 
-def test_number_that_another_order_has_makes_the_outcome_unknown(
+def test_number_that_another_order_has_makes_the_outcome_unknown_and_is_shown(
     new_command, store, broker, monkeypatch
 ):
     holder = store_order(store, S.ACCEPTED)
@@ -262,6 +262,12 @@ def test_number_that_another_order_has_makes_the_outcome_unknown(
 
     assert status_of(store, order) is S.OUTCOME_UNKNOWN
     assert store.orders.by_broker_order_id(holder.broker_order_id) == holder
+    (found,) = store.discrepancies.unresolved()
+    assert (found.kind, found.order_id) == (
+        K.WRONG_NUMBER,
+        order.order_id,
+    )
+    assert f"{holder.broker_order_id}, which is order {holder.order_id}'s" in found.text
 
 
 def test_one_number_in_two_answers_of_a_batch_is_believed_once(

@@ -47,6 +47,35 @@ def test_second_order_under_one_id_is_adopted_with_its_fills(recovery, store, br
     assert len(store.orders.of_alert(order.alert_id)) == 2
 
 
+def test_excess_that_is_still_held_is_not_called_closed(recovery, store, broker, clock):
+    order = store_order(store, S.ACCEPTED)
+    for number in (order.broker_order_id, "B99"):
+        broker.fill(at_broker(broker, order, number), 65)
+    clock.advance(20)
+
+    recovery.begin()
+
+    (found,) = store.discrepancies.open(K.LEG_OVERFILLED)
+    assert found.text.endswith("than it asked for; trading_bot closes the excess")
+
+
+def test_second_row_with_another_quantity_is_shown_and_not_adopted(
+    recovery, store, broker
+):
+    order = store_order(store, S.ACCEPTED)
+    at_broker(broker, order, order.broker_order_id)
+    other = at_broker(broker, replace(order, quantity=130), "B99")
+    broker.fill(other, 130)
+
+    recovery.begin()
+
+    assert len(store.orders.of_alert(order.alert_id)) == 1
+    assert store.positions.open() == []
+    (found,) = store.discrepancies.open()
+    assert found.kind is K.FOREIGN_CLAIM
+    assert "its quantity is 130, ours 65" in found.text
+
+
 def test_number_of_an_answer_that_was_another_orders_is_put_right(
     recovery, store, broker, clock
 ):
