@@ -94,6 +94,9 @@ class Webhook(Section, frozen=True):
     port: Port = 5000
     #: A larger body is refused; alerts take some hundred bytes.
     max_body_bytes: Annotated[int, Meta(ge=256, le=10_000_000)] = 65_536
+    #: On so many last days of a future, its expiry counted, entries of `NIFTY1!` go to
+    #: the next one; 0 trades it to its end, as TradingView's chart does.
+    roll_days: Annotated[int, Meta(ge=0, le=30)] = 0
 
 
 class Dashboard(Section, frozen=True):

@@ -178,8 +178,9 @@ class EventDocument(_Document):
 
 class LegDocument(_Document):
     tradingsymbol: str
-    side: Side
-    quantity: int
+    received: str  #: as the alert spelled it, empty if so too
+    side: Side | None
+    quantity: int | None
     order_type: OrderType
     price: Figure | None
     trigger_price: Figure | None

@@ -225,7 +225,7 @@ class TickerMap:
         near = self._near(places, ticker, today)
         return AlertRefused(
             "INSTRUMENT_UNKNOWN",
-            f"tradingsymbol: '{exchange}:{text}' names no instrument{why}",
+            f"'{exchange}:{text}' names no instrument{why}",
             hint=(
                 f"the nearest: {', '.join(near)}"
                 if near

@@ -14,12 +14,10 @@ from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
 
-from shoonya_platform.domain.instruments import Exchange, Kind, Right
+from shoonya_platform.domain.instruments import Kind, Right
 
-#: The words of `{{exchange}}`; `_DLY` is delayed data of the same market.
-EXCHANGES = {
-    f"{exchange}{suffix}": exchange for exchange in Exchange for suffix in ("", "_DLY")
-}
+#: What TradingView adds to the name of an exchange whose data is delayed.
+DELAYED = "_DLY"
 #: BSE's product codes, by which TradingView lists the derivatives of its indices:
 #: the column `Symbol` of BFO's list.
 _PRODUCT_CODES = {"BSX": "SENSEX", "BKX": "BANKEX", "SX50": "SENSEX50"}

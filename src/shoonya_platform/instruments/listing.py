@@ -45,19 +45,24 @@ class MasterListing:
         return spellings(root)
 
     def futures(self, exchange: Exchange, root: str, today: date) -> list[Instrument]:
-        if not self._has_list(exchange):
-            return self._packaged.futures(exchange, root, today)
-        return [
-            each.instrument
-            for each in self._file.futures(exchange, root)
-            if not each.instrument.has_expired(today)
-        ]
+        try:
+            if self._file.has_list(exchange):
+                return self._futures(exchange, root, today)
+        except InstrumentsUnavailable:
+            pass
+        return self._packaged.futures(exchange, root, today)
 
     def near(
         self, exchange: Exchange, ticker: Ticker, today: date, *, limit: int
     ) -> list[Instrument]:
-        if not self._has_list(exchange):
-            return self._packaged.near(exchange, ticker, today, limit=limit)
+        try:
+            return self._near(exchange, ticker, today, limit)
+        except InstrumentsUnavailable:
+            return []
+
+    def _near(
+        self, exchange: Exchange, ticker: Ticker, today: date, limit: int
+    ) -> list[Instrument]:
         found: list[Instrument] = []
         for root in spellings(ticker.root):
             found += self._of_root(exchange, root, ticker, today, limit)
@@ -66,6 +71,13 @@ class MasterListing:
             for root in difflib.get_close_matches(ticker.root, roots, n=_CLOSE_NAMES):
                 found += self._of_root(exchange, root, ticker, today, limit)
         return found[:limit]
+
+    def _futures(self, exchange: Exchange, root: str, today: date) -> list[Instrument]:
+        return [
+            each.instrument
+            for each in self._file.futures(exchange, root)
+            if not each.instrument.has_expired(today)
+        ]
 
     def _of_root(
         self, exchange: Exchange, root: str, ticker: Ticker, today: date, limit: int
@@ -82,7 +94,7 @@ class MasterListing:
             ]
             return options[:limit]
         if ticker.kind is Kind.FUTURE:
-            return monthly(exchange, self.futures(exchange, root, today))
+            return monthly(exchange, self._futures(exchange, root, today))
         return [
             each.instrument
             for each in self._file.shares_like(exchange, root, limit=limit)

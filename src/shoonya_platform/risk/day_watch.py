@@ -21,7 +21,7 @@ from shoonya_platform.domain.alerts import MAX_LEGS, AlertStatus, alert_id
 from shoonya_platform.domain.calendar import MarketCalendar
 from shoonya_platform.domain.days import day_begin, trading_day
 from shoonya_platform.domain.discrepancies import DiscrepancyKind, refused_holding
-from shoonya_platform.domain.orders import OPEN, Intent, Side
+from shoonya_platform.domain.orders import OPEN, Intent
 from shoonya_platform.domain.positions import ZERO, Position, shrinks
 from shoonya_platform.domain.trading import TradingState
 from shoonya_platform.logging import get_component_logger
@@ -231,12 +231,9 @@ class DayWatch:
                 # It would be denied; `_exit_again` sends it when the market opens.
                 continue
             self._exited_at = self._clock.monotonic()
-            side = Side.SELL if position.quantity > 0 else Side.BUY
             legs[position.strategy, position.exchange].append(
                 {
                     "tradingsymbol": position.tradingsymbol,
-                    "direction": side.value,
-                    "qty": abs(position.quantity),
                     "product_type": position.product.value,
                 }
             )

@@ -7,10 +7,9 @@ from datetime import UTC, date, datetime
 import pytest
 
 from shoonya_platform.domain.catalogue import Catalogue
-from shoonya_platform.domain.data import catalogue_defaults, market_calendar
+from shoonya_platform.domain.data import catalogue_defaults
 from shoonya_platform.domain.derivatives import monthly
 from shoonya_platform.domain.instruments import Exchange, Instrument, Kind
-from shoonya_platform.domain.packaged import PackagedListing
 from shoonya_platform.domain.ticker_map import Listing, TickerMap
 from shoonya_platform.errors import AlertRefused
 from shoonya_platform.instruments.file import FILE_NAME
@@ -20,6 +19,7 @@ from shoonya_platform.instruments.masters import Reading, read_master
 from shoonya_platform.instruments.rows import MasterState
 from shoonya_platform.instruments.writer import InstrumentWriter
 from shoonya_platform.testing.noren.packaged import PackagedMasters
+from shoonya_platform.testing.tickers import packaged_listing, packaged_tickers
 from tests.masters import zipped
 
 TODAY = date(2026, 12, 1)
@@ -50,14 +50,6 @@ def write(file: InstrumentWriter, exchange: Exchange, text: str) -> list[Instrum
     return rows
 
 
-def packaged() -> PackagedListing:
-    calendar = market_calendar()
-    return PackagedListing(
-        Catalogue(catalogue_defaults()),
-        lambda exchange, day: calendar.window(exchange, day) is not None,
-    )
-
-
 @pytest.fixture(scope="module")
 def rows() -> dict[Exchange, list[Instrument]]:
     return {}
@@ -72,7 +64,7 @@ def listing(tmp_path_factory, rows) -> Iterator[Listing]:
     for exchange in Exchange:
         rows[exchange] = write(file, exchange, made.text(exchange))
     catalogue = Catalogue(catalogue_defaults())
-    yield MasterListing(file, ListedInstruments(file, catalogue), packaged())
+    yield MasterListing(file, ListedInstruments(file, catalogue), packaged_listing())
     file.close()
 
 
@@ -236,7 +228,7 @@ def test_held_instrument_is_closed_though_the_lists_lack_it(tickers):
     ],
 )
 def test_without_a_list_names_follow_the_exchanges_rules(exchange, text, want):
-    found = TickerMap(packaged()).resolve(Exchange(exchange), text, TODAY)
+    found = packaged_tickers().resolve(Exchange(exchange), text, TODAY)
 
     assert ":".join(found) == want
 
@@ -253,4 +245,4 @@ def test_without_a_list_names_follow_the_exchanges_rules(exchange, text, want):
 )
 def test_without_a_list_what_cannot_be_known_is_refused(exchange, text):
     with pytest.raises(AlertRefused):
-        TickerMap(packaged()).resolve(Exchange(exchange), text, TODAY)
+        packaged_tickers().resolve(Exchange(exchange), text, TODAY)
