@@ -251,13 +251,15 @@ class Failure(Section, frozen=True):
 class Notify(Section, frozen=True):
     """What recovery_service tells people; whom, the secret notify_urls says."""
 
-    #: What is told: start, ready, alert, order (its end), denial, breach (each change
+    #: What is told: start, ready, alert, refused (by the webhook), order (its end),
+    #: denial, breach (each change
     #: of the trading state too), difference (with the broker), failure, daily.
     events: list[
         Literal[
             "start",
             "ready",
             "alert",
+            "refused",
             "order",
             "denial",
             "breach",
@@ -269,6 +271,7 @@ class Notify(Section, frozen=True):
         default_factory=lambda: [
             "start",
             "ready",
+            "refused",
             "order",
             "denial",
             "breach",

@@ -36,6 +36,7 @@ from shoonya_platform.domain.orders import (
     Side,
     TimeInForce,
 )
+from shoonya_platform.domain.refused_alerts import StoredRefusal
 from shoonya_platform.domain.story import Hop
 from shoonya_platform.domain.trading import TradingState
 from shoonya_platform.services.child import ServiceStatus
@@ -203,6 +204,22 @@ class AlertsDocument(_Document):
     alerts: list[AlertDocument]
 
 
+class RefusedAlertDocument(_Document):
+    refusal_id: int
+    code: str
+    reason: str
+    hint: str
+    http_status: int
+    client: str
+    body: str | None  #: null from a sender without the right secret
+    times: int
+    refused_at: Time | None  #: the last time
+
+
+class RefusedAlertsDocument(_Document):
+    refused: list[RefusedAlertDocument]
+
+
 class StoryDocument(_Document):
     order: OrderDocument
     alert: AlertDocument | None
@@ -361,6 +378,16 @@ def of_alert(stored: StoredAlert) -> AlertDocument:
         status=stored.status,
         outcome=stored.outcome,
         received_at=time_text(stored.received_at),
+    )
+
+
+def of_refusal(stored: StoredRefusal) -> RefusedAlertDocument:
+    return _filled(
+        RefusedAlertDocument,
+        stored.refused,
+        refusal_id=stored.refusal_id,
+        times=stored.times,
+        refused_at=time_text(stored.refused_at),
     )
 
 

@@ -46,6 +46,7 @@ from shoonya_platform.domain.orders import (
     OrderStatus,
 )
 from shoonya_platform.domain.positions import ZERO
+from shoonya_platform.domain.refused_alerts import StoredRefusal
 from shoonya_platform.domain.story import hops
 from shoonya_platform.domain.trading import TradingState
 from shoonya_platform.errors import NotFound, StoreError, WaitedTooLong
@@ -240,6 +241,7 @@ class Sources:
             dict[OrderStatus, int],
             bool | None,
             Counter[DiscrepancyKind],
+            dict[str, int],
         ]:
             self._event_meter.read(self._store)
             last = self._store.recovery.last()
@@ -248,9 +250,10 @@ class Sources:
                 self._store.orders.count(),
                 None if last is None else last.succeeded,
                 Counter(each.kind for each in self._store.discrepancies.open()),
+                self._store.refusals.counts(),
             )
 
-        queues, orders, reconciled, discrepancies = await self._in_store(read)
+        queues, orders, reconciled, discrepancies, refusals = await self._in_store(read)
         return Figures(
             services=await self.services(),
             conditions=await self.conditions(),
@@ -261,6 +264,7 @@ class Sources:
             reconciled=reconciled,
             book=await self.book(),
             events=self._event_meter,
+            refusals=refusals,
             log=self._log_meter,
             disk=disk,
         )
@@ -419,6 +423,9 @@ class Sources:
 
     async def alerts(self, *, limit: int) -> list[StoredAlert]:
         return await self._in_store(lambda: self._store.alerts.recent(limit=limit))
+
+    async def refusals(self, *, limit: int) -> list[StoredRefusal]:
+        return await self._in_store(lambda: self._store.refusals.recent(limit=limit))
 
     async def book(self) -> Book:
         def read() -> Book:

@@ -185,7 +185,7 @@ def parse(fields: Mapping[str, object]) -> Alert:
     Raises:
         AlertRefused: With a code, the key and what would be right.
     """
-    content = _without_secret(fields)
+    content = without_secret(fields)
     check_placeholders(content)
     check_supported(content)
     return _alert(content)
@@ -257,16 +257,16 @@ def _alert(content: dict[str, Any]) -> Alert:
     )
 
 
-def _without_secret(value: Any) -> Any:
+def without_secret(value: Any) -> Any:
     """Drop the secret wherever it stands: nobody looks for it in a leg."""
     if isinstance(value, Mapping):
         return {
-            key: _without_secret(inner)
+            key: without_secret(inner)
             for key, inner in value.items()
             if canonical(key) != "secret_key"
         }
     if isinstance(value, list):
-        return [_without_secret(inner) for inner in value]
+        return [without_secret(inner) for inner in value]
     return value
 
 

@@ -18,7 +18,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from shoonya_platform.clock import Clock
-from shoonya_platform.domain.alert_form import decode, parse
+from shoonya_platform.domain.alert_form import decode, parse, without_secret
 from shoonya_platform.domain.alert_instruments import with_instruments
 from shoonya_platform.domain.alerts import Alert
 from shoonya_platform.domain.alerts import alert_id as new_alert_id
@@ -28,6 +28,7 @@ from shoonya_platform.domain.ticker_map import TickerMap
 from shoonya_platform.errors import AlertRefused, StoreError
 from shoonya_platform.execution.gathered import Gathered
 from shoonya_platform.execution.openapi import document
+from shoonya_platform.execution.refusing import Refusals, Secret
 from shoonya_platform.logging import get_component_logger
 from shoonya_platform.store.base import OrderStore
 
@@ -66,7 +67,9 @@ class Intake:
         tickers: TickerMap,
     ) -> None:
         self._store = store
-        self._secret = secret.encode()
+        self._value = secret.encode()
+        self._secret = Secret(secret)
+        self._refusals = Refusals(store, self._secret, clock, executor)
         self._clock = clock
         self._ring = ring
         self._tickers = tickers
@@ -78,6 +81,7 @@ class Intake:
 
     async def webhook(self, request: Request) -> Response:
         """`POST /webhook`: 202 with the alert's id, or a 4xx with the reason."""
+        body = b""
         try:
             body = await self._body(request)
             alert = self._authenticated(body)
@@ -88,7 +92,7 @@ class Intake:
                 return JSONResponse({"status": "test", "legs": len(alert.legs)})
             stored, is_new = result
         except AlertRefused as e:
-            return self._refuse(request, e)
+            return await self._refuse(request, body, e)
         except StoreError as e:
             self._logger.error(
                 "alert not stored: %s", e.sentence, extra={"event": "alert_not_stored"}
@@ -142,7 +146,7 @@ class Intake:
         given = fields.get("secret_key", "")
         # Compared before anything else is looked at, and in constant time.
         if not isinstance(given, str) or not hmac.compare_digest(
-            given.encode(), self._secret
+            given.encode(), self._value
         ):
             raise AlertRefused(
                 "SECRET_WRONG",
@@ -150,7 +154,8 @@ class Intake:
                 status=401,
                 hint="put the webhook secret into the alert's message",
             )
-        return parse(fields)
+        # In a wrong field too: what is stored and answered never has it.
+        return parse(self._secret.taken_out(without_secret(fields)))
 
     def _store_alerts(self, alerts: Sequence[Alert]) -> list[_Result]:
         """
@@ -233,7 +238,9 @@ class Intake:
                 extra={**context, "event": "alert_keys_ignored"},
             )
 
-    def _refuse(self, request: Request, error: AlertRefused) -> Response:
+    async def _refuse(
+        self, request: Request, body: bytes, error: AlertRefused
+    ) -> Response:
         self.refused += 1
         client = request.client.host if request.client else "unknown"
         self._logger.warning(
@@ -243,6 +250,7 @@ class Intake:
             error.sentence,
             extra={"event": "alert_refused", "code": error.code},
         )
+        await self._refusals.note(error, body, client)
         answer = {"status": "refused", "code": error.code, "reason": error.message}
         if error.hint:
             answer["hint"] = error.hint
