@@ -25,6 +25,7 @@ from shoonya_platform.risk.limits import RiskLimits
 from shoonya_platform.risk.supreme_risk import SupremeRiskManager
 from shoonya_platform.store.sqlite import SqliteOrderStore
 from shoonya_platform.testing.clock import FakeClock
+from shoonya_platform.testing.tickers import packaged_tickers
 
 SECRET = "correct-horse-battery"
 MAX_BODY_BYTES = 4096
@@ -79,6 +80,7 @@ class Door:
             lambda *_: None,
             max_body_bytes=MAX_BODY_BYTES,
             executor=self._executor,
+            tickers=packaged_tickers(),
         )
         self._app = create_app(intake, dict)
         self._loop = asyncio.new_event_loop()

@@ -62,6 +62,7 @@ from shoonya_platform.testing.orders import (
     store_alert,
     store_order,
 )
+from shoonya_platform.testing.tickers import packaged_tickers
 from tests.contract.broker_worlds import an_order
 from tests.contract.noren_world import SYMBOL as OPTION
 from tests.contract.noren_world import account_of
@@ -433,7 +434,13 @@ def test_d11_risk_exit_closes_what_we_hold_in_its_product_and_nothing_else(
 def client(store, clock):
     with ThreadPoolExecutor(1) as executor:
         intake = Intake(
-            store, SECRET, clock, no_ring, max_body_bytes=4096, executor=executor
+            store,
+            SECRET,
+            clock,
+            no_ring,
+            max_body_bytes=4096,
+            executor=executor,
+            tickers=packaged_tickers(),
         )
         app = create_app(intake, lambda: {"ok": True})
         with TestClient(app, raise_server_exceptions=False) as opened:

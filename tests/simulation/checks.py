@@ -23,6 +23,7 @@ from shoonya_platform.domain.orders import (
     Side,
 )
 from shoonya_platform.domain.positions import Position
+from shoonya_platform.execution.planning import asked
 from shoonya_platform.execution.undo import failed
 from shoonya_platform.store.base import OrderStore
 from tests.simulation.attention import Attention
@@ -195,7 +196,7 @@ class Checks:
         alert = self._ledger.alerts.get(leg[0])
         if alert is None or alert.intent is Intent.EXIT:
             return orders[0].claim.side
-        return alert.legs[leg[1] - 1].side
+        return asked(alert.legs[leg[1] - 1])[0]
 
     def _allowed(self, leg: Leg, orders: list[Placed]) -> int | None:
         """Return how much a leg may fill, None if that is not known."""
@@ -204,7 +205,7 @@ class Checks:
             return None
         more = self._ledger.asked_quantities.get(leg, 0)
         if alert.intent is not Intent.EXIT:
-            return alert.legs[leg[1] - 1].quantity + more
+            return asked(alert.legs[leg[1] - 1])[1] + more
         # An exit's quantity is the position's at its time.
         parts: dict[int, int] = {}
         for placed in orders:

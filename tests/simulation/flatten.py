@@ -75,4 +75,6 @@ class Flattening:
                 1,
                 product_type="I" if position.product == "MIS" else "M",
             )
+            # All that is held by then.
+            del leg["qty"]
             self._traffic.send(position.strategy, "exit", [leg])

@@ -37,6 +37,7 @@ from shoonya_platform.services.parts import shoonya_account
 from shoonya_platform.services.policy import RestartPolicy
 from shoonya_platform.services.runtime import StoreService, WorkerService
 from shoonya_platform.store.base import OrderStore
+from shoonya_platform.testing.tickers import packaged_tickers
 from tests.simulation.engine import SqliteEngine
 from tests.simulation.faults import Fault, Faults
 from tests.simulation.ledger import Ledger
@@ -134,6 +135,7 @@ class IntakeService(StoreService):
             self.doorbell.ring,
             max_body_bytes=65_536,
             executor=cast(Any, None),
+            tickers=packaged_tickers(),
         )
         self.ready()
         mail = self._platform.mail
@@ -150,11 +152,14 @@ class IntakeService(StoreService):
     ) -> None:
         try:
             alert = intake._authenticated(body)
-            ((alert_id, _),) = intake._store_alerts([alert])
+            (result,) = intake._store_alerts([alert])
+            if isinstance(result, AlertRefused):
+                raise result
         except (AlertRefused, StoreError) as e:
             self._platform.world.note(self.name, f"not taken: {e.message}")
             return
-        answer(alert_id, alert)
+        if result is not None:
+            answer(result[0], alert)
 
 
 class HookedBroker:

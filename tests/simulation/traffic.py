@@ -63,7 +63,8 @@ class Traffic:
             "legs": legs,
         }
         words = ", ".join(
-            f"{leg['direction']} {leg['qty']} {leg['tradingsymbol']}" for leg in legs
+            f"{leg['direction']} {leg.get('qty', 'all')} {leg['tradingsymbol']}"
+            for leg in legs
         )
         self._world.note("sender", f"{kind} of {strategy}: {words}")
 

@@ -101,6 +101,9 @@ class Webhook(Section, frozen=True):
     port: Port = 5000
     #: A larger body is refused; alerts take some hundred bytes.
     max_body_bytes: Annotated[int, Meta(ge=256, le=10_000_000)] = 65_536
+    #: On so many last days of a future, its expiry counted, entries of `NIFTY1!` go to
+    #: the next one; 0 trades it to its end, as TradingView's chart does.
+    roll_days: Annotated[int, Meta(ge=0, le=30)] = 0
 
 
 class Dashboard(Section, frozen=True):
@@ -268,13 +271,15 @@ class Failure(Section, frozen=True):
 class Notify(Section, frozen=True):
     """What recovery_service tells people; whom, the secret notify_urls says."""
 
-    #: What is told: start, ready, alert, order (its end), denial, breach (each change
+    #: What is told: start, ready, alert, refused (by the webhook), order (its end),
+    #: denial, breach (each change
     #: of the trading state too), difference (with the broker), failure, daily.
     events: list[
         Literal[
             "start",
             "ready",
             "alert",
+            "refused",
             "order",
             "denial",
             "breach",
@@ -286,6 +291,7 @@ class Notify(Section, frozen=True):
         default_factory=lambda: [
             "start",
             "ready",
+            "refused",
             "order",
             "denial",
             "breach",

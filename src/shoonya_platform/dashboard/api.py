@@ -50,6 +50,7 @@ class Api:
             Route("/api/orders", self.orders),
             Route("/api/orders/{order_id}", self.order),
             Route("/api/alerts", self.alerts),
+            Route("/api/refused", self.refused),
         ]
 
     async def openapi(self, request: Request) -> Response:
@@ -123,6 +124,15 @@ class Api:
         alerts = await self._sources.alerts(limit=limit)
         told = [documents.of_alert(alert) for alert in alerts]
         return _json(documents.AlertsDocument(alerts=told))
+
+    async def refused(self, request: Request) -> Response:
+        limit = queries.limit_query(request.query_params)
+        refused = await self._sources.refusals(limit=limit)
+        return _json(
+            documents.RefusedAlertsDocument(
+                refused=[documents.of_refusal(each) for each in refused]
+            )
+        )
 
 
 def _json(document: msgspec.Struct, *, status: int = 200) -> Response:

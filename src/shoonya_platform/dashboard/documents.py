@@ -36,6 +36,7 @@ from shoonya_platform.domain.orders import (
     Side,
     TimeInForce,
 )
+from shoonya_platform.domain.refused_alerts import StoredRefusal
 from shoonya_platform.domain.story import Hop
 from shoonya_platform.domain.trading import TradingState
 from shoonya_platform.services.child import ServiceStatus
@@ -179,8 +180,9 @@ class EventDocument(_Document):
 
 class LegDocument(_Document):
     tradingsymbol: str
-    side: Side
-    quantity: int
+    received: str  #: as the alert spelled it, empty if so too
+    side: Side | None
+    quantity: int | None
     order_type: OrderType
     price: Figure | None
     trigger_price: Figure | None
@@ -201,6 +203,22 @@ class AlertDocument(_Document):
 
 class AlertsDocument(_Document):
     alerts: list[AlertDocument]
+
+
+class RefusedAlertDocument(_Document):
+    refusal_id: int
+    code: str
+    reason: str
+    hint: str
+    http_status: int
+    client: str
+    body: str | None  #: null from a sender without the right secret
+    times: int
+    refused_at: Time | None  #: the last time
+
+
+class RefusedAlertsDocument(_Document):
+    refused: list[RefusedAlertDocument]
 
 
 class StoryDocument(_Document):
@@ -361,6 +379,16 @@ def of_alert(stored: StoredAlert) -> AlertDocument:
         status=stored.status,
         outcome=stored.outcome,
         received_at=time_text(stored.received_at),
+    )
+
+
+def of_refusal(stored: StoredRefusal) -> RefusedAlertDocument:
+    return _filled(
+        RefusedAlertDocument,
+        stored.refused,
+        refusal_id=stored.refusal_id,
+        times=stored.times,
+        refused_at=time_text(stored.refused_at),
     )
 
 

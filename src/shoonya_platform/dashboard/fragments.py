@@ -75,6 +75,7 @@ class Fragments:
             "denials": self._denials,
             "orders": self._orders,
             "alerts": self._alerts,
+            "refused": self._refused,
             "log": self._log,
             "disk": self._disk,
             "findings": self._findings,
@@ -154,6 +155,10 @@ class Fragments:
     async def _alerts(self, query: _Query) -> str:
         alerts = await self._sources.alerts(limit=queries.limit_query(query))
         return self._render("parts/alerts.html", alerts=alerts)
+
+    async def _refused(self, query: _Query) -> str:
+        refused = await self._sources.refusals(limit=queries.limit_query(query))
+        return self._render("parts/refused.html", refused=refused)
 
     async def _log(self, query: _Query) -> str:
         asked = queries.log_query(query)

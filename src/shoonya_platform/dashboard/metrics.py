@@ -133,6 +133,12 @@ def _orders(figures: Figures) -> Iterator[Metric]:
     for code, number in sorted(figures.events.denials.items()):
         denials.add_metric([code], number)
     yield denials
+    refusals = _counter(
+        "alerts_refused", "Alerts that the webhook refused, by reason.", ("code",)
+    )
+    for code, number in sorted(figures.refusals.items()):
+        refusals.add_metric([code], number)
+    yield refusals
     hops = HistogramMetricFamily(
         f"{_PREFIX}hop_seconds",
         "From the event before to this one; 'accepted' is the broker's answer.",

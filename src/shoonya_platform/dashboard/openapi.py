@@ -43,6 +43,12 @@ _READS: tuple[tuple[str, str, type, dict[str, Schema]], ...] = (
     ("/api/orders", "Orders, newest first", documents.OrdersDocument, _FILTERS),
     ("/api/orders/{order_id}", "An order's story", documents.StoryDocument, {}),
     ("/api/alerts", "Newest alerts", documents.AlertsDocument, {"limit": _LIMIT}),
+    (
+        "/api/refused",
+        "Newest alerts that the webhook refused",
+        documents.RefusedAlertsDocument,
+        {"limit": _LIMIT},
+    ),
 )
 _PROBES: tuple[tuple[str, str, type], ...] = (
     ("/health", "Whether the dashboard can read the store", documents.HealthDocument),

@@ -109,7 +109,12 @@ class Pages:
     async def alerts(self, request: Request) -> Response:
         queries.limit_query(request.query_params)
         return await self._page(
-            request, "alerts.html", {"alerts": _address("alerts", request)}
+            request,
+            "alerts.html",
+            {
+                "alerts": _address("alerts", request),
+                "refused": _address("refused", request),
+            },
         )
 
     async def alert(self, request: Request) -> Response:

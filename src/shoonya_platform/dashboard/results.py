@@ -159,5 +159,6 @@ class Figures:
     reconciled: bool | None  #: whether the last comparison succeeded, if there was one
     book: Book
     events: EventMeter
+    refusals: Mapping[str, int]  #: alerts that the webhook refused, by code
     log: LogMeter
     disk: DiskUse

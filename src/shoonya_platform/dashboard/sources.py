@@ -46,6 +46,7 @@ from shoonya_platform.domain.orders import (
     OrderStatus,
 )
 from shoonya_platform.domain.positions import ZERO, Position
+from shoonya_platform.domain.refused_alerts import StoredRefusal
 from shoonya_platform.domain.story import hops
 from shoonya_platform.domain.trading import TradingState
 from shoonya_platform.errors import NotFound, StoreError, WaitedTooLong
@@ -245,6 +246,7 @@ class Sources:
             dict[OrderStatus, int],
             bool | None,
             Counter[DiscrepancyKind],
+            dict[str, int],
         ]:
             self._event_meter.read(self._store)
             last = self._store.recovery.last()
@@ -253,9 +255,10 @@ class Sources:
                 self._store.orders.count(),
                 None if last is None else last.succeeded,
                 Counter(each.kind for each in self._store.discrepancies.open()),
+                self._store.refusals.counts(),
             )
 
-        queues, orders, reconciled, discrepancies = await self._in_store(read)
+        queues, orders, reconciled, discrepancies, refusals = await self._in_store(read)
         return Figures(
             services=await self.services(),
             conditions=await self.conditions(),
@@ -266,6 +269,7 @@ class Sources:
             reconciled=reconciled,
             book=await self.book(),
             events=self._event_meter,
+            refusals=refusals,
             log=self._log_meter,
             disk=disk,
         )
@@ -436,6 +440,9 @@ class Sources:
 
     async def alerts(self, *, limit: int) -> list[StoredAlert]:
         return await self._in_store(lambda: self._store.alerts.recent(limit=limit))
+
+    async def refusals(self, *, limit: int) -> list[StoredRefusal]:
+        return await self._in_store(lambda: self._store.refusals.recent(limit=limit))
 
     async def book(self) -> Book:
         def read() -> Book:

@@ -18,7 +18,14 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from shoonya_platform.domain.alerts import MAX_LEGS, Alert, Leg
+from shoonya_platform.domain.alert_keys import (
+    canonical,
+    check_placeholders,
+    check_supported,
+    key_unknown,
+    unknown_keys,
+)
+from shoonya_platform.domain.alerts import MAX_LEGS, Alert, Leg, MarketPosition
 from shoonya_platform.domain.instruments import Exchange, Product
 from shoonya_platform.domain.orders import (
     Intent,
@@ -26,6 +33,7 @@ from shoonya_platform.domain.orders import (
     Side,
 )
 from shoonya_platform.domain.products import default_product
+from shoonya_platform.domain.tickers import DELAYED
 from shoonya_platform.errors import AlertRefused
 
 _T = TypeVar("_T")
@@ -40,24 +48,6 @@ MAX_DEPTH = 16
 ANONYMOUS_DUPLICATE_SECONDS = 30
 #: An alert that names itself or its moment is the same alert all day.
 NAMED_DUPLICATE_SECONDS = 86_400
-
-ALIASES = {
-    "symbol": "tradingsymbol",
-    "ticker": "tradingsymbol",
-    "action": "direction",
-    "side": "direction",
-    "contracts": "qty",
-    "quantity": "qty",
-    "product": "product_type",
-    "type": "order_type",
-    "pricetype": "order_type",
-    "trigger": "trigger_price",
-    "strategy": "strategy_name",
-    "secret": "secret_key",
-    "id": "dedupe_id",
-    "alerttimestamp": "dedupe_id",
-    "alert_id": "dedupe_id",
-}
 
 ORDER_TYPES = {
     "MKT": OrderType.MARKET,
@@ -81,14 +71,15 @@ PRODUCTS = {
 }
 #: Far enough from the calendar's ends for every zone.
 _EARLIEST, _LATEST = datetime(2000, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC)
-_SYMBOL = re.compile(r"[A-Z0-9&._-]{1,40}")
+_SYMBOL = re.compile(r"[A-Z0-9&._!-]{1,40}")
 _STRATEGY = re.compile(r"[\w .:@/+-]{1,64}")
 
 
 class LegFields(msgspec.Struct):
     tradingsymbol: str
-    direction: str
-    qty: Decimal
+    #: An exit needs neither: both come from the position.
+    direction: str | None = None
+    qty: Decimal | None = None
     order_type: str = "MKT"
     price: Decimal | None = None
     close: Decimal | None = None
@@ -104,6 +95,8 @@ class AlertFields(msgspec.Struct):
     product_type: str | None = None
     market_position: str | None = None
     prev_market_position: str | None = None
+    market_position_size: Decimal | None = None
+    prev_market_position_size: Decimal | None = None
     timenow: datetime | None = None
     dedupe_id: str | int | None = None
     test_mode: object = None
@@ -111,8 +104,6 @@ class AlertFields(msgspec.Struct):
 
 _LEG_KEYS = frozenset(LegFields.__struct_fields__)
 _ALERT_KEYS = frozenset(AlertFields.__struct_fields__) | {"secret_key"}
-#: Keys the original PineScript builder sends and nobody has ever read.
-_KNOWN_IDLE_KEYS = frozenset({"underlying", "expiry", "interval", "comment", "volume"})
 
 
 def decode(body: bytes) -> dict[str, object]:
@@ -175,15 +166,10 @@ def _is_deeper(value: object, levels: int) -> bool:
     return any(isinstance(value, dict | list) for value in level)
 
 
-def _key(text: str) -> str:
-    name = text.strip().lower()
-    return ALIASES.get(name, name)
-
-
 def _canonical(raw: Mapping[str, object], where: str) -> dict[str, object]:
     fields: dict[str, object] = {}
     for key, value in raw.items():
-        name = _key(key)
+        name = canonical(key)
         if name in fields:
             raise AlertRefused("KEY_TWICE", f"'{where}{name}' is given twice")
         # An empty placeholder is a field that was not given.
@@ -199,8 +185,30 @@ def parse(fields: Mapping[str, object]) -> Alert:
     Raises:
         AlertRefused: With a code, the key and what would be right.
     """
-    content = _without_secret(fields)
-    canonical = json.dumps(content, sort_keys=True, separators=(",", ":"))
+    content = without_secret(fields)
+    check_placeholders(content)
+    check_supported(content)
+    return _alert(content)
+
+
+def parse_stored(fields: Mapping[str, object]) -> Alert:
+    """Read an alert that an earlier version took, which did not look at all keys."""
+    words = {*MarketPosition, *(position.upper() for position in MarketPosition)}
+    stated = ("market_position", "prev_market_position")
+    return _alert(
+        {
+            key: value
+            for key, value in fields.items()
+            if key in _ALERT_KEYS | _LEG_KEYS
+            and not key.endswith("_size")
+            and (key not in stated or value in words)
+        }
+    )
+
+
+def _alert(content: dict[str, Any]) -> Alert:
+    fields = content
+    body = json.dumps(content, sort_keys=True, separators=(",", ":"))
     nested = "legs" in content
     if not nested:
         content = _as_one_leg(content)
@@ -212,7 +220,9 @@ def parse(fields: Mapping[str, object]) -> Alert:
         raise AlertRefused(
             "LEGS_COUNT", f"expected 1 to {MAX_LEGS} legs, was {len(read.legs)}"
         )
-    exchange = _word(read.exchange, {e.value: e for e in Exchange}, "exchange")
+    # Delayed data is of the same exchange.
+    named = read.exchange.strip().upper().removesuffix(DELAYED)
+    exchange = _word(named, {e.value: e for e in Exchange}, "exchange")
     if not _STRATEGY.fullmatch(read.strategy_name):
         raise AlertRefused(
             "FIELD_INVALID",
@@ -222,8 +232,10 @@ def parse(fields: Mapping[str, object]) -> Alert:
         raise AlertRefused("FIELD_INVALID", "timenow: expected a time with its zone")
     if read.timenow is not None and not _EARLIEST <= read.timenow < _LATEST:
         raise AlertRefused("FIELD_INVALID", "timenow: expected a time of this century")
-    key, seconds = _dedupe(read, canonical)
-    intent = _intent(read, nested=nested)
+    key, seconds = _dedupe(read, body)
+    now = _stated(read, "market_position")
+    before = _stated(read, "prev_market_position")
+    intent = _intent(read, now, before, nested=nested)
     return Alert(
         strategy=read.strategy_name,
         intent=intent,
@@ -235,22 +247,26 @@ def parse(fields: Mapping[str, object]) -> Alert:
         sent_at=read.timenow,
         dedupe_key=key,
         duplicate_seconds=seconds,
-        ignored_keys=_ignored(fields),
+        market_position=now,
+        market_position_size=_size(read, "market_position", now),
+        prev_market_position=before,
+        prev_market_position_size=_size(read, "prev_market_position", before),
+        ignored_keys=_unknown(fields, intent),
         is_test=_is_test(read.test_mode),
-        body=canonical,
+        body=body,
     )
 
 
-def _without_secret(value: Any) -> Any:
+def without_secret(value: Any) -> Any:
     """Drop the secret wherever it stands: nobody looks for it in a leg."""
     if isinstance(value, Mapping):
         return {
-            key: _without_secret(inner)
+            key: without_secret(inner)
             for key, inner in value.items()
-            if _key(key) != "secret_key"
+            if canonical(key) != "secret_key"
         }
     if isinstance(value, list):
-        return [_without_secret(inner) for inner in value]
+        return [without_secret(inner) for inner in value]
     return value
 
 
@@ -266,7 +282,13 @@ def _as_one_leg(content: dict[str, object]) -> dict[str, object]:
     return rest | {"legs": [leg]}
 
 
-def _intent(read: AlertFields, *, nested: bool) -> Intent:
+def _intent(
+    read: AlertFields,
+    now: MarketPosition | None,
+    before: MarketPosition | None,
+    *,
+    nested: bool,
+) -> Intent:
     if read.execution_type is not None:
         words = {intent.value.upper(): intent for intent in Intent}
         return _word(read.execution_type, words, "execution_type")
@@ -274,14 +296,32 @@ def _intent(read: AlertFields, *, nested: bool) -> Intent:
         raise AlertRefused(
             "FIELD_MISSING", "execution_type: expected entry, exit or adjust"
         )
-    now = (read.market_position or "").lower()
-    before = (read.prev_market_position or "").lower()
-    if now == "flat":
+    if now is MarketPosition.FLAT:
         return Intent.EXIT
-    if before in ("", "flat"):
+    if before in (None, MarketPosition.FLAT):
         return Intent.ENTRY
     # Adding to, trimming or reversing a position: the order's own figures hold.
     return Intent.ADJUST
+
+
+def _stated(read: AlertFields, name: str) -> MarketPosition | None:
+    text = getattr(read, name)
+    if text is None:
+        return None
+    words = {position.upper(): position for position in MarketPosition}
+    return _word(text, words, name)
+
+
+def _size(read: AlertFields, name: str, stated: MarketPosition | None) -> int | None:
+    value = getattr(read, f"{name}_size")
+    if value is None:
+        return None
+    size = _whole(value, f"{name}_size", least=0)
+    if stated is not None and (size == 0) is not (stated is MarketPosition.FLAT):
+        raise AlertRefused(
+            "FIELD_INVALID", f"{name}_size: {size} does not go with '{stated}'"
+        )
+    return size
 
 
 def _leg(
@@ -291,7 +331,7 @@ def _leg(
     if not _SYMBOL.fullmatch(symbol):
         raise AlertRefused(
             "FIELD_INVALID",
-            f"{where}tradingsymbol: expected 1 to 40 of A-Z 0-9 & . _ -",
+            f"{where}tradingsymbol: expected 1 to 40 of A-Z 0-9 & . _ - !",
         )
     order_type = _word(read.order_type, ORDER_TYPES, f"{where}order_type")
     price = _price(read.price, f"{where}price")
@@ -306,12 +346,17 @@ def _leg(
         raise AlertRefused(
             "FIELD_MISSING", f"{where}trigger_price: a {order_type} order needs one"
         )
-    side = _word(read.direction, {s.value: s for s in Side}, f"{where}direction")
+    side, quantity = _side(read, where), _quantity(read, where)
+    for name, value in (("direction", side), ("qty", quantity)):
+        if value is None and intent is not Intent.EXIT:
+            raise AlertRefused(
+                "FIELD_MISSING", f"{where}{name}: all but an exit needs one"
+            )
     product = read.product_type or alert.product_type
     return Leg(
         tradingsymbol=symbol,
         side=side,
-        quantity=_quantity(read.qty, f"{where}qty"),
+        quantity=quantity,
         order_type=order_type,
         price=price,
         trigger_price=trigger if order_type.needs_trigger else None,
@@ -334,14 +379,25 @@ def _word(text: str, words: Mapping[str, _T], where: str) -> _T:
         ) from None
 
 
-def _quantity(value: Decimal, where: str) -> int:
+def _side(read: LegFields, where: str) -> Side | None:
+    if read.direction is None:
+        return None
+    return _word(read.direction, {s.value: s for s in Side}, f"{where}direction")
+
+
+def _quantity(read: LegFields, where: str) -> int | None:
+    return None if read.qty is None else _whole(read.qty, f"{where}qty", least=1)
+
+
+def _whole(value: Decimal, where: str, *, least: int) -> int:
     if not value.is_finite() or value != value.to_integral_value():
         raise AlertRefused(
             "FIELD_INVALID", f"{where}: expected a whole number of units, was {value}"
         )
-    if not 0 < value <= 10_000_000:
+    if not least <= value <= 10_000_000:
         raise AlertRefused(
-            "FIELD_INVALID", f"{where}: expected 1 to 10000000 units, was {value}"
+            "FIELD_INVALID",
+            f"{where}: expected {least} to 10000000 units, was {value}",
         )
     return int(value)
 
@@ -357,12 +413,12 @@ def _price(value: Decimal | None, where: str) -> Decimal | None:
     return value
 
 
-def _dedupe(read: AlertFields, canonical: str) -> tuple[str, int]:
+def _dedupe(read: AlertFields, body: str) -> tuple[str, int]:
     if read.dedupe_id is not None:
         return f"id:{read.strategy_name}:{str(read.dedupe_id)[:128]}", (
             NAMED_DUPLICATE_SECONDS
         )
-    digest = hashlib.sha256(canonical.encode()).hexdigest()
+    digest = hashlib.sha256(body.encode()).hexdigest()
     named = read.timenow is not None
     return f"body:{digest}", (
         NAMED_DUPLICATE_SECONDS if named else ANONYMOUS_DUPLICATE_SECONDS
@@ -376,9 +432,25 @@ def _is_test(value: object) -> bool:
     return bool(value)
 
 
-def _ignored(fields: Mapping[str, object]) -> tuple[str, ...]:
-    known = _ALERT_KEYS | _KNOWN_IDLE_KEYS | (set() if "legs" in fields else _LEG_KEYS)
-    return tuple(sorted(str(key)[:40] for key in fields if key not in known))
+def _unknown(fields: Mapping[str, object], intent: Intent) -> tuple[str, ...]:
+    """
+    Return the keys that mean nothing, of an exit: it is not held up for them.
+
+    Raises:
+        AlertRefused: There are some in another alert.
+    """
+    known = _ALERT_KEYS if "legs" in fields else _ALERT_KEYS | _LEG_KEYS - {"legs"}
+    found = [(fields, known, "")]
+    legs = fields.get("legs")
+    for number, leg in enumerate(legs if isinstance(legs, list) else ()):
+        found.append((leg, _LEG_KEYS, f"legs[{number}]."))
+    ignored = []
+    for keys, names, where in found:
+        for key in unknown_keys(keys, names):
+            if intent is not Intent.EXIT:
+                raise key_unknown(key, names, where, of_leg=key in _LEG_KEYS)
+            ignored.append(f"{where}{key[:40]}")
+    return tuple(ignored)
 
 
 def _readable(text: str) -> str:

@@ -28,17 +28,28 @@ class AlertStatus(StrEnum):
     COMPLETED = "completed"  #: every order is at an end
 
 
+class MarketPosition(StrEnum):
+    """What a strategy holds, in TradingView's words."""
+
+    LONG = "long"
+    SHORT = "short"
+    FLAT = "flat"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Leg:
     tradingsymbol: str
-    side: Side
-    quantity: int  #: units, positive; an exit takes its own from the position
+    side: Side | None  #: None for an exit that names none; the position's decides
+    #: Units, positive.  An exit's is the most it closes, None for all that is held.
+    quantity: int | None
     order_type: OrderType
     price: Decimal | None
     trigger_price: Decimal | None
     product: Product
     #: Whether the alert names the product; else it is the segment's default.
     names_product: bool = True
+    #: Exchange and symbol as the alert spelled them, `NSE:NIFTY1!`; empty if so too.
+    received: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,6 +64,12 @@ class Alert:
     ignored_keys: tuple[str, ...]
     is_test: bool
     body: str  #: the JSON as received, keys lower-cased, without the secret
+    #: What the strategy states that it holds once this is done, and held before; sizes
+    #: are units, not negative.  None where the alert does not say.
+    market_position: MarketPosition | None = None
+    market_position_size: int | None = None
+    prev_market_position: MarketPosition | None = None
+    prev_market_position_size: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

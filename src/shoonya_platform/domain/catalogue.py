@@ -73,6 +73,10 @@ class Defaults(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     price_factors: dict[Exchange, Decimal] = msgspec.field(default_factory=dict)
     #: By `EXCHANGE:UNDERLYING`.
     underlyings: dict[str, Underlying]
+    #: Names that are quoted and never traded themselves.
+    indices: tuple[str, ...] = ()
+    #: Names of shares with a sign in place of which TradingView writes `_`.
+    signed_names: tuple[str, ...] = ()
 
 
 def parse_catalogue(data: Mapping[str, object]) -> Defaults:
@@ -91,23 +95,23 @@ def parse_catalogue(data: Mapping[str, object]) -> Defaults:
 
 
 # fmt: off
-_MONTHS = (
+MONTHS = (
     "JAN", "FEB", "MAR", "APR", "MAY", "JUN",
     "JUL", "AUG", "SEP", "OCT", "NOV", "DEC",
 )
 # fmt: on
 #: Root, DDMMMYY, then F (a future), or C/P and the strike, or nothing (MCX futures).
 _DERIVATIVE = re.compile(
-    rf"([A-Z0-9&_-]+?)(\d\d)({'|'.join(_MONTHS)})(\d\d)(F|[CP]\d+(?:\.\d+)?)?"
+    rf"([A-Z0-9&_-]+?)(\d\d)({'|'.join(MONTHS)})(\d\d)(F|[CP]\d+(?:\.\d+)?)?"
 )
 #: BSE's own form: SENSEX26OCT70300CE of the month's last expiry, SENSEX2690385000CE of
 #: the week that ends on 2026-09-03, SENSEX26OCTFUT.  A root may end in digits.
 _BSE_DERIVATIVE = re.compile(
     rf"([A-Z0-9&_-]+?)([23]\d)"
-    rf"(?:(?:{'|'.join(_MONTHS)})|([1-9OND])(0[1-9]|[12]\d|3[01]))"
+    rf"(?:(?:{'|'.join(MONTHS)})|([1-9OND])(0[1-9]|[12]\d|3[01]))"
     r"(?:(FUT)|(\d+(?:\.\d+)?)([CP]E))"
 )
-_BSE_MONTHS = "123456789OND"
+BSE_MONTHS = "123456789OND"
 _CASH = re.compile(r"[A-Z0-9][A-Z0-9&._-]*")
 _SERIES = re.compile(r"-[A-Z][A-Z0-9]?$")
 _CASH_EXCHANGES = (Exchange.NSE, Exchange.BSE)
@@ -128,7 +132,7 @@ def parse_symbol(exchange: Exchange, tradingsymbol: str) -> Symbol | None:
     if rest is None and exchange is not Exchange.MCX:
         return None
     try:
-        expiry = date(2000 + int(year), _MONTHS.index(month) + 1, int(day))
+        expiry = date(2000 + int(year), MONTHS.index(month) + 1, int(day))
     except ValueError:
         return None
     if rest in (None, "F"):
@@ -150,7 +154,7 @@ def _bse_symbol(tradingsymbol: str) -> Symbol | None:
     expiry = None
     if month is not None:
         try:
-            expiry = date(2000 + int(year), _BSE_MONTHS.index(month) + 1, int(day))
+            expiry = date(2000 + int(year), BSE_MONTHS.index(month) + 1, int(day))
         except ValueError:
             return None
     if future is not None:

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from shoonya_platform.domain.alert_form import parse
 from shoonya_platform.domain.alerts import MAX_LEGS, Alert
 from shoonya_platform.domain.instruments import Exchange
-from shoonya_platform.domain.orders import Intent, Side
+from shoonya_platform.domain.orders import Intent
 from shoonya_platform.domain.positions import Position
 
 
@@ -24,12 +24,9 @@ def closing_alerts(positions: Iterable[Position], key: str) -> list[Alert]:
     for position in positions:
         if not position.quantity:
             continue
-        side = Side.SELL if position.quantity > 0 else Side.BUY
         legs[position.strategy, position.exchange].append(
             {
                 "tradingsymbol": position.tradingsymbol,
-                "direction": side.value,
-                "qty": abs(position.quantity),
                 "product_type": position.product.value,
             }
         )

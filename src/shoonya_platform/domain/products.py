@@ -20,7 +20,7 @@ OF_SEGMENT: Allowed = {
 }
 
 
-def default_product(exchange: Exchange, side: Side, intent: Intent) -> Product:
+def default_product(exchange: Exchange, side: Side | None, intent: Intent) -> Product:
     """
     Return the product of a leg without one, before the account is known.
 

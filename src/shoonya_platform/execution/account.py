@@ -19,7 +19,7 @@ from shoonya_platform.domain.margins import Margin, MarginReading
 from shoonya_platform.domain.orders import AlertId, Intent, TimeInForce
 from shoonya_platform.domain.products import Allowed
 from shoonya_platform.errors import BrokerUnavailable
-from shoonya_platform.execution.planning import Prices, leg_product
+from shoonya_platform.execution.planning import Prices, asked, leg_product
 from shoonya_platform.logging import get_component_logger
 from shoonya_platform.store.base import OrderStore
 
@@ -150,12 +150,13 @@ class AccountKeeper:
         price = leg.price or prices.get(key) or self._store.positions.last_price(*key)
         if price is None:
             raise BrokerUnavailable(f"no price of {exchange}:{leg.tradingsymbol}")
+        side, quantity = asked(leg)
         return PlaceOrder(
             client_order_id=client_order_id(stored.alert_id, number, 1),
             exchange=exchange,
             tradingsymbol=leg.tradingsymbol,
-            side=leg.side,
-            quantity=leg.quantity,
+            side=side,
+            quantity=quantity,
             order_type=leg.order_type,
             price=price,
             trigger_price=leg.trigger_price,

@@ -14,15 +14,16 @@ from typing import Any
 import msgspec
 
 from shoonya_platform.domain.alert_form import (
-    ALIASES,
     ORDER_TYPES,
     PRODUCTS,
     AlertFields,
     LegFields,
 )
-from shoonya_platform.domain.alerts import MAX_LEGS
+from shoonya_platform.domain.alert_keys import ALIASES, DESCRIPTIVE
+from shoonya_platform.domain.alerts import MAX_LEGS, MarketPosition
 from shoonya_platform.domain.instruments import Exchange
 from shoonya_platform.domain.orders import Intent, Side
+from shoonya_platform.domain.tickers import DELAYED
 
 Schema = dict[str, Any]
 
@@ -32,7 +33,9 @@ _WORDS: dict[str, list[str]] = {
     "direction": sorted(Side),
     "order_type": sorted(ORDER_TYPES),
     "product_type": sorted(PRODUCTS),
-    "exchange": sorted(Exchange),
+    "exchange": sorted(f"{e}{ending}" for e in Exchange for ending in ("", DELAYED)),
+    "market_position": sorted(MarketPosition),
+    "prev_market_position": sorted(MarketPosition),
     "execution_type": sorted(Intent),
 }
 _ANSWERS = {
@@ -69,7 +72,11 @@ def document() -> Schema:
     }
     alert["required"] = ["secret_key"]
     names = ", ".join(f"`{alias}` is `{name}`" for alias, name in ALIASES.items())
-    alert["description"] = f"Keys in any case; {names}. Other keys are ignored."
+    described = ", ".join(f"`{key}`" for key in sorted(DESCRIPTIVE))
+    alert["description"] = (
+        f"Keys in any case; {names}. {described} are taken and ask for nothing; any "
+        "other key is refused, in an exit it is ignored and named in the answer."
+    )
     return {
         "openapi": "3.1.0",
         "info": {"title": "Shoonya's webhook", "version": "1"},

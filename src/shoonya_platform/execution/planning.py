@@ -5,7 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from decimal import Decimal
 
-from shoonya_platform.domain.alerts import Alert, Leg, StoredAlert, client_order_id
+from shoonya_platform.domain.alerts import (
+    Alert,
+    Leg,
+    MarketPosition,
+    StoredAlert,
+    client_order_id,
+)
 from shoonya_platform.domain.instruments import Exchange, Product
 from shoonya_platform.domain.orders import OPEN, Intent, NewOrder, Order, Side
 from shoonya_platform.domain.products import Allowed, allowed_default
@@ -41,13 +47,20 @@ class LegPlanner:
             at_most: A bound of its quantity, in units.
         """
         alert = stored.alert
-        side, quantity = leg.side, leg.quantity
-        product = self._product(alert, leg)
         if alert.intent is Intent.EXIT:
             held = self._held(alert, leg)
             if held is None:
                 return None
             side, quantity, product = held
+            wanted = exit_quantity(alert, leg, quantity)
+            if wanted == leg.quantity:
+                wanted = self._left(stored, number, wanted)
+            quantity = min(quantity, wanted)
+            if not quantity:
+                return None
+        else:
+            side, quantity = asked(leg)
+            product = self._product(alert, leg)
         attempt, part = 1, 1
         if lost is not None:
             attempt, part = lost.attempt + 1, lost.part
@@ -112,6 +125,16 @@ class LegPlanner:
                 return held[0]
         return leg_product(alert.exchange, leg, self._store.allowances.products())
 
+    def _left(self, stored: StoredAlert, number: int, quantity: int) -> int:
+        """Return what of an exit's quantity its orders so far do not close."""
+        closing = sum(
+            order.filled_quantity
+            + (order.leaves_quantity if order.status in OPEN else 0)
+            for order in self._store.orders.of_alert(stored.alert_id)
+            if order.leg == number and order.intent is Intent.EXIT
+        )
+        return max(0, quantity - closing)
+
     def _held(self, alert: Alert, leg: Leg) -> tuple[Side, int, Product] | None:
         """Return what closes the position beyond the exits already under way."""
         exits = [
@@ -134,6 +157,21 @@ class LegPlanner:
                 side = Side.SELL if left > 0 else Side.BUY
                 return side, abs(left), position.product
         return None
+
+
+def exit_quantity(alert: Alert, leg: Leg, held: int) -> int:
+    """Return how much of what is held an exit closes, in units."""
+    # What is stated to be flat afterwards is closed whatever the order says.
+    if leg.quantity is None or alert.market_position is MarketPosition.FLAT:
+        return held
+    return min(held, leg.quantity)
+
+
+def asked(leg: Leg) -> tuple[Side, int]:
+    """Return side and quantity of a leg that is not an exit's."""
+    if leg.side is None or leg.quantity is None:
+        raise AssertionError("only an exit goes without side and quantity")
+    return leg.side, leg.quantity
 
 
 def leg_product(exchange: Exchange, leg: Leg, allowed: Allowed) -> Product:

@@ -78,7 +78,7 @@ class SameMoment:
     def _is_against_held(self, entry: StoredAlert) -> bool:
         alert = entry.alert
         return any(
-            position.quantity * leg.side.sign < 0
+            leg.side is not None and position.quantity * leg.side.sign < 0
             for leg in alert.legs
             for position in self._store.positions.get(
                 alert.strategy, alert.exchange, leg.tradingsymbol

@@ -27,7 +27,7 @@ from shoonya_platform.domain.orders import (
 )
 from shoonya_platform.domain.positions import Position
 from shoonya_platform.domain.terms import Terms
-from shoonya_platform.execution.planning import is_of
+from shoonya_platform.execution.planning import exit_quantity, is_of
 from shoonya_platform.logging import get_component_logger
 from shoonya_platform.store.base import OrderStore
 
@@ -96,7 +96,7 @@ class Takeover:
             ),
         )
         free = max(0, _free(position, others))
-        missing = abs(position.quantity) - free
+        missing = exit_quantity(alert, leg, abs(position.quantity)) - free
         kind = kind_of(leg.order_type)
         for order in sorted(others, key=self._rank):
             if missing <= 0:

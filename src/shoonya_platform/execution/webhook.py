@@ -18,13 +18,17 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from shoonya_platform.clock import Clock
-from shoonya_platform.domain.alert_form import decode, parse
+from shoonya_platform.domain.alert_form import decode, parse, without_secret
+from shoonya_platform.domain.alert_instruments import with_instruments
 from shoonya_platform.domain.alerts import Alert
 from shoonya_platform.domain.alerts import alert_id as new_alert_id
-from shoonya_platform.domain.orders import AlertId
+from shoonya_platform.domain.days import trading_day
+from shoonya_platform.domain.orders import AlertId, Intent
+from shoonya_platform.domain.ticker_map import TickerMap
 from shoonya_platform.errors import AlertRefused, StoreError
 from shoonya_platform.execution.gathered import Gathered
 from shoonya_platform.execution.openapi import document
+from shoonya_platform.execution.refusing import Refusals, Secret
 from shoonya_platform.logging import get_component_logger
 from shoonya_platform.store.base import OrderStore
 
@@ -32,6 +36,8 @@ _CONTENT_TYPES = ("application/json", "text/plain", "")
 
 #: Alerts written with one commit.
 BATCH = 64
+
+_Result = tuple[AlertId, bool] | AlertRefused | None
 
 
 class Intake:
@@ -45,6 +51,8 @@ class Intake:
 
         executor: One thread, the store's: its commits wait for the disk, and the
             event loop must not.
+
+        tickers: Finds the instruments of an alert; used in that thread.
     """
 
     def __init__(
@@ -56,11 +64,15 @@ class Intake:
         *,
         max_body_bytes: int,
         executor: ThreadPoolExecutor,
+        tickers: TickerMap,
     ) -> None:
         self._store = store
-        self._secret = secret.encode()
+        self._value = secret.encode()
+        self._secret = Secret(secret)
+        self._refusals = Refusals(store, self._secret, clock, executor)
         self._clock = clock
         self._ring = ring
+        self._tickers = tickers
         self._max_body_bytes = max_body_bytes
         self._storing = Gathered(executor, self._store_alerts, most=BATCH)
         self.accepted = 0
@@ -69,14 +81,18 @@ class Intake:
 
     async def webhook(self, request: Request) -> Response:
         """`POST /webhook`: 202 with the alert's id, or a 4xx with the reason."""
+        body = b""
         try:
             body = await self._body(request)
             alert = self._authenticated(body)
-            if alert.is_test:
+            result = await self._storing(alert)
+            if isinstance(result, AlertRefused):
+                raise result
+            if result is None:
                 return JSONResponse({"status": "test", "legs": len(alert.legs)})
-            stored, is_new = await self._storing(alert)
+            stored, is_new = result
         except AlertRefused as e:
-            return self._refuse(request, e)
+            return await self._refuse(request, body, e)
         except StoreError as e:
             self._logger.error(
                 "alert not stored: %s", e.sentence, extra={"event": "alert_not_stored"}
@@ -130,7 +146,7 @@ class Intake:
         given = fields.get("secret_key", "")
         # Compared before anything else is looked at, and in constant time.
         if not isinstance(given, str) or not hmac.compare_digest(
-            given.encode(), self._secret
+            given.encode(), self._value
         ):
             raise AlertRefused(
                 "SECRET_WRONG",
@@ -138,21 +154,58 @@ class Intake:
                 status=401,
                 hint="put the webhook secret into the alert's message",
             )
-        return parse(fields)
+        # In a wrong field too: what is stored and answered never has it.
+        return parse(self._secret.taken_out(without_secret(fields)))
 
-    def _store_alerts(self, alerts: Sequence[Alert]) -> list[tuple[AlertId, bool]]:
-        """Store alerts with one durable commit; those after it may be answered."""
+    def _store_alerts(self, alerts: Sequence[Alert]) -> list[_Result]:
+        """
+        Store alerts with one durable commit; those after it may be answered.
+
+        Returns:
+            For each its id and whether it is new, its refusal, or None for a test.
+        """
+        # Before the transaction, which keeps all others from writing.
+        found = [self._with_instruments(alert) for alert in alerts]
+        real = [
+            alert
+            for alert in found
+            if not isinstance(alert, AlertRefused) and not alert.is_test
+        ]
+        if not real:
+            return [a if isinstance(a, AlertRefused) else None for a in found]
         with self._store.transaction(durable=True):
-            stored = [self._add(alert) for alert in alerts]
+            stored = [self._add(alert) for alert in real]
             # Before the commit: killed in between, the sender is not answered and
             # sends again; after it, nobody would ever tell.
-            for alert, (alert_id, is_new) in zip(alerts, stored, strict=True):
+            for alert, (alert_id, is_new) in zip(real, stored, strict=True):
                 self._tell(alert, alert_id, is_new=is_new)
         new = sum(is_new for _, is_new in stored)
         self.accepted += new
         if new:
             self._ring("trading_bot")
-        return stored
+        results = iter(stored)
+        return [
+            alert
+            if isinstance(alert, AlertRefused)
+            else None
+            if alert.is_test
+            else next(results)
+            for alert in found
+        ]
+
+    def _with_instruments(self, alert: Alert) -> Alert | AlertRefused:
+        held = set()
+        if alert.intent is not Intent.ENTRY:
+            held = {
+                (position.exchange, position.tradingsymbol)
+                for position in self._store.positions.open()
+                if position.strategy == alert.strategy
+            }
+        today = trading_day(self._clock.now())
+        try:
+            return with_instruments(alert, self._tickers, today, held)
+        except AlertRefused as e:
+            return e
 
     def _add(self, alert: Alert) -> tuple[AlertId, bool]:
         received_at = self._clock.now()
@@ -185,7 +238,9 @@ class Intake:
                 extra={**context, "event": "alert_keys_ignored"},
             )
 
-    def _refuse(self, request: Request, error: AlertRefused) -> Response:
+    async def _refuse(
+        self, request: Request, body: bytes, error: AlertRefused
+    ) -> Response:
         self.refused += 1
         client = request.client.host if request.client else "unknown"
         self._logger.warning(
@@ -195,6 +250,7 @@ class Intake:
             error.sentence,
             extra={"event": "alert_refused", "code": error.code},
         )
+        await self._refusals.note(error, body, client)
         answer = {"status": "refused", "code": error.code, "reason": error.message}
         if error.hint:
             answer["hint"] = error.hint

@@ -13,6 +13,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import date
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -35,6 +36,16 @@ FILE_NAME = "instruments.db"
 _BUSY_SECONDS = 5.0
 #: Pages in memory; a look-up touches about four of 4 kB.
 _CACHE_KIB = 256
+
+# A day or a year stands behind the name of an underlying, so NIFTYNXT50 is not NIFTY's.
+_OF_ROOT = (
+    "WHERE i.exchange = ? AND i.tradingsymbol >= ? AND i.tradingsymbol < ?"
+    " AND i.underlying = ? "
+)
+
+
+def _range(exchange: Exchange, root: str) -> tuple[str, str, str, str]:
+    return str(exchange), f"{root}0", f"{root}:", root
 
 
 class InstrumentFile:
@@ -91,6 +102,50 @@ class InstrumentFile:
         """Return the names of all underlyings, each once."""
         rows = self._rows("SELECT DISTINCT underlying FROM instruments")
         return [str(row[0]) for row in rows]
+
+    def underlyings_of(self, exchange: Exchange) -> list[str]:
+        """Return the names of an exchange's underlyings, each once."""
+        rows = self._rows(
+            "SELECT DISTINCT underlying FROM instruments WHERE exchange = ?",
+            str(exchange),
+        )
+        return [str(row[0]) for row in rows]
+
+    def futures(self, exchange: Exchange, root: str) -> list[Listed]:
+        """Return an underlying's futures, expired ones too."""
+        return self._select(_OF_ROOT + "AND i.kind = 'future'", *_range(exchange, root))
+
+    def options_near(
+        self,
+        exchange: Exchange,
+        root: str,
+        expiry: date,
+        strike: Decimal,
+        *,
+        limit: int,
+    ) -> list[Listed]:
+        """Return an underlying's options, of the nearest expiry and strike first."""
+        return self._select(
+            _OF_ROOT + "AND i.kind = 'option'"
+            " ORDER BY abs(julianday(i.expiry) - julianday(?)), abs(i.strike - ?),"
+            " i.tradingsymbol LIMIT ?",
+            *_range(exchange, root),
+            expiry.isoformat(),
+            float(strike),
+            limit,
+        )
+
+    def shares_like(self, exchange: Exchange, name: str, *, limit: int) -> list[Listed]:
+        """Return the shares whose name begins with a text, the shortest first."""
+        return self._select(
+            "WHERE i.exchange = ? AND i.tradingsymbol >= ? AND i.tradingsymbol < ?"
+            " AND i.kind = 'cash' ORDER BY length(i.tradingsymbol), i.tradingsymbol"
+            " LIMIT ?",
+            str(exchange),
+            name,
+            f"{name}\x7f",
+            limit,
+        )
 
     def price_factor(self, exchange: Exchange, underlying: str) -> Decimal | None:
         """Return the factor of what has this underlying; None if nothing has."""

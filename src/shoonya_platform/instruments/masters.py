@@ -20,6 +20,8 @@ from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal, InvalidOperation
 
+from shoonya_platform.domain.catalogue import MONTHS
+from shoonya_platform.domain.derivatives import bse_periods
 from shoonya_platform.domain.instruments import Exchange, Instrument, Kind, Right
 from shoonya_platform.domain.instruments import Source as From
 from shoonya_platform.errors import ShoonyaError
@@ -36,8 +38,7 @@ _FACTOR_HEADINGS = ("GNGD", "Multiplier")
 _CASH_EXCHANGES = (Exchange.NSE, Exchange.BSE)
 #: An index has no tick; it is quoted with two decimals and never traded.
 _INDEX_TICK = Decimal("0.01")
-_BSE_MONTHS = "123456789OND"
-_MONTHS = "JAN FEB MAR APR MAY JUN JUL AUG SEP OCT NOV DEC".split()  # noqa: SIM905
+_periods = functools.lru_cache(maxsize=128)(bse_periods)
 _DATE = re.compile(r"(\d{1,2})-([A-Z]{3})-(\d{4})", re.ASCII)
 
 
@@ -211,7 +212,7 @@ def _date(text: str) -> date | None:
     """Return the date of `24-SEP-2026`, whatever the machine's language is."""
     match = _DATE.fullmatch(text.upper())
     try:
-        return match and date(int(match[3]), _MONTHS.index(match[2]) + 1, int(match[1]))
+        return match and date(int(match[3]), MONTHS.index(match[2]) + 1, int(match[1]))
     except ValueError:
         return None
 
@@ -258,10 +259,3 @@ def _underlying(
             if tradingsymbol.endswith(ending):
                 return tradingsymbol[: -len(ending)] or symbol
     return symbol
-
-
-@functools.lru_cache(maxsize=128)
-def _periods(expiry: date) -> tuple[str, str]:
-    """Return how BSE writes a monthly expiry and a weekly one: `26SEP`, `26903`."""
-    year, month, day = f"{expiry.year % 100:02}", expiry.month - 1, f"{expiry.day:02}"
-    return f"{year}{_MONTHS[month]}", f"{year}{_BSE_MONTHS[month]}{day}"

@@ -40,6 +40,7 @@ class Kind(StrEnum):
     START = "start"  #: the platform starts
     READY = "ready"  #: its first reconciliation has succeeded
     ALERT = "alert"  #: an alert arrived, and how it ended
+    REFUSED = "refused"  #: the webhook refused an alert
     ORDER = "order"  #: how an order ended at the broker
     DENIAL = "denial"  #: we refused an order
     BREACH = "breach"  #: a loss limit was reached, or somebody set the trading state
@@ -71,6 +72,7 @@ class Cursor(msgspec.Struct, frozen=True, kw_only=True):
     reported_day: date | None = None
     difference: str = ""
     discrepancy_id: int = 0
+    refusal_id: int = 0
     #: What was reported last of each open discrepancy, by its number.
     discrepancies: dict[str, str] = {}
     #: Of each service, as many as were told.
@@ -122,6 +124,7 @@ class NewsReader:
             discrepancy_id=discrepancy_id,
             discrepancies=discrepancies,
             event_id=self._store.orders.newest_event_id(),
+            refusal_id=self._newest_refusal(),
             trading_set_at=status.set_at,
             crashes={beat.service: beat.crashes for beat in self._store.services.all()},
             reported_day=trading_day(now) if is_late else None,
@@ -133,6 +136,7 @@ class NewsReader:
         parts: tuple[Callable[[Cursor, list[News]], Cursor], ...] = (
             self._starts,
             self._events,
+            self._refusals,
             self._trading,
             self._differences,
             self._discrepancies,
@@ -189,6 +193,29 @@ class NewsReader:
         elif event.text:
             what = f"{what}, {event.text}"
         yield _news(Kind.ORDER, _line(order, what), str(event.event_id))
+
+    def _newest_refusal(self) -> int:
+        return max(
+            (
+                each.refusal_id
+                for each in self._store.refusals.recent(limit=MOST_EVENTS)
+            ),
+            default=0,
+        )
+
+    def _refusals(self, cursor: Cursor, news: list[News]) -> Cursor:
+        found = self._store.refusals.after(cursor.refusal_id, limit=MOST_EVENTS)
+        for each in found:
+            refused = each.refused
+            text = (
+                f"alert refused, {refused.code}: {refused.reason} "
+                "(shoonyactl alert list --refused)"
+            )
+            # The same mistake in the next alert is the same news.
+            news.append(_news(Kind.REFUSED, text, f"{refused.code} {refused.reason}"))
+        if found:
+            cursor = msgspec.structs.replace(cursor, refusal_id=found[-1].refusal_id)
+        return cursor
 
     def _trading(self, cursor: Cursor, news: list[News]) -> Cursor:
         status = self._store.trading.status()

@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from shoonya_platform.execution.webhook import Intake, create_app
 from shoonya_platform.services.ending import end_process
 from shoonya_platform.services.http import HttpService, Site
+from shoonya_platform.services.parts import tickers
 from shoonya_platform.services.runtime import Parts
 
 
@@ -19,6 +20,7 @@ def build(parts: Parts, executor: ThreadPoolExecutor) -> Site:
         parts.ring,
         max_body_bytes=webhook.max_body_bytes,
         executor=executor,
+        tickers=tickers(parts.settings),
     )
 
     def health() -> dict[str, object]:

@@ -23,7 +23,9 @@ from shoonya_platform.domain.catalogue import Catalogue
 from shoonya_platform.domain.data import catalogue_defaults, market_calendar
 from shoonya_platform.domain.instruments import Exchange, Instrument, PriceBand, Product
 from shoonya_platform.domain.margins import Margin
+from shoonya_platform.domain.packaged import PackagedListing
 from shoonya_platform.domain.square_off import SquareOffTimes
+from shoonya_platform.domain.ticker_map import Listing, TickerMap
 from shoonya_platform.errors import ConfigError
 from shoonya_platform.execution.exchange_rules import (
     ExchangeRules,
@@ -32,6 +34,7 @@ from shoonya_platform.execution.exchange_rules import (
 )
 from shoonya_platform.execution.preconditions import SendPreconditions
 from shoonya_platform.instruments.file import FILE_NAME, InstrumentFile
+from shoonya_platform.instruments.listing import MasterListing
 from shoonya_platform.instruments.lookup import ListedInstruments
 from shoonya_platform.risk.limits import RiskLimits
 from shoonya_platform.services.attended import AttendedBroker
@@ -57,6 +60,7 @@ __all__ = [
     "risk_limits",
     "send_preconditions",
     "shoonya_account",
+    "tickers",
 ]
 
 
@@ -111,6 +115,20 @@ def square_off_times(settings: Settings) -> SquareOffTimes:
         },
         calendar=calendar(settings) if keeps_hours else None,
     )
+
+
+def tickers(settings: Settings) -> TickerMap:
+    """Return what finds the instruments of alerts."""
+    hours = calendar(settings)
+    table = catalogue(settings)
+    packaged = PackagedListing(
+        table, lambda exchange, day: hours.window(exchange, day) is not None
+    )
+    listing: Listing = packaged
+    if settings.broker.name == "shoonya":
+        file = InstrumentFile(instruments_path(settings))
+        listing = MasterListing(file, ListedInstruments(file, table), packaged)
+    return TickerMap(listing, roll_days=settings.webhook.roll_days)
 
 
 def guard_rules(settings: Settings) -> GuardRules:

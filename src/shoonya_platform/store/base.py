@@ -43,6 +43,7 @@ from shoonya_platform.domain.orders import (
     TradeId,
 )
 from shoonya_platform.domain.positions import Position
+from shoonya_platform.domain.refused_alerts import RefusedAlert, StoredRefusal
 from shoonya_platform.domain.terms import ModifyRequest, ModifyStage, Terms
 from shoonya_platform.domain.trading import TradingState, TradingStatus
 
@@ -132,6 +133,31 @@ class AlertTable(Protocol):
 
     def finished(self, *, limit: int) -> list[AlertId]:
         """Return the planned alerts whose orders are all at an end, oldest first."""
+        ...
+
+
+class RefusalTable(Protocol):
+    """Alerts that the webhook refused: the newest few hundred."""
+
+    def add(self, refused: RefusedAlert, *, at: datetime, times: int = 1) -> None:
+        """
+        Record a refusal; those without a body are one row a code and day.
+
+        Args:
+            times: How often it happened.
+        """
+        ...
+
+    def recent(self, *, limit: int) -> list[StoredRefusal]:
+        """Return the newest, newest first."""
+        ...
+
+    def after(self, refusal_id: int, *, limit: int) -> list[StoredRefusal]:
+        """Return those with a larger number, oldest first."""
+        ...
+
+    def counts(self) -> dict[str, int]:
+        """Return how many there ever were by code; absent means none."""
         ...
 
 
@@ -714,6 +740,8 @@ class OrderStore(Protocol):
 
     @property
     def alerts(self) -> AlertTable: ...
+    @property
+    def refusals(self) -> RefusalTable: ...
     @property
     def orders(self) -> OrderTable: ...
     @property

@@ -26,6 +26,7 @@ from shoonya_platform.store.sqlite_modifies import SqliteModifies
 from shoonya_platform.store.sqlite_orders import SqliteOrders
 from shoonya_platform.store.sqlite_positions import SqlitePositions
 from shoonya_platform.store.sqlite_recovery import SqliteRecovery
+from shoonya_platform.store.sqlite_refusals import SqliteRefusals
 from shoonya_platform.store.sqlite_risk import SqliteRisk
 from shoonya_platform.store.sqlite_services import SqliteServices, SqliteTrading
 from shoonya_platform.store.walfile import WalFile
@@ -122,6 +123,7 @@ class SqliteOrderStore:
                 raise
         session = Session(connection, path, service, run_id, clock)
         self.alerts = SqliteAlerts(session)
+        self.refusals = SqliteRefusals(session)
         self.orders = SqliteOrders(session)
         self.modifies = SqliteModifies(session, self.orders)
         self.positions = SqlitePositions(session)

@@ -10,7 +10,7 @@ from functools import lru_cache
 
 import msgspec
 
-from shoonya_platform.domain.alert_form import parse
+from shoonya_platform.domain.alert_form import parse_stored
 from shoonya_platform.domain.alerts import Alert, AlertStatus, StoredAlert
 from shoonya_platform.domain.orders import CLOSED, AlertId
 from shoonya_platform.store._session import Session, text_of
@@ -126,7 +126,7 @@ class SqliteAlerts:
 @lru_cache(maxsize=1024)
 def _read(content: str | None, body: str) -> Alert:
     if content is None:
-        return parse(json.loads(body))
+        return replace(parse_stored(json.loads(body)), body=body)
     return replace(msgspec.json.decode(content, type=Alert), body=body)
 
 

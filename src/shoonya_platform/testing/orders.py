@@ -48,7 +48,16 @@ def a_leg(tradingsymbol: str = SYMBOL, **fields: Any) -> dict[str, Any]:
 
 
 def alert_body(*legs: dict[str, Any], **fields: Any) -> dict[str, Any]:
-    """Return an alert's JSON in the form with `legs`: an entry of one leg."""
+    """
+    Return an alert's JSON in the form with `legs`: an entry of one leg.
+
+    An exit closes all that is held: its legs lose the quantity that `a_leg` gives.
+    """
+    if fields.get("execution_type") == "exit":
+        legs = tuple(
+            {key: value for key, value in leg.items() if (key, value) != ("qty", 65)}
+            for leg in legs or [a_leg()]
+        )
     return {
         "execution_type": "entry",
         "strategy_name": "straddle",

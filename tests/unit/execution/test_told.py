@@ -17,6 +17,7 @@ from shoonya_platform.execution.recovery import RecoveryService
 from shoonya_platform.execution.webhook import Intake
 from shoonya_platform.store.sqlite import SqliteOrderStore
 from shoonya_platform.testing.orders import an_alert, store_order
+from shoonya_platform.testing.tickers import packaged_tickers
 from tests.preconditions import at_any_moment
 from tests.unit.execution.rows import INSTRUMENTS
 
@@ -190,7 +191,13 @@ def test_recovery_tells_of_an_order_that_was_behind_the_books(
 def test_execution_service_tells_of_an_alert(dying, store, clock, rings, caplog):
     with ThreadPoolExecutor(1) as executor:
         intake = Intake(
-            dying, "a-secret", clock, rings, max_body_bytes=1000, executor=executor
+            dying,
+            "a-secret",
+            clock,
+            rings,
+            max_body_bytes=1000,
+            executor=executor,
+            tickers=packaged_tickers(),
         )
         with pytest.raises(Killed):
             intake._store_alerts([an_alert()])

@@ -13,8 +13,10 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from shoonya_platform.domain.alerts import AlertStatus
+from shoonya_platform.domain.instruments import Exchange, Product
 from shoonya_platform.execution.webhook import Intake, create_app
 from shoonya_platform.testing.orders import a_leg, alert_body
+from shoonya_platform.testing.tickers import packaged_tickers
 
 with warnings.catch_warnings():
     # It would rather speak through httpx's successor, which nothing else here needs.
@@ -40,6 +42,7 @@ def intake(store, watched_store, clock, rings):
             rings,
             max_body_bytes=MAX_BODY_BYTES,
             executor=executor,
+            tickers=packaged_tickers(),
         )
 
 
@@ -119,9 +122,42 @@ def test_resent_alert_without_a_name_is_a_duplicate_and_a_later_one_is_not(
 
 
 def test_keys_that_mean_nothing_are_told(client):
-    answer = post(client, body(stoploss=5)).json()
+    answer = post(client, body(execution_type="exit", stoploss=5)).json()
 
     assert answer["ignored_keys"] == ["stoploss"]
+
+
+def test_tickers_of_tradingview_are_stored_as_the_brokers_instruments(client, store):
+    sent = {"ticker": "NIFTY261229C26000", "exchange": "NSE_DLY", "contracts": 65}
+    assert post(client, {"secret": SECRET, "action": "buy", **sent}).status_code == 202
+
+    (alert,) = stored(store)
+    (leg,) = alert.alert.legs
+    assert alert.alert.exchange is Exchange.NFO
+    assert (leg.tradingsymbol, leg.received) == (
+        "NIFTY29DEC26C26000",
+        "NSE:NIFTY261229C26000",
+    )
+    assert leg.product is Product.NRML
+
+
+def test_instrument_that_is_not_known_is_refused_without_harm_to_others(client, store):
+    answer = post(client, body(a_leg("NIFTY"), exchange="NSE"))
+
+    assert answer.status_code == 400
+    assert answer.json()["code"] == "INSTRUMENT_UNKNOWN"
+    assert "NFO:NIFTY" in answer.json()["hint"]
+    assert (
+        post(client, body(a_leg("NIFTY"), exchange="NSE", test_mode=1)).json()["code"]
+        == "INSTRUMENT_UNKNOWN"
+    )
+    assert stored(store) == []
+
+
+def test_legs_of_several_exchanges_are_refused(client):
+    answer = post(client, body(a_leg("RELIANCE"), a_leg("NIFTY1!"), exchange="NSE"))
+
+    assert answer.json()["code"] == "EXCHANGES_DIFFER"
 
 
 def test_test_is_answered_and_not_stored(client, store, rings):

@@ -27,6 +27,7 @@ from shoonya_platform.risk.limits import RiskBook, RiskLimits
 from shoonya_platform.risk.under_way import EXIT_AGAIN_SECONDS
 from shoonya_platform.store.base import RiskDay
 from shoonya_platform.testing.orders import (
+    SYMBOL,
     a_fill,
     a_leg,
     an_alert,
@@ -93,9 +94,9 @@ def test_a_breach_stops_entries_and_closes_everything_the_usual_way(store, clock
 
     assert store.trading.status().state is TradingState.REDUCING
     assert {
-        (alert.strategy, alert.intent, alert.legs[0].side, alert.legs[0].quantity)
+        (alert.strategy, alert.intent, alert.legs[0].tradingsymbol)
         for alert in exits(store)
-    } == {("a", Intent.EXIT, Side.SELL, 65), ("b", Intent.EXIT, Side.BUY, 30)}
+    } == {("a", Intent.EXIT, SYMBOL), ("b", Intent.EXIT, "BANKNIFTY28DEC27F")}
     assert "trading_bot" in rung
 
 
@@ -180,7 +181,7 @@ def test_what_a_breach_left_open_is_exited_again_after_a_minute(store, clock, ru
     clock.advance(1)
     look(day_watch, store, -1000)
 
-    assert [alert.legs[0].quantity for alert in exits(store)] == [65]
+    assert [alert.legs[0].tradingsymbol for alert in exits(store)] == [SYMBOL]
     # While that is under way, none follows it.
     clock.advance(EXIT_AGAIN_SECONDS)
     look(day_watch, store, -1000)
@@ -211,7 +212,7 @@ def test_target_that_rests_does_not_hold_the_exits_of_a_breach_back(store, clock
 
     look(day_watch, store, -1000)
 
-    assert [alert.legs[0].quantity for alert in exits(store)] == [65]
+    assert [alert.legs[0].tradingsymbol for alert in exits(store)] == [SYMBOL]
 
 
 def test_exit_that_was_refused_to_the_end_is_not_sent_again_until_acknowledged(
@@ -239,7 +240,7 @@ def test_exit_that_was_refused_to_the_end_is_not_sent_again_until_acknowledged(
         store.discrepancies.resolve(refused.kind, refused.subject)
     look(day_watch, store, -1000)
 
-    assert [alert.legs[0].quantity for alert in exits(store)] == [65]
+    assert [alert.legs[0].tradingsymbol for alert in exits(store)] == [SYMBOL]
 
 
 def test_nothing_is_exited_again_once_somebody_opened_trading(store, clock, rung):
@@ -301,7 +302,7 @@ def test_exits_of_a_breach_wait_for_the_market_to_open(store, clock, rung):
     clock.jump_to(datetime(2026, 11, 25, 3, 46, tzinfo=UTC))
     look(day_watch, store, -1000)
 
-    assert [alert.legs[0].quantity for alert in exits(store)] == [65]
+    assert [alert.legs[0].tradingsymbol for alert in exits(store)] == [SYMBOL]
 
 
 def test_exits_can_be_left_to_the_operator(store, clock, rung):

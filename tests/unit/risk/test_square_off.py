@@ -85,7 +85,7 @@ def look(square_off, store, clock, moment):
 
 def exits(store):
     return sorted(
-        (alert.strategy, leg.side, leg.quantity)
+        (alert.strategy, leg.product, leg.quantity)
         for stored in store.alerts.recent(limit=99)
         if (alert := stored.alert).intent is Intent.EXIT
         for leg in alert.legs
@@ -101,7 +101,7 @@ def test_mis_is_closed_at_its_time_and_nothing_else(square_off, store, clock, ru
 
     look(square_off, store, clock, at(15, 10))
 
-    assert exits(store) == [("a", "SELL", 65), ("b", "BUY", 30)]
+    assert exits(store) == [("a", "MIS", None), ("b", "MIS", None)]
     assert rung == ["trading_bot"]
 
 
@@ -111,7 +111,7 @@ def test_strategy_is_closed_at_its_own_time(square_off, store, clock):
 
     look(square_off, store, clock, at(14, 30))
 
-    assert exits(store) == [("early", "SELL", 65)]
+    assert exits(store) == [("early", "NRML", None)]
 
 
 def test_one_that_was_down_at_that_time_does_it_when_it_begins(
