@@ -74,6 +74,7 @@ class Checks:
         self._sent_once()
         self._alerts()
         self._legs()
+        self._openings()
         self._positions()
         self._at_an_end()
         self._fills()
@@ -110,14 +111,15 @@ class Checks:
 
     def _half_entries(self) -> None:
         """An entry of which a leg came to nothing is not held in part, or named."""
-        changed = {
+        entered = Counter(
             alert.strategy
             for alert in self._ledger.alerts.values()
-            if alert.intent is Intent.ADJUST
-        }
+            if alert.intent is not Intent.EXIT
+        )
         for alert_id, alert in self._ledger.alerts.items():
             orders = self._store.orders.of_alert(AlertId(alert_id))
-            if alert.intent is not Intent.ENTRY or alert.strategy in changed:
+            # What is held has to be of this entry.
+            if alert.intent is not Intent.ENTRY or entered[alert.strategy] > 1:
                 continue
             if all(order.is_closed for order in orders) and failed(orders):
                 for held in self._store.positions.open():
@@ -134,7 +136,7 @@ class Checks:
             order.intent is Intent.EXIT
             and (order.strategy, order.tradingsymbol)
             == (held.strategy, held.tradingsymbol)
-            and self._store.orders.cancel_request(order.order_id) is not None
+            and self._store.orders.canceled_by(order.order_id)
             for order in self._orders
         )
 
@@ -238,6 +240,31 @@ class Checks:
                 else:
                     shortest -= wanted
         return shortest <= held <= longest
+
+    def _openings(self) -> None:
+        """No strategy holds what none of its entries has made."""
+        if self._ledger.restores:
+            # What the store has forgotten belongs to other strategies now.
+            return
+        held: Counter[tuple[str, Holding]] = Counter()
+        entered: Counter[tuple[str, Holding, Side]] = Counter()
+        for placed in self._ours:
+            alert = self._ledger.alert_of(placed.name)
+            leg = self._ledger.leg_of(placed.name)
+            if alert is None or leg is None:
+                continue
+            claim = placed.claim
+            key = alert.strategy, (claim.tradingsymbol, claim.product)
+            held[key] += claim.side.sign * claim.filled_quantity
+            if alert.intent is not Intent.EXIT and claim.side is self._side(leg, []):
+                entered[*key, claim.side] += claim.filled_quantity
+        for key, quantity in held.items():
+            side = Side.BUY if quantity > 0 else Side.SELL
+            if abs(quantity) > entered[*key, side]:
+                strategy, (symbol, product) = key
+                self._fail(
+                    Promise.OPENED, f"'{strategy}' holds {quantity} {symbol} {product}"
+                )
 
     def _positions(self) -> None:
         ours: Counter[Holding] = Counter()

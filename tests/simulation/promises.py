@@ -25,6 +25,7 @@ class Promise(StrEnum):
     ALERT_TWICE = "an alert was taken twice"
     # What the exchange has.
     NOT_CLOSED = "a leg filled beyond its quantity, not closed"
+    OPENED = "an exit opened a position, not closed"
     POSITIONS = "positions differ"
     NO_END = "an order does not come to an end"
     OPEN_HERE = "an order is open here alone"

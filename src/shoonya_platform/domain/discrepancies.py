@@ -39,6 +39,7 @@ class DiscrepancyKind(StrEnum):
     LEG_OVERFILLED = "leg_overfilled"  #: more was filled than the leg asked for
     DUPLICATE_ORDER = "duplicate_order"  #: two broker orders under one of our ids
     WRONG_NUMBER = "wrong_number"  #: a reply carried another order's number
+    FILL_UNWANTED = "fill_unwanted"  #: filled after its end, and exited again
     ORDER_ADOPTED = "order_adopted"  #: ours at the broker, and not in the store
     OUTCOME_LOST = "outcome_lost"  #: its day's books are gone, and so is the answer
 
@@ -54,6 +55,7 @@ INCIDENTS = frozenset(
         K.WRONG_NUMBER,
         K.ORDER_ADOPTED,
         K.OUTCOME_LOST,
+        K.FILL_UNWANTED,
     }
 )
 

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from shoonya_platform.brokers.base import BrokerOrder
+from shoonya_platform.clock import Clock
 from shoonya_platform.domain.alerts import copy_name
 from shoonya_platform.domain.discrepancies import DiscrepancyKind
 from shoonya_platform.domain.legs import surplus_of
@@ -30,6 +31,7 @@ from shoonya_platform.errors import NotAllowed, StoreBusy, StoreDamaged, StoreEr
 from shoonya_platform.execution.claims import Matched, Verdict
 from shoonya_platform.execution.discrepancies import Discrepancies
 from shoonya_platform.execution.reports import bring_up_to, refuse_replace
+from shoonya_platform.execution.taking_back import FOR_EXIT, TakingBack
 from shoonya_platform.logging import ServiceLogger
 from shoonya_platform.store.base import OrderStore
 
@@ -41,9 +43,6 @@ _ANSWERED = (
     OrderStatus.PENDING_CANCEL,
     OrderStatus.PENDING_REPLACE,
 )
-#: Who asks for the cancel of an entry whose exit does not wait for it.
-FOR_EXIT = "trading_bot for exit"
-
 #: Given up by us, or refused as far as we knew.
 _GIVEN_UP = (OrderStatus.NOT_PLACED, OrderStatus.REJECTED)
 
@@ -64,10 +63,11 @@ class Row:
 class Booking:
     """Books rows inside a transaction of the store."""
 
-    def __init__(self, store: OrderStore, logger: ServiceLogger) -> None:
+    def __init__(self, store: OrderStore, clock: Clock, logger: ServiceLogger) -> None:
         self._store = store
         self._logger = logger
         self._discrepancies = Discrepancies(store, logger)
+        self._taking_back = TakingBack(store, clock, self._discrepancies)
 
     def book(self, row: Row) -> tuple[Order, Order] | None:
         """
@@ -108,6 +108,7 @@ class Booking:
             self._note_shared_number(order, matched.claim, matched.shares_with)
         if matched.verdict is Verdict.DUPLICATE:
             before = order = self._adopt_duplicate(order, matched.claim)
+            self._taking_back.withdraw_copy(order)
         elif matched.verdict is Verdict.OTHER_NUMBER:
             self._note_wrong_number(order, matched.claim)
         after = bring_up_to(
@@ -123,7 +124,8 @@ class Booking:
             after = refuse_replace(self._store, after, matched.claim.reason)
         self._note_turned_up(before, after)
         if after.traded_quantity > before.traded_quantity:
-            self._note_surplus(after)
+            surplus = self._note_surplus(after)
+            self._taking_back.look(before, after, surplus)
         return before, after
 
     def note_foreign(self, matched: Matched) -> None:
@@ -275,7 +277,8 @@ class Booking:
         request = self._store.orders.cancel_request(before.order_id)
         return request is not None and request.requested_by.startswith(FOR_EXIT)
 
-    def _note_surplus(self, order: Order) -> None:
+    def _note_surplus(self, order: Order) -> int:
+        """Note what an order's leg has too much; return how much that is."""
         leg = [
             other
             for other in self._store.orders.of_alert(order.alert_id)
@@ -284,7 +287,7 @@ class Booking:
         unwanted = unwanted_of(self._store, leg)
         surplus = surplus_of(leg, unwanted)
         if not surplus.quantity:
-            return
+            return 0
         self._discrepancies.note(
             K.LEG_OVERFILLED,
             f"{order.alert_id}-{order.leg}",
@@ -294,6 +297,7 @@ class Booking:
             f"check positions with the broker: 'shoonyactl trace {order.order_id}'",
             order,
         )
+        return surplus.quantity
 
 
 def unwanted_of(store: OrderStore, leg: Sequence[Order]) -> set[OrderId]:

@@ -69,7 +69,7 @@ class Canceler:
         """Ask again for what an earlier run may have asked for; in a transaction."""
         for order in self._store.orders.in_status(OrderStatus.PENDING_CANCEL):
             # Asking again to cancel is safe.
-            self._store.orders.request_cancel(order.order_id, by="command_service")
+            self._ask_again(order)
 
     def step(self) -> int:
         self._repeat()
@@ -97,7 +97,7 @@ class Canceler:
             return
         with self._store.transaction(durable=False):
             for order in late:
-                self._store.orders.request_cancel(order.order_id, by="command_service")
+                self._ask_again(order)
                 if self._asked[order.order_id][1] >= SHOWN_FROM:
                     self._discrepancies.note(
                         DiscrepancyKind.CANCEL_IGNORED,
@@ -107,6 +107,10 @@ class Canceler:
                         f"cancel {order.broker_order_id} in the broker's own terminal",
                         order,
                     )
+
+    def _ask_again(self, order: Order) -> None:
+        by = self._store.orders.canceled_by(order.order_id) or "command_service"
+        self._store.orders.request_cancel(order.order_id, by=by)
 
     def _cancel(self, request: CancelRequest) -> int:
         """Take a request as far as it goes now; return 0 if it has to wait."""

@@ -105,7 +105,7 @@ class OrderWatcherEngine:
         self._fills = 0
         self._working = 0
         self._logger = get_component_logger("order_watcher")
-        self._booking = Booking(store, self._logger)
+        self._booking = Booking(store, clock, self._logger)
 
     def begin(self) -> None:
         """No report is replayed: the books tell what was missed."""

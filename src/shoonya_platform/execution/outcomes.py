@@ -87,7 +87,7 @@ class OutcomeSearch:
         self.unknown = 0
         self.settled = 0
         self._logger = get_component_logger("recovery_service")
-        self._booking = Booking(store, self._logger)
+        self._booking = Booking(store, clock, self._logger)
         self._discrepancies = Discrepancies(store, self._logger)
         #: None before the first look: an earlier run may have shown some.
         self._shown: set[str] | None = None

@@ -108,7 +108,7 @@ class Reconciler:
         self._clock = clock
         self._absent_reads = absent_reads
         self._report = report
-        self._booking = Booking(store, logger)
+        self._booking = Booking(store, clock, logger)
         self._adoption = Adoption(store, instruments, clock, logger)
         self._absences: Counter[OrderId] = Counter()
         #: What agreed at its end, and how much had traded then.

@@ -112,7 +112,7 @@ class RefusalWatch:
                 order is None
                 or found.acknowledged_at is not None
                 or not self._is_held(order)
-                or (found.kind is _KIND and self._last(order).status in _TAKEN)
+                or (found.kind is _KIND and self._is_taken(order))
                 or (
                     held is not None
                     and is_old
@@ -135,6 +135,13 @@ class RefusalWatch:
             if (other.leg, other.part, other.side)
             == (order.leg, order.part, order.side)
         ]
+
+    def _is_taken(self, order: Order) -> bool:
+        """Return whether a later try went the way of all orders."""
+        last = self._last(order)
+        # One for less leaves a part of the position.
+        is_done = last.status is OrderStatus.FILLED and last.quantity >= order.quantity
+        return is_done or last.status in _TAKEN
 
     def _last(self, order: Order) -> Order:
         return max(self._attempts(order), key=lambda other: other.attempt)

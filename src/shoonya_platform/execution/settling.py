@@ -23,6 +23,7 @@ from shoonya_platform.execution.closable import Holdings, held_at_broker
 from shoonya_platform.execution.planning import LegPlanner
 from shoonya_platform.execution.refusal_watch import POSITION_PATIENCE
 from shoonya_platform.execution.refused import RefusedExits
+from shoonya_platform.execution.taking_back import FOR_LEG
 from shoonya_platform.execution.undo import (
     attempts_that_count,
     failed,
@@ -191,7 +192,7 @@ class Settler:
 
     def _request_cancel(self, order: Order, cause: Order) -> None:
         self._store.orders.request_cancel(
-            order.order_id, by=f"trading_bot as leg {cause.leg} is {cause.status}"
+            order.order_id, by=f"{FOR_LEG} {cause.leg} is {cause.status}"
         )
         self._logger.warning(
             "Order %d is canceled: leg %d of its entry is %s",
@@ -261,7 +262,7 @@ class Settler:
     def _is_as_asked(self, order: Order) -> bool:
         """Return whether an exit was canceled here, or was a limit of its day."""
         if order.status is OrderStatus.CANCELED:
-            return self._store.orders.cancel_request(order.order_id) is not None
+            return bool(self._store.orders.canceled_by(order.order_id))
         stored = self._store.alerts.get(order.alert_id)
         # The order itself may be a market order with a protecting limit.
         return (

@@ -37,7 +37,6 @@ from shoonya_platform.domain.orders import (
 from shoonya_platform.errors import BrokerUnavailable
 from shoonya_platform.execution.account import AccountKeeper
 from shoonya_platform.execution.bands import BandKeeper, Told
-from shoonya_platform.execution.booking import FOR_EXIT
 from shoonya_platform.execution.chase import ExitChaser
 from shoonya_platform.execution.closable import Holdings, holdings_of
 from shoonya_platform.execution.exchange_rules import Instruments
@@ -50,6 +49,7 @@ from shoonya_platform.execution.same_moment import SameMoment
 from shoonya_platform.execution.settling import BATCH, Settler
 from shoonya_platform.execution.surplus import SurplusCloser
 from shoonya_platform.execution.takeover import Takeover
+from shoonya_platform.execution.taking_back import FOR_EXIT
 from shoonya_platform.logging import get_component_logger
 from shoonya_platform.store.base import OrderStore
 

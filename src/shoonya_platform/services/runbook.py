@@ -77,6 +77,7 @@ CONDITIONS: Mapping[str, str] = {
     "order_reappeared": "an-order-turns-up-after-all",
     "leg_overfilled": "more-was-filled-than-asked-for",
     "duplicate_order": "two-broker-orders-for-one-of-ours",
+    "fill_unwanted": "an-order-filled-after-its-end",
     "wrong_number": "the-broker-gave-a-wrong-number",
     "order_adopted": "an-order-was-missing-in-the-store",
     "outcome_lost": "an-outcome-is-lost",

@@ -407,6 +407,10 @@ class OrderTable(Protocol):
         """Return the request for an order's cancel that is not done yet, if any."""
         ...
 
+    def canceled_by(self, order_id: OrderId) -> str:
+        """Return who asked for an order's cancel, done or not; empty if nobody did."""
+        ...
+
     def finish_cancel(self, order_id: OrderId, *, result: str) -> None:
         """Say what became of a cancel request."""
         ...

@@ -496,6 +496,12 @@ class SqliteOrders:
         )
         return found[0] if found else None
 
+    def canceled_by(self, order_id: OrderId) -> str:
+        rows = self._session.query(
+            "SELECT requested_by FROM cancel_requests WHERE order_id = ?", (order_id,)
+        )
+        return str(rows[0]["requested_by"]) if rows else ""
+
     def finish_cancel(self, order_id: OrderId, *, result: str) -> None:
         self._session.execute(
             "UPDATE cancel_requests SET result = ? WHERE order_id = ?",

@@ -11,9 +11,9 @@ from shoonya_platform.domain.discrepancies import DiscrepancyKind as K
 from shoonya_platform.domain.instruments import Exchange
 from shoonya_platform.domain.orders import Intent, Side
 from shoonya_platform.execution.adoption import STRATEGY
-from shoonya_platform.execution.booking import FOR_EXIT
 from shoonya_platform.execution.reconciling import STALE_SECONDS
 from shoonya_platform.execution.recovery import RecoveryService
+from shoonya_platform.execution.taking_back import FOR_EXIT
 from shoonya_platform.testing.orders import (
     an_alert_id,
     store_alert,
