@@ -23,6 +23,7 @@ from shoonya_platform.domain.orders import (
     OrderId,
 )
 from shoonya_platform.errors import BrokerUnavailable
+from shoonya_platform.execution.holdings import broker_holdings
 from shoonya_platform.logging import get_component_logger
 from shoonya_platform.store.base import OrderStore
 
@@ -72,10 +73,7 @@ class LateExits:
             return
         self._known = set()
         try:
-            held: Counter[tuple[str, str, str]] = Counter()
-            for position in self._broker.positions():
-                key = (position.exchange, position.tradingsymbol, position.product)
-                held[key] += position.quantity
+            held = broker_holdings(self._broker, self._store)
         except BrokerUnavailable as e:
             self._logger.warning(
                 "%d exits that have waited wait for the broker's positions: %s",

@@ -9,14 +9,18 @@ planned before its exit came never will be.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Protocol
 
-from shoonya_platform.brokers.base import BrokerPosition, PlaceOrder, Quote
+from shoonya_platform.brokers.base import (
+    BrokerPosition,
+    PlaceOrder,
+    Quote,
+    UnreadableRow,
+)
 from shoonya_platform.clock import Clock
 from shoonya_platform.domain.alerts import (
     AlertStatus,
@@ -39,6 +43,7 @@ from shoonya_platform.execution.bands import BandKeeper, Told
 from shoonya_platform.execution.booking import FOR_EXIT
 from shoonya_platform.execution.exchange_rules import Instruments
 from shoonya_platform.execution.figures import FigureKeeper
+from shoonya_platform.execution.holdings import broker_holdings
 from shoonya_platform.execution.planning import LegPlanner, Prices, is_of
 from shoonya_platform.execution.price_factors import FactorKeeper
 from shoonya_platform.execution.refusal_watch import Holdings
@@ -80,6 +85,8 @@ class Quotes(Protocol):
     def products(self) -> Mapping[Exchange, frozenset[Product]] | None: ...
 
     def positions(self) -> list[BrokerPosition]: ...
+
+    def unreadable(self) -> list[UnreadableRow]: ...
 
     def note_price(
         self, exchange: Exchange, tradingsymbol: str, price: Decimal
@@ -170,11 +177,7 @@ class TradingBot:
         return planned + settled
 
     def _holdings(self) -> Holdings:
-        held: Counter[tuple[str, str, str]] = Counter()
-        for position in self._quotes.positions():
-            key = (position.exchange, position.tradingsymbol, position.product)
-            held[key] += position.quantity
-        return held
+        return broker_holdings(self._quotes, self._store)
 
     def _plan_alerts(self) -> int:
         fresh = self._store.alerts.in_status(

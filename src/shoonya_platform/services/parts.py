@@ -11,7 +11,13 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from shoonya_platform.brokers.base import Broker, BrokerPosition, PlaceOrder, Quote
+from shoonya_platform.brokers.base import (
+    Broker,
+    BrokerPosition,
+    PlaceOrder,
+    Quote,
+    UnreadableRow,
+)
 from shoonya_platform.brokers.paper import PaperBroker, PaperSettings
 from shoonya_platform.brokers.shoonya_account import ShoonyaAccount
 from shoonya_platform.brokers.shoonya_limits import RateLimiter
@@ -329,6 +335,9 @@ class Quotes:
 
     def positions(self) -> list[BrokerPosition]:
         return self._broker.positions()
+
+    def unreadable(self) -> list[UnreadableRow]:
+        return self._broker.unreadable()
 
     def instrument(self, exchange: Exchange, tradingsymbol: str) -> Instrument | None:
         return self._broker.instrument(exchange, tradingsymbol)

@@ -1,7 +1,10 @@
 """An exit that had to wait goes out for no more than the broker shows by then."""
 
+from dataclasses import replace
+
 import pytest
 
+from shoonya_platform.brokers.base import UnreadableRow
 from shoonya_platform.domain.orders import Intent, Side
 from shoonya_platform.errors import BrokerUnavailable, LoginNeeded
 from shoonya_platform.execution.late_exits import (
@@ -144,3 +147,45 @@ def test_exit_without_a_session_waits_and_is_never_rejected(
         command.step()
 
     assert status_of(store, order) is S.RISK_PASSED
+
+
+def a_row(**changes):
+    row = UnreadableRow(book="positions", subject="row", why="'netqty' is 'NA'")
+    return replace(row, **changes)
+
+
+@pytest.mark.parametrize(
+    ("change", "sent"),
+    [
+        pytest.param({}, [130], id="of-any-instrument"),
+        pytest.param({"tradingsymbol": "its own"}, [130], id="of-its-own"),
+        pytest.param({"tradingsymbol": "SBIN-EQ"}, [], id="of-another"),
+        pytest.param({"may_be_ours": False}, [], id="of-another-product"),
+        pytest.param({"book": "trade_book"}, [], id="of-another-book"),
+    ],
+)
+def test_position_that_cannot_be_read_is_not_taken_for_closed(
+    command, store, broker, clock, change, sent
+):
+    store_order(store, S.FILLED, quantity=130)
+    order = an_exit(store)
+    if change.get("tradingsymbol") == "its own":
+        change = {"tradingsymbol": order.tradingsymbol}
+    broker.passed_over = [a_row(**change)]
+
+    step_after(command, clock, LATE_SECONDS)
+
+    assert quantities(broker) == sent
+
+
+def test_position_that_can_be_read_counts_whatever_row_cannot(
+    command, store, broker, clock
+):
+    store_order(store, S.FILLED, quantity=130)
+    order = an_exit(store)
+    broker.held = [broker_holds(order, 50)]
+    broker.passed_over = [a_row()]
+
+    step_after(command, clock, LATE_SECONDS)
+
+    assert quantities(broker) == [50]
