@@ -50,7 +50,8 @@ def test_mtf_order_and_position_in_the_account_stop_nothing(
     simulator.set_rules(derivative_products="MIF")
     user_id = simulator.credentials.user_id
     foreign = {
-        **{"uid": user_id, "actid": user_id},
+        "uid": user_id,
+        "actid": user_id,
         "exch": "NFO",
         "tsym": SYMBOL,
         "prd": "F",
