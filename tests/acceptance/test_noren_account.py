@@ -9,6 +9,7 @@ import pytest
 from shoonya_platform.config.settings import COMPONENTS
 from shoonya_platform.domain.discrepancies import DiscrepancyKind
 from shoonya_platform.domain.instruments import Exchange
+from shoonya_platform.domain.orders import ClientOrderId
 from shoonya_platform.testing.noren.server import NorenSimulator
 from shoonya_platform.testing.receiver import Receiver
 from shoonya_platform.testing.waiting import eventually
@@ -147,4 +148,4 @@ def die_and_come_back(
     numbers = [row["remarks"] for row in simulator.orders()]
     assert len(numbers) == len(set(numbers)) == 3
     for number in numbers:
-        assert len(at_the_broker(simulator, number)) == 1
+        assert len(at_the_broker(simulator, ClientOrderId(number))) == 1
