@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import time
@@ -22,11 +21,11 @@ from shoonya_platform.brokers.paper import PaperBroker, PaperSettings
 from shoonya_platform.brokers.shoonya_account import ShoonyaAccount
 from shoonya_platform.brokers.shoonya_limits import RateLimiter
 from shoonya_platform.clock import Clock
+from shoonya_platform.config.calendar import calendar
 from shoonya_platform.config.loader import Config
 from shoonya_platform.config.settings import Settings
-from shoonya_platform.domain.calendar import MarketCalendar, parse_additions
 from shoonya_platform.domain.catalogue import Catalogue
-from shoonya_platform.domain.data import catalogue_defaults, market_calendar
+from shoonya_platform.domain.data import catalogue_defaults
 from shoonya_platform.domain.instruments import Exchange, Instrument, PriceBand, Product
 from shoonya_platform.domain.margins import Margin
 from shoonya_platform.errors import ConfigError
@@ -50,7 +49,6 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Quotes",
-    "calendar",
     "catalogue",
     "guard_rules",
     "instrument_refresh",
@@ -63,27 +61,6 @@ __all__ = [
     "send_preconditions",
     "shoonya_account",
 ]
-
-
-def calendar(settings: Settings) -> MarketCalendar:
-    """
-    Return the built-in calendar, with what the user's own file adds.
-
-    Raises:
-        ConfigError: The file cannot be read or used.
-    """
-    path = settings.guard.calendar_file
-    if not path:
-        return market_calendar()
-    try:
-        with Path(path).open("rb") as file:
-            data = tomllib.load(file)
-    except (OSError, tomllib.TOMLDecodeError) as e:
-        raise ConfigError(
-            f"the calendar '{path}' cannot be read: {e}",
-            hint="guard.calendar_file names it; docs/calendar.md shows its form",
-        ) from e
-    return market_calendar().with_additions(parse_additions(data, path))
 
 
 def catalogue(settings: Settings) -> Catalogue:
