@@ -35,6 +35,8 @@ def far_december(today: date) -> date:
 
 
 SYMBOL = f"NIFTY{far_december(datetime.now(UTC).date()):%d%b%y}C25700".upper()
+#: The other leg of a spread.
+HEDGE = SYMBOL.replace("C25700", "C26000")
 #: A price of 1 is 100 rupees; blocks its value everywhere, as it is an option.
 GOLD = f"GOLD{far_december(datetime.now(UTC).date()):%d%b%y}C160000".upper()
 
@@ -166,7 +168,7 @@ for n in range(int(count)):
         self.simulator = NorenSimulator(
             self.GENERATION,
             market=MarketSettings(cash=cash, first_price=Decimal(100)),
-            listed=[f"NFO:{SYMBOL}", f"MCX:{GOLD}"],
+            listed=[f"NFO:{SYMBOL}", f"NFO:{HEDGE}", f"MCX:{GOLD}"],
             clock=clock,
         )
         self.simulator.start()

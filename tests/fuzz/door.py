@@ -11,7 +11,12 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from shoonya_platform.brokers.base import BrokerPosition, PlaceOrder, Quote
+from shoonya_platform.brokers.base import (
+    BrokerPosition,
+    PlaceOrder,
+    Quote,
+    UnreadableRow,
+)
 from shoonya_platform.domain.catalogue import Catalogue
 from shoonya_platform.domain.data import catalogue_defaults
 from shoonya_platform.domain.instruments import Exchange, Instrument, PriceBand, Product
@@ -50,6 +55,9 @@ class _Quotes:
         return None
 
     def positions(self) -> list[BrokerPosition]:
+        return []
+
+    def unreadable(self) -> list[UnreadableRow]:
         return []
 
     def note_price(

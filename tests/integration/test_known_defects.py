@@ -153,6 +153,7 @@ def bot(store, broker, clock):
         last_price = broker.last_price
         quote = broker.quote
         positions = broker.positions
+        unreadable = broker.unreadable
 
         def instrument(self, exchange, tradingsymbol):
             return None

@@ -98,6 +98,7 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
         "instruments.rows",
         *LEAVES,
         "config",
+        "errors",
     ),
     # Tells, asks and halts; of the rest it knows the store.
     "notify": (

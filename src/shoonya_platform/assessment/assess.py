@@ -14,6 +14,7 @@ from shoonya_platform.assessment.conditions import (
     ordered,
 )
 from shoonya_platform.assessment.discrepancies import discrepancies
+from shoonya_platform.assessment.holidays import holidays
 from shoonya_platform.assessment.instruments import instrument_lists
 from shoonya_platform.assessment.waiting import waiting
 from shoonya_platform.domain.trading import TradingState
@@ -74,6 +75,7 @@ def assess(
                 *_reconciliation(store, now, rules),
                 *waiting(store, now, rules),
                 *instrument_lists(now, rules),
+                *holidays(now, rules),
                 *_trading(store),
                 *_other_accounts(store),
             ]

@@ -34,6 +34,7 @@ class ConditionKind(StrEnum):
     ORDERS_OLD = "orders_old"  #: working at the broker for too long
     INSTRUMENTS_MISSING = "instruments_missing"  #: no list of them; entries are denied
     INSTRUMENTS_OLD = "instruments_old"  #: the list of an earlier day is used
+    CALENDAR_ENDS = "calendar_ends"  #: the holidays known run out
     TRADING_NOT_ACTIVE = "trading_not_active"  #: halted or reducing
     OTHER_ACCOUNT_OPEN = "other_account_open"  #: a book that is not traded now
 
@@ -84,7 +85,7 @@ class Rules:
     #: Where the broker's lists of instruments are; None for a broker without any.
     instruments_file: Path | None = None
     list_seconds: float = 1800.0  #: since the lists of a new day were published
-    #: When a session at the broker is needed; None is round the clock.
+    #: When the exchanges trade; None is round the clock.
     calendar: MarketCalendar | None = None
 
     def is_trading_time(self, now: datetime) -> bool:

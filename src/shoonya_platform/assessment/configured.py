@@ -5,8 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 
 from shoonya_platform.assessment.conditions import Rules
+from shoonya_platform.config.calendar import calendar
 from shoonya_platform.config.settings import Settings
+from shoonya_platform.domain.calendar import MarketCalendar
 from shoonya_platform.domain.data import market_calendar
+from shoonya_platform.errors import ConfigError
 from shoonya_platform.instruments.file import FILE_NAME
 
 #: A comparison may be missed, and a slow broker takes its time for the next.
@@ -32,7 +35,15 @@ def configured_rules(settings: Settings) -> Rules:
             if settings.broker.name == "shoonya"
             else None
         ),
-        calendar=(
-            market_calendar() if settings.guard.market_hours == "exchange" else None
-        ),
+        calendar=_calendar(settings),
     )
+
+
+def _calendar(settings: Settings) -> MarketCalendar | None:
+    if settings.guard.market_hours != "exchange":
+        return None
+    try:
+        return calendar(settings)
+    except ConfigError:
+        # The services that trade by it end with this error; what shows that runs on.
+        return market_calendar()

@@ -175,8 +175,18 @@ class UnreadableRow:
     #: digest of the row.  The same row has the same subject each time.
     subject: str
     why: str  #: one sentence: which field, and what was found; no secrets
-    #: Its id is one of our making, or cannot be read.
+    #: It may be about an order or a holding of ours: its id is one of our making or
+    #: cannot be read; its product, for a position, is one that is traded here.
     may_be_ours: bool = True
+    tradingsymbol: str = ""  #: empty if it cannot be read
+
+    def may_hide(self, tradingsymbol: str) -> bool:
+        """Return whether a holding of ours may be in this row of the positions."""
+        return (
+            self.book == "positions"
+            and self.may_be_ours
+            and self.tradingsymbol in ("", tradingsymbol)
+        )
 
 
 class Broker(Protocol):

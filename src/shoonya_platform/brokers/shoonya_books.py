@@ -30,12 +30,20 @@ class Book:
 
     name: str  #: the port's
     route: str  #: Noren's
-    sign: str  #: the field that the rows of this list have, and others do not
+    #: Fields that the rows of this list have, and those of others do not; one row with
+    #: one of them identifies the list, as a row may lack any field.
+    signs: frozenset[str]
+
+    def has(self, row: object) -> bool:
+        """Return whether a row is certainly of this list."""
+        return isinstance(row, dict) and not self.signs.isdisjoint(row)
 
 
-ORDERS = Book("order_book", "OrderBook", "status")
-TRADES = Book("trade_book", "TradeBook", "flid")
-POSITIONS = Book("positions", "PositionBook", "netqty")
+ORDERS = Book("order_book", "OrderBook", frozenset({"status", "rejreason", "dscqty"}))
+TRADES = Book("trade_book", "TradeBook", frozenset({"flid", "flqty", "flprc"}))
+POSITIONS = Book(
+    "positions", "PositionBook", frozenset({"netqty", "netavgprc", "daybuyqty"})
+)
 
 
 class Rows:
@@ -55,8 +63,7 @@ class Rows:
             BrokerUnavailable: The answer is not of this book.
         """
         if not isinstance(answer, list) or (
-            answer
-            and not any(isinstance(row, dict) and book.sign in row for row in answer)
+            answer and not any(book.has(row) for row in answer)
         ):
             raise BrokerUnavailable(
                 f"the broker answered {book.route} with something else"
@@ -91,20 +98,35 @@ class Rows:
 def unreadable(book: str, row: object, why: Exception | str) -> UnreadableRow:
     """Describe a row that cannot be used."""
     return UnreadableRow(
-        book=book, subject=_subject(row), why=str(why), may_be_ours=_may_be_ours(row)
+        book=book,
+        subject=_subject(row),
+        why=str(why),
+        may_be_ours=_may_be_ours(book, row),
+        tradingsymbol=_symbol(row),
     )
 
 
-def _may_be_ours(row: object) -> bool:
+def _may_be_ours(book: str, row: object) -> bool:
     if not isinstance(row, dict):
         return True
+    if book == POSITIONS.name:
+        return words.may_be_our_product(row)
     remarks = row.get("remarks", "")
     return not isinstance(remarks, str) or named_order(remarks) is not None
 
 
+def _symbol(row: object) -> str:
+    if not isinstance(row, dict):
+        return ""
+    try:
+        return words.shown(words.symbol_of(row))
+    except Unreadable:
+        return ""
+
+
 def _subject(row: object) -> str:
     if isinstance(row, dict):
-        for subject in (words.number_of, words.symbol_of):
+        for subject in (words.number_of, words.symbol_of, words.scrip_key_of):
             try:
                 return words.shown(subject(row))
             except Unreadable:

@@ -46,11 +46,9 @@ _TYPES = {
     OrderType.STOP_MARKET: "SL-MKT",
 }
 _PRODUCTS = {Product.CNC: "C", Product.NRML: "M", Product.MIS: "I"}
-#: Bracket and cover orders are intraday ones.
-_OUR_PRODUCTS = {code: product for product, code in _PRODUCTS.items()} | {
-    "B": Product.MIS,
-    "H": Product.MIS,
-}
+#: Not among them: `F` is margin funding, and `B` and `H` are bracket and cover orders,
+#: which have positions of their own that only ExitSNOOrder closes.
+_OUR_PRODUCTS = {code: product for product, code in _PRODUCTS.items()}
 _SIDES = {Side.BUY: "B", Side.SELL: "S"}
 _OUR_SIDES = {code: side for side, code in _SIDES.items()}
 _ENDS = {
@@ -263,6 +261,11 @@ def scrip_of(row: Row) -> tuple[str, str]:
     return _needed(row, "exch").upper(), _needed(row, "token")
 
 
+def scrip_key_of(row: Row) -> str:
+    """Return the scrip of a price frame, as it is subscribed to."""
+    return f"{_needed(row, 'e')}|{_needed(row, 'tk')}"
+
+
 def quote_of(row: Row) -> Quote:
     """Read price and band; a row without fields is a scrip that does not trade."""
     return Quote(
@@ -289,6 +292,13 @@ def whole_of(row: Row, name: str) -> int:
 def text_of(row: Row, name: str) -> str:
     """Read a field, empty if it is not there."""
     return _text(row, name)
+
+
+def may_be_our_product(row: Row) -> bool:
+    """Return False if a row certainly is of a product that is not traded here."""
+    code = row.get("prd") or row.get("pcode")
+    is_readable = isinstance(code, str) and code.strip() != ""
+    return not is_readable or str(code).strip().upper() in _OUR_PRODUCTS
 
 
 def is_number(text: str) -> bool:

@@ -8,12 +8,12 @@ from datetime import date, datetime, time
 
 import click
 
+from shoonya_platform.config.calendar import calendar as calendar_of
 from shoonya_platform.ctl.context import Ctl
 from shoonya_platform.ctl.output import console, json_option, print_json, print_table
 from shoonya_platform.domain.calendar import MarketCalendar
 from shoonya_platform.domain.days import INDIA
 from shoonya_platform.domain.instruments import Exchange
-from shoonya_platform.services.parts import calendar as calendar_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +45,7 @@ class _View:
     next_open: datetime
     unverified: list[str]
     holidays: list[_DayOff]  #: of the year, from the day on
+    holidays_known_until: str | None  #: the last day; None if none are known
 
 
 @click.command()
@@ -97,6 +98,8 @@ def cli(
         return
     out = console()
     out.print(f"{wanted:%A %Y-%m-%d}, in India's time; as of {calendar.as_of}")
+    for end, names in _known_until(calendar, views).items():
+        out.print(f"holidays of {' '.join(names)} {end}")
     if not keeps_hours:
         out.print(
             'the guard lets pass at any hour: guard.market_hours is "round_the_clock"'
@@ -114,6 +117,7 @@ def _view(
     calendar: MarketCalendar, exchange: Exchange, day: date, now: datetime
 ) -> _View:
     window = calendar.window(exchange, day)
+    end = calendar.known_until(exchange)
     return _View(
         exchange=exchange.value,
         opens=None if window is None else _clock(window[0]),
@@ -138,7 +142,19 @@ def _view(
             for each in calendar.days_off(exchange, day.year)
             if each.day >= day
         ],
+        holidays_known_until=None if end is None else end.isoformat(),
     )
+
+
+def _known_until(
+    calendar: MarketCalendar, views: Iterable[_View]
+) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for view in views:
+        end = calendar.known_until(Exchange(view.exchange))
+        text = "are not known" if end is None else f"are known until {end}"
+        found.setdefault(text, []).append(view.exchange)
+    return found
 
 
 def _clock(moment: time) -> str:

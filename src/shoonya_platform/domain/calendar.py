@@ -3,8 +3,8 @@ When the exchanges trade: hours by date, holidays, special sessions.
 
 All of it is data, because it changes: hours moved in August 2026, holidays come
 anew each year.  What the data does not cover is judged by the weekday and the last
-hours known, and `caveat` says so: a calendar that ran out must neither stop trading
-nor pass its guess off as knowledge.
+hours known, and `known_until` says from when on: a calendar that ran out must neither
+stop trading nor pass its guess off as knowledge.
 """
 
 from __future__ import annotations
@@ -101,6 +101,8 @@ class Additions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     """What a user's own file adds; where it differs from the built-in, it counts."""
 
     hours: tuple[Hours, ...] = ()
+    #: A year's whole list, in place of the built-in one.
+    holidays: tuple[Holidays, ...] = ()
     closed: tuple[ClosedDay, ...] = ()
     specials: tuple[SpecialSession, ...] = ()
     sessions: tuple[Session, ...] = ()
@@ -157,14 +159,10 @@ class MarketCalendar(
         """Tell whether the year's holidays are known."""
         return self._holidays(exchange, _local(at).year) is not None
 
-    def caveat(self, exchange: Exchange, at: datetime) -> str:
-        """Return what is missing to be sure about this moment, "" if nothing is."""
-        if self.covers(exchange, at):
-            return ""
-        return (
-            f"the holidays of {exchange} in {_local(at).year} are not in the calendar "
-            f"(as of {self.as_of}): judged by weekday and hours alone"
-        )
+    def known_until(self, exchange: Exchange) -> date | None:
+        """Return the last day of the years whose holidays are known, None for none."""
+        years = [each.year for each in self.holidays if exchange in each.exchanges]
+        return date(max(years), 12, 31) if years else None
 
     def with_special(self, special: SpecialSession) -> MarketCalendar:
         """Return the calendar with one more special session; it counts first."""
@@ -177,6 +175,7 @@ class MarketCalendar(
         changed = msgspec.structs.replace(
             self,
             hours=(*added.hours, *self.hours),
+            holidays=(*added.holidays, *self.holidays),
             closed=(*added.closed, *self.closed),
             specials=(*added.specials, *self.specials),
             sessions=(*self.sessions, *added.sessions),

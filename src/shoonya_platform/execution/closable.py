@@ -9,25 +9,12 @@ What exits on their way may still close there is left to them.
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 
-from shoonya_platform.brokers.base import BrokerPosition
 from shoonya_platform.domain.instruments import Product
 from shoonya_platform.domain.orders import OPEN, Intent, Order, OrderId, OrderStatus
+from shoonya_platform.execution.holdings import Holdings
 from shoonya_platform.store.base import OrderStore
-
-#: Exchange, symbol and product; the broker's net quantity, signed.
-Holdings = Mapping[tuple[str, str, str], int]
-
-
-def holdings_of(positions: Iterable[BrokerPosition]) -> Holdings:
-    """Return the net quantity of each instrument and product."""
-    held: Counter[tuple[str, str, str]] = Counter()
-    for position in positions:
-        key = (position.exchange, position.tradingsymbol, position.product)
-        held[key] += position.quantity
-    return held
 
 
 def held_at_broker(

@@ -7,10 +7,10 @@ Each comparison notes what differs now and resolves what does not any more, so w
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import timedelta
 
-from shoonya_platform.brokers.base import Broker
+from shoonya_platform.brokers.base import UnreadableRow
 from shoonya_platform.clock import Clock
 from shoonya_platform.domain.discrepancies import DiscrepancyKind
 from shoonya_platform.domain.orders import WORKING
@@ -84,11 +84,8 @@ def _subject(key: Holding) -> str:
 class Conditions:
     """Notes and resolves the conditions that comparisons find."""
 
-    def __init__(
-        self, store: OrderStore, broker: Broker, logger: ServiceLogger
-    ) -> None:
+    def __init__(self, store: OrderStore, logger: ServiceLogger) -> None:
         self._store = store
-        self._broker = broker
         self._discrepancies = Discrepancies(store, logger)
 
     def note(
@@ -100,7 +97,7 @@ class Conditions:
             self._note_missing(found)
             self._note_positions(differences)
             self._note_factors(found)
-            self._note_unreadable()
+            self._note_unreadable(found.unreadable)
             self._discrepancies.keep_only(
                 K.FOREIGN_CLAIM,
                 {row.claim.broker_order_id for row in found.foreign},
@@ -167,9 +164,9 @@ class Conditions:
             )
         self._discrepancies.keep_only(K.PRICE_FACTOR_DIFFERS, subjects)
 
-    def _note_unreadable(self) -> None:
+    def _note_unreadable(self, rows: Iterable[UnreadableRow]) -> None:
         subjects = set()
-        for row in self._broker.unreadable():
+        for row in rows:
             subject = f"{row.book} {row.subject}"
             subjects.add(subject)
             self._discrepancies.note(
@@ -177,7 +174,10 @@ class Conditions:
                 subject,
                 f"a row of the broker's {row.book} ({row.subject}) cannot be read: "
                 f"{row.why}",
-                "look at that order or position in the broker's terminal",
+                "compare it with the broker's terminal: it may be of this platform"
+                if row.may_be_ours
+                else "nothing has to be done: it is of another program or a product "
+                "that is not traded here, and stays in your hands",
             )
         self._discrepancies.keep_only(K.ROW_UNREADABLE, subjects)
 

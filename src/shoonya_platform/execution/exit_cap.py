@@ -22,7 +22,8 @@ from shoonya_platform.domain.discrepancies import DiscrepancyKind
 from shoonya_platform.domain.orders import WORKING, Intent, Order, OrderId
 from shoonya_platform.domain.positions import Position
 from shoonya_platform.errors import BrokerUnavailable
-from shoonya_platform.execution.closable import Holdings, closable, holdings_of
+from shoonya_platform.execution.closable import closable
+from shoonya_platform.execution.holdings import Holdings, broker_holdings
 from shoonya_platform.logging import get_component_logger
 from shoonya_platform.store.base import OrderStore
 
@@ -95,7 +96,7 @@ class ExitCap:
             return
         self._known = set()
         try:
-            held = holdings_of(self._broker.positions())
+            held = broker_holdings(self._broker, self._store)
         except BrokerUnavailable as e:
             self._failed_at = self._clock.monotonic()
             self._logger.warning(

@@ -58,6 +58,9 @@ REREAD_SECONDS = 1.0
 _WORKING = sorted(WORKING)
 _TRADED = (OrderStatus.PARTIALLY_FILLED, OrderStatus.FILLED)
 
+#: So many different reports that cannot be read are logged, each once.
+UNREADABLE_LOGGED = 200
+
 #: A row that nobody has touched for this long before a reading agrees with it.
 LAG = timedelta(seconds=2)
 
@@ -104,6 +107,8 @@ class OrderWatcherEngine:
         self._asked_last: tuple[str, str] = ("", "")
         self._fills = 0
         self._working = 0
+        self._unreadable = 0
+        self._logged_rows: set[tuple[str, str]] = set()
         self._logger = get_component_logger("order_watcher")
         self._booking = Booking(store, clock, self._logger)
 
@@ -112,12 +117,16 @@ class OrderWatcherEngine:
         self._reconcile()
 
     def status(self) -> str:
-        return f"watching {self._working} open orders, {self._fills} fills so far"
+        text = f"watching {self._working} open orders, {self._fills} fills so far"
+        if self._unreadable:
+            text += f", {self._unreadable} reports could not be read"
+        return text
 
     def step(self) -> int:
         reports = self._broker.reports()
         if reports:
             self._apply([_News.of(report) for report in reports])
+        self._note_unreadable()
         now = self._clock.monotonic()
         if now - self._looked_at >= LOOK_SECONDS:
             self._looked_at = now
@@ -248,6 +257,26 @@ class OrderWatcherEngine:
                 "event": "external_order",
             },
         )
+
+    def _note_unreadable(self) -> None:
+        """Count reports that cannot be read, and log each once.
+
+        What they were about is in the books, which recovery_service shows.
+        """
+        for row in self._broker.unreadable():
+            if row.book != "reports":
+                continue
+            self._unreadable += 1
+            key = (row.subject, row.why)
+            if key in self._logged_rows or len(self._logged_rows) >= UNREADABLE_LOGGED:
+                continue
+            self._logged_rows.add(key)
+            self._logger.warning(
+                "a report of the broker's (%s) cannot be read: %s, reading the books",
+                row.subject,
+                row.why,
+                extra={"event": "report_unreadable"},
+            )
 
     def _note_prices(self) -> None:
         """Keep the last prices of what is held or works, for risk and new terms."""

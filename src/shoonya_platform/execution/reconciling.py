@@ -17,6 +17,7 @@ from shoonya_platform.brokers.base import (
     BrokerOrder,
     BrokerPosition,
     BrokerTrade,
+    UnreadableRow,
 )
 from shoonya_platform.clock import Clock
 from shoonya_platform.domain.days import trading_day
@@ -72,6 +73,7 @@ class Found:
     #: Of an earlier day, and gone from the book with it.
     expired: list[Order] = field(default_factory=list)
     external: list[BrokerOrder] = field(default_factory=list)
+    unreadable: list[UnreadableRow] = field(default_factory=list)
     #: Our quantity and the broker's, where orders in flight do not explain it.
     differences: dict[Holding, tuple[int, int]] = field(default_factory=dict)
     #: Our price factor and the broker's, where they differ.
@@ -131,10 +133,16 @@ class Reconciler:
         positions = self._broker.positions()
         claims = self._broker.order_book()
         trades = self._broker.trade_book()
-        found = Found(orders_at_broker=len(claims))
+        passed_over = self._broker.unreadable()
+        found = Found(orders_at_broker=len(claims), unreadable=passed_over)
         self._compare_orders(found, claims, trades, everything=everything)
         self._look_for_missing(found, claims)
-        found.differences.update(self._compare_positions(positions))
+        found.differences.update(
+            (key, quantities)
+            for key, quantities in self._compare_positions(positions).items()
+            # What cannot be read is shown as that, and may well agree.
+            if not any(row.may_hide(key[1]) for row in passed_over)
+        )
         found.factors.update(self._compare_factors(positions))
         return found
 
@@ -252,6 +260,9 @@ class Reconciler:
     def _look_for_missing(self, found: Found, claims: Sequence[BrokerOrder]) -> None:
         numbers = {claim.broker_order_id for claim in claims}
         names = {claim.client_order_id for claim in claims}
+        # A row that cannot be read is there all the same.
+        hidden = [row for row in found.unreadable if row.book == "order_book"]
+        numbers |= {BrokerOrderId(row.subject) for row in hidden}
         now = self._clock.now()
         missing = [
             order
@@ -267,6 +278,7 @@ class Reconciler:
             if (
                 trading_day(order.created_at) < trading_day(now)
                 and self._absences[order.order_id] >= self._absent_reads
+                and not any(row.may_be_ours for row in hidden)
             ):
                 self._expire(found, order, now)
             else:

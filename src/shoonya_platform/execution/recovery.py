@@ -113,7 +113,7 @@ class RecoveryService:
         self._has_looked = False
         self._told_order: set[tuple[str, OrderId | BrokerOrderId]] = set()
         self._differences = PositionDifferences(store, clock)
-        self._conditions = Conditions(store, broker, self._logger)
+        self._conditions = Conditions(store, self._logger)
 
     def begin(self) -> None:
         """Look at everything, so that "ready" means that it was."""

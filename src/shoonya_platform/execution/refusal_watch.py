@@ -14,8 +14,9 @@ from shoonya_platform.clock import Clock
 from shoonya_platform.domain.alerts import AlertStatus
 from shoonya_platform.domain.discrepancies import DiscrepancyKind, refused_holding
 from shoonya_platform.domain.orders import Order, OrderStatus
-from shoonya_platform.execution.closable import Holdings, held_at_broker
+from shoonya_platform.execution.closable import held_at_broker
 from shoonya_platform.execution.discrepancies import Discrepancies
+from shoonya_platform.execution.holdings import Holdings
 from shoonya_platform.logging import get_component_logger
 from shoonya_platform.store.base import OrderStore
 

@@ -20,7 +20,8 @@ from shoonya_platform.domain.instruments import Product
 from shoonya_platform.domain.legs import ordering_of
 from shoonya_platform.domain.orders import Intent, Order, OrderStatus
 from shoonya_platform.domain.refusals import Remedy, remedy_of
-from shoonya_platform.execution.closable import Holdings, closable
+from shoonya_platform.execution.closable import closable
+from shoonya_platform.execution.holdings import Holdings
 from shoonya_platform.execution.planning import LegPlanner
 from shoonya_platform.execution.refusal_watch import POSITION_PATIENCE, RefusalWatch
 from shoonya_platform.execution.retry_prices import Instruments, RetryPrices

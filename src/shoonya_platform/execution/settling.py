@@ -19,7 +19,8 @@ from shoonya_platform.domain.orders import (
 )
 from shoonya_platform.errors import BrokerUnavailable
 from shoonya_platform.execution import refusal_watch
-from shoonya_platform.execution.closable import Holdings, held_at_broker
+from shoonya_platform.execution.closable import held_at_broker
+from shoonya_platform.execution.holdings import Holdings
 from shoonya_platform.execution.planning import LegPlanner
 from shoonya_platform.execution.refusal_watch import POSITION_PATIENCE
 from shoonya_platform.execution.refused import RefusedExits

@@ -15,7 +15,12 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Protocol
 
-from shoonya_platform.brokers.base import BrokerPosition, PlaceOrder, Quote
+from shoonya_platform.brokers.base import (
+    BrokerPosition,
+    PlaceOrder,
+    Quote,
+    UnreadableRow,
+)
 from shoonya_platform.clock import Clock
 from shoonya_platform.domain.alerts import (
     AlertStatus,
@@ -38,9 +43,9 @@ from shoonya_platform.errors import BrokerUnavailable
 from shoonya_platform.execution.account import AccountKeeper
 from shoonya_platform.execution.bands import BandKeeper, Told
 from shoonya_platform.execution.chase import ExitChaser
-from shoonya_platform.execution.closable import Holdings, holdings_of
 from shoonya_platform.execution.exchange_rules import Instruments
 from shoonya_platform.execution.figures import FigureKeeper
+from shoonya_platform.execution.holdings import Holdings, broker_holdings
 from shoonya_platform.execution.missed_exits import MissedExits
 from shoonya_platform.execution.planning import LegPlanner, Prices, is_of
 from shoonya_platform.execution.price_factors import FactorKeeper
@@ -87,6 +92,8 @@ class Quotes(Protocol):
     def products(self) -> Mapping[Exchange, frozenset[Product]] | None: ...
 
     def positions(self) -> list[BrokerPosition]: ...
+
+    def unreadable(self) -> list[UnreadableRow]: ...
 
     def note_price(
         self, exchange: Exchange, tradingsymbol: str, price: Decimal
@@ -186,7 +193,7 @@ class TradingBot:
         return planned + settled
 
     def _holdings(self) -> Holdings:
-        return holdings_of(self._quotes.positions())
+        return broker_holdings(self._quotes, self._store)
 
     def _plan_alerts(self) -> int:
         fresh = self._store.alerts.in_status(AlertStatus.RECEIVED, limit=BATCH)

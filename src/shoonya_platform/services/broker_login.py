@@ -21,10 +21,11 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 
 from shoonya_platform.assessment.session import SessionVerdict, judge_session
 from shoonya_platform.clock import Clock, SystemClock
+from shoonya_platform.config.calendar import calendar
 from shoonya_platform.config.loader import Config, load
 from shoonya_platform.config.settings import Settings
 from shoonya_platform.errors import NotAllowed, ShoonyaError
-from shoonya_platform.services.parts import calendar, open_shoonya, shoonya_account
+from shoonya_platform.services.parts import open_shoonya, shoonya_account
 from shoonya_platform.services.session_file import find_session
 
 TOKEN = "broker_access_token"  # noqa: S105 - the name of its file

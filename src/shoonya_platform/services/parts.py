@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import time
@@ -11,16 +10,22 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from shoonya_platform.brokers.base import Broker, BrokerPosition, PlaceOrder, Quote
+from shoonya_platform.brokers.base import (
+    Broker,
+    BrokerPosition,
+    PlaceOrder,
+    Quote,
+    UnreadableRow,
+)
 from shoonya_platform.brokers.paper import PaperBroker, PaperSettings
 from shoonya_platform.brokers.shoonya_account import ShoonyaAccount
 from shoonya_platform.brokers.shoonya_limits import RateLimiter
 from shoonya_platform.clock import Clock
+from shoonya_platform.config.calendar import calendar
 from shoonya_platform.config.loader import Config
 from shoonya_platform.config.settings import Settings
-from shoonya_platform.domain.calendar import MarketCalendar, parse_additions
 from shoonya_platform.domain.catalogue import Catalogue
-from shoonya_platform.domain.data import catalogue_defaults, market_calendar
+from shoonya_platform.domain.data import catalogue_defaults
 from shoonya_platform.domain.instruments import Exchange, Instrument, PriceBand, Product
 from shoonya_platform.domain.margins import Margin
 from shoonya_platform.domain.packaged import PackagedListing
@@ -48,7 +53,6 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Quotes",
-    "calendar",
     "catalogue",
     "guard_rules",
     "instrument_refresh",
@@ -62,27 +66,6 @@ __all__ = [
     "shoonya_account",
     "tickers",
 ]
-
-
-def calendar(settings: Settings) -> MarketCalendar:
-    """
-    Return the built-in calendar, with what the user's own file adds.
-
-    Raises:
-        ConfigError: The file cannot be read or used.
-    """
-    path = settings.guard.calendar_file
-    if not path:
-        return market_calendar()
-    try:
-        with Path(path).open("rb") as file:
-            data = tomllib.load(file)
-    except (OSError, tomllib.TOMLDecodeError) as e:
-        raise ConfigError(
-            f"the calendar '{path}' cannot be read: {e}",
-            hint="guard.calendar_file names it; docs/calendar.md shows its form",
-        ) from e
-    return market_calendar().with_additions(parse_additions(data, path))
 
 
 def catalogue(settings: Settings) -> Catalogue:
@@ -361,6 +344,9 @@ class Quotes:
 
     def positions(self) -> list[BrokerPosition]:
         return self._broker.positions()
+
+    def unreadable(self) -> list[UnreadableRow]:
+        return self._broker.unreadable()
 
     def instrument(self, exchange: Exchange, tradingsymbol: str) -> Instrument | None:
         return self._broker.instrument(exchange, tradingsymbol)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from shoonya_platform.config.calendar import calendar
 from shoonya_platform.risk.day_watch import BreachRules
 from shoonya_platform.risk.supreme_risk import SupremeRiskManager
 from shoonya_platform.services.ending import end_process
-from shoonya_platform.services.parts import calendar, risk_limits, square_off_times
+from shoonya_platform.services.parts import risk_limits, square_off_times
 from shoonya_platform.services.runtime import Parts, run_worker
 
 

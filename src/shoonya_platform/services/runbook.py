@@ -92,6 +92,7 @@ CONDITIONS: Mapping[str, str] = {
     "orders_old": "an-order-works-for-long",
     "instruments_missing": _INSTRUMENTS,
     "instruments_old": _INSTRUMENTS,
+    "calendar_ends": "the-holidays-run-out",
     "trading_not_active": "trading-is-halted",
     "other_account_open": _OTHER_ACCOUNT,
 }

@@ -439,7 +439,13 @@ def test_bad_row_of_the_order_book_affects_only_itself(simulator, broker, change
     simulator.app.routes.reading["OrderBook"] = lambda _: [bad, row]
 
     assert [order.broker_order_id for order in broker.order_book()] == [placed]
-    expected = UnreadableRow(book="order_book", subject="7", why=why, may_be_ours=False)
+    expected = UnreadableRow(
+        book="order_book",
+        subject="7",
+        why=why,
+        may_be_ours=False,
+        tradingsymbol=row["tsym"],
+    )
     assert broker.unreadable() == [expected]
     assert broker.unreadable() == [expected]
     assert {report.order.broker_order_id for report in broker.reports()} == {placed}

@@ -83,3 +83,14 @@ def test_own_file_that_cannot_be_used_is_a_configuration_error(ctl, own, text):
 
     assert (result.code, result.out) == (10, "")
     assert str(own) in result.err
+
+
+def test_end_of_the_known_holidays_is_said(ctl):
+    out = ctl("calendar").out
+
+    assert "holidays of NSE NFO BSE BFO are known until 2026-12-31" in out
+    assert "holidays of CDS MCX are not known" in out or (
+        "holidays of MCX CDS are not known" in out
+    )
+    found = one(ctl("calendar", "--exchange", "NSE", "--json"))
+    assert found["holidays_known_until"] == "2026-12-31"

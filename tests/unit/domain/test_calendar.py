@@ -107,7 +107,6 @@ def test_special_session_opens_a_sunday_once_its_hours_are_given():
 )
 def test_calendar_admits_where_it_does_not_know_the_holidays(exchange, at, covered):
     assert CALENDAR.covers(Exchange(exchange), india(at)) is covered
-    assert (CALENDAR.caveat(Exchange(exchange), india(at)) == "") is covered
 
 
 def test_day_beyond_the_table_is_judged_by_weekday_and_hours():

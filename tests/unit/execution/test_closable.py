@@ -4,7 +4,8 @@ import pytest
 
 from shoonya_platform.domain.instruments import Product
 from shoonya_platform.domain.orders import WORKING, Intent, Side
-from shoonya_platform.execution.closable import closable, held_at_broker, holdings_of
+from shoonya_platform.execution.closable import closable, held_at_broker
+from shoonya_platform.execution.holdings import holdings_of
 from shoonya_platform.testing.orders import store_order
 from tests.unit.execution.rows import S, broker_holds
 

@@ -1,10 +1,12 @@
 """An exit goes out for no more than the broker's own position shows."""
 
+from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 
 import pytest
 
+from shoonya_platform.brokers.base import UnreadableRow
 from shoonya_platform.domain.discrepancies import Discrepancy, DiscrepancyKind
 from shoonya_platform.domain.orders import Fill, Intent, Side, TradeId
 from shoonya_platform.errors import BrokerUnavailable, LoginNeeded
@@ -287,3 +289,45 @@ def test_exit_without_a_session_waits_and_is_never_rejected(
         command.step()
 
     assert status_of(store, order) is S.RISK_PASSED
+
+
+def a_row(**changes):
+    row = UnreadableRow(book="positions", subject="row", why="'netqty' is 'NA'")
+    return replace(row, **changes)
+
+
+@pytest.mark.parametrize(
+    ("change", "sent"),
+    [
+        pytest.param({}, [130], id="of-any-instrument"),
+        pytest.param({"tradingsymbol": "its own"}, [130], id="of-its-own"),
+        pytest.param({"tradingsymbol": "SBIN-EQ"}, [], id="of-another"),
+        pytest.param({"may_be_ours": False}, [], id="of-another-product"),
+        pytest.param({"book": "trade_book"}, [], id="of-another-book"),
+    ],
+)
+def test_position_that_cannot_be_read_is_not_taken_for_closed(
+    command, store, broker, clock, change, sent
+):
+    hold(store, clock)
+    order = an_exit(store)
+    if change.get("tradingsymbol") == "its own":
+        change = {"tradingsymbol": order.tradingsymbol}
+    broker.passed_over = [a_row(**change)]
+
+    step_after(command, clock, LATE_SECONDS)
+
+    assert quantities(broker) == sent
+
+
+def test_position_that_can_be_read_counts_whatever_row_cannot(
+    command, store, broker, clock
+):
+    hold(store, clock)
+    order = an_exit(store)
+    broker.held = [broker_holds(order, 50)]
+    broker.passed_over = [a_row()]
+
+    step_after(command, clock, LATE_SECONDS)
+
+    assert quantities(broker) == [50]

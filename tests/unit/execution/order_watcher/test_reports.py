@@ -5,6 +5,7 @@ from decimal import Decimal
 
 import pytest
 
+from shoonya_platform.brokers.base import UnreadableRow
 from shoonya_platform.domain.orders import OrderType, TradeId
 from shoonya_platform.execution.order_watcher import RECONCILE_SECONDS
 from tests.unit.execution.order_watcher.conftest import both, held
@@ -243,3 +244,20 @@ def test_row_without_a_trigger_price_leaves_ours(watcher, store, broker, clock, 
         watcher.step()
 
     assert current(store, order) == order
+
+
+def test_report_that_cannot_be_read_is_counted_and_logged_once(
+    watcher, store, broker, events
+):
+    order, number = both(store, broker)
+    broker.fill(number, 65, 100)
+    for number in ("7", "7", "8"):
+        broker.passed_over = [
+            UnreadableRow(book="reports", subject=number, why="'pcode' is 'F'"),
+            UnreadableRow(book="positions", subject="SBIN-EQ", why="'prd' is 'F'"),
+        ]
+        watcher.step()
+
+    assert events().count("report_unreadable") == 2
+    assert "3 reports could not be read" in watcher.status()
+    assert state(store, order) == (S.FILLED, 65)

@@ -5,6 +5,7 @@ from decimal import Decimal
 
 import pytest
 
+from shoonya_platform.brokers.base import UnreadableRow
 from shoonya_platform.domain.discrepancies import DiscrepancyKind as K
 from shoonya_platform.domain.orders import BEFORE_BROKER, IN_FLIGHT, OrderType, Side
 from shoonya_platform.domain.terms import ModifyStage, Terms
@@ -222,3 +223,46 @@ def test_status_counts_what_is_unclear(recovery, store, broker):
     assert recovery.status() == (
         "1 unknown outcomes, 0 settled, 0 positions differ from the broker"
     )
+
+
+def test_position_that_cannot_be_read_does_not_differ(recovery, store, broker, clock):
+    order = store_order(store, S.FILLED)
+    clock.advance(STALE_SECONDS)
+    row = UnreadableRow(
+        book="positions",
+        subject=order.tradingsymbol,
+        why="'netqty' is 'NA'",
+        tradingsymbol=order.tradingsymbol,
+    )
+    broker.passed_over = [row]
+    recovery.step()
+    assert [found.kind for found in store.discrepancies.open()] == [K.ROW_UNREADABLE]
+
+    broker.passed_over = [replace(row, may_be_ours=False)]
+    clock.advance(RULES.interval_seconds)
+    recovery.step()
+
+    found = {each.kind: each for each in store.discrepancies.open()}
+    assert found.keys() == {K.ROW_UNREADABLE, K.POSITION_DIFFERS}
+    assert found[K.ROW_UNREADABLE].action.startswith("nothing has to be done")
+
+
+@pytest.mark.parametrize("may_be_ours", [True, False])
+def test_order_whose_row_cannot_be_read_is_neither_missing_nor_expired(
+    recovery, store, broker, clock, may_be_ours
+):
+    order = store_order(store, S.ACCEPTED)
+    broker.passed_over = [
+        UnreadableRow(
+            book="order_book",
+            subject=str(order.broker_order_id),
+            why="'status' is 'HALTED'",
+            may_be_ours=may_be_ours,
+        )
+    ]
+    for _ in range(5):
+        clock.advance(24 * 3600)
+        recovery.step()
+
+    assert state(store, order) == (S.ACCEPTED, 0)
+    assert [found.kind for found in store.discrepancies.open()] == [K.ROW_UNREADABLE]

@@ -4,7 +4,12 @@ from decimal import Decimal
 
 import pytest
 
-from shoonya_platform.brokers.base import BrokerPosition, PlaceOrder, Quote
+from shoonya_platform.brokers.base import (
+    BrokerPosition,
+    PlaceOrder,
+    Quote,
+    UnreadableRow,
+)
 from shoonya_platform.domain.instruments import Exchange, Instrument, PriceBand, Product
 from shoonya_platform.domain.margins import Margin
 from shoonya_platform.errors import BrokerUnavailable
@@ -28,6 +33,7 @@ class Quotes:
         self.priced: list[str] = []
         self.is_down = False
         self.held: list[BrokerPosition] = []
+        self.passed_over: list[UnreadableRow] = []
         self.instruments: dict[str, Instrument] = {}
         self.needs = Margin(required=Decimal(7), available=Decimal(1000))
         self.margins_asked: list[list[PlaceOrder]] = []
@@ -38,6 +44,9 @@ class Quotes:
         if self.is_down:
             raise BrokerUnavailable("down")
         return self.held
+
+    def unreadable(self):
+        return self.passed_over
 
     def last_price(self, exchange, tradingsymbol):
         self.priced.append(tradingsymbol)

@@ -4,6 +4,7 @@ from decimal import Decimal
 
 import pytest
 
+from shoonya_platform.brokers.base import UnreadableRow
 from shoonya_platform.domain.alerts import AlertStatus
 from shoonya_platform.domain.discrepancies import DiscrepancyKind
 from shoonya_platform.domain.instruments import Exchange, Instrument, PriceBand, Product
@@ -298,3 +299,23 @@ def test_refused_entry_is_not_tried_again(bot, store, clock):
     step_after(bot, clock, 100)
 
     assert refusal(store) is None
+
+
+def test_position_that_the_broker_shows_unreadably_is_exited_by_our_own_record(
+    bot, store, quotes, clock, held
+):
+    alert_id = exit_refused(bot, store)
+    quotes.held = []
+    quotes.passed_over = [
+        UnreadableRow(
+            book="positions",
+            subject=held.tradingsymbol,
+            why="'netqty' is 'NA'",
+            tradingsymbol=held.tradingsymbol,
+        )
+    ]
+
+    step_after(bot, clock, PAUSES[0])
+
+    quantities = [order.quantity for order in store.orders.of_alert(alert_id)]
+    assert quantities == [130, 130]
