@@ -110,6 +110,8 @@ def _checked(alert: Alert, found: Rehearsal) -> Checked:
         verdict, reason = "denied", denied[0].reason
     elif found.is_waiting:
         verdict, reason = "waits", "it is not sent at once"
+        if found.awaits_reconciliation:
+            reason = "entries wait until the broker's books were read"
     else:
         verdict, reason = "would be sent", ""
     if not reason and margin is not None and margin.failure:

@@ -54,6 +54,8 @@ class Rehearsal:
     orders: list[Order]
     margin: MarginReading | None  #: None if the broker was not asked
     is_duplicate: bool
+    #: Whether entries wait for the broker's books to be read.
+    awaits_reconciliation: bool
 
     @property
     def denied(self) -> list[Order]:
@@ -96,6 +98,8 @@ def rehearse(
             orders=store.orders.of_alert(alert_id),
             margin=store.allowances.margin(alert_id),
             is_duplicate=not is_new,
+            awaits_reconciliation=config.settings.recovery.entries_wait
+            and store.recovery.is_awaited(),
         )
 
 
@@ -160,24 +164,27 @@ def _run(
             SupremeRiskManager(store, risk_limits(settings), clock, ring),
             ExecutionGuard(store, listed, guard_rules(settings), clock, ring),
         )
-        for worker in workers:
-            worker.begin()
-        until = clock.monotonic() + PATIENCE_SECONDS
+        until = time.monotonic() + PATIENCE_SECONDS
         while True:
             moved = sum(worker.step() for worker in workers)
-            if _is_judged(store, alert_id) or clock.monotonic() > until:
+            if _is_judged(store, alert_id) or time.monotonic() > until:
                 return
             if not moved:
+                if _is_planned(store, alert_id):
+                    # It waits for something that none of the three brings about.
+                    return
                 time.sleep(_NAP_SECONDS)
     finally:
         broker.close()
 
 
-def _is_judged(store: OrderStore, alert_id: AlertId) -> bool:
+def _is_planned(store: OrderStore, alert_id: AlertId) -> bool:
     stored = store.alerts.get(alert_id)
-    if stored is None or stored.status is AlertStatus.RECEIVED:
-        return False
-    return all(
+    return stored is not None and stored.status is not AlertStatus.RECEIVED
+
+
+def _is_judged(store: OrderStore, alert_id: AlertId) -> bool:
+    return _is_planned(store, alert_id) and all(
         order.status in _JUDGED or order.is_closed
         for order in store.orders.of_alert(alert_id)
     )
