@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
@@ -28,6 +29,7 @@ interval_seconds = 2.0
 
 def message() -> str:
     """Return what the README has people paste."""
+    found: str
     (found,) = [
         block
         for block in re.findall(r"```json\n(.*?)```", README.read_text(), re.DOTALL)
@@ -155,15 +157,17 @@ def test_readme_message_trades_cash_future_and_option_on_the_simulator(
         if not each.instrument.has_expired(today)
     ]
     future = monthly(Exchange.NFO, current)[0]
+    assert future.expiry is not None
     option = next(
         each.instrument
         for each in file.options_near(
-            Exchange.NFO, "NIFTY", future.expiry, 26000, limit=9
+            Exchange.NFO, "NIFTY", future.expiry, Decimal(26000), limit=9
         )
         if each.instrument.right is Right.CALL
     )
     file.close()
     assert option.kind is Kind.OPTION
+    assert option.expiry is not None
     lot = future.lot_size
     for exchange, symbol, price in (
         (Exchange.NSE, "RELIANCE-EQ", "1400"),
