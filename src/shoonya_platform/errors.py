@@ -7,6 +7,7 @@ The tree of errors, sorted by what there is to do.
      │   └─ OtherAccount       the store is another account's book
      ├─ AlertRefused           tell the sender; a 4xx, never sent again
      ├─ Denied                 a rule of ours forbids it
+     ├─ NothingFilled          all went as it should, and nothing was traded
      ├─ NotFound               no such order, alert, service
      ├─ NotAllowed             the order's state does not permit it
      ├─ NotRunning             nobody answers; start the services
@@ -100,6 +101,12 @@ class Denied(ShoonyaError):
     """We refused it ourselves: a rule of risk_manager or execution_guard."""
 
     exit_code = 31
+
+
+class NothingFilled(ShoonyaError):
+    """The alert was taken, and nothing of it was filled."""
+
+    exit_code = 32
 
 
 class NotFound(ShoonyaError):

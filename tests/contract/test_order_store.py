@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from dataclasses import fields, replace
 from datetime import UTC, date, datetime, timedelta, timezone
 from decimal import Decimal
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -46,6 +47,7 @@ from shoonya_platform.domain.orders import (
     TradeId,
     next_status,
 )
+from shoonya_platform.domain.refused_alerts import RefusedAlert
 from shoonya_platform.domain.terms import ModifyStage, Terms, terms_of
 from shoonya_platform.domain.trading import TradingState
 from shoonya_platform.errors import NotAllowed, StoreError
@@ -272,6 +274,45 @@ def replayed(events: list[OrderEvent]) -> OrderStatus:
         filled += event.trigger in ("partially_filled", "filled")
         assert event.order_status == status
     return status
+
+
+# -- refused alerts ------------------------------------------------------------
+
+
+def a_refusal(**changes: Any) -> RefusedAlert:
+    refused = RefusedAlert(
+        code="FIELD_INVALID",
+        reason="qty: expected a number",
+        hint="send one",
+        http_status=400,
+        client="203.0.113.7",
+        body='{"qty": "x"}',
+    )
+    return replace(refused, **changes)
+
+
+def test_refused_alerts_are_listed_newest_first_and_counted_by_code(store, other):
+    with store.transaction(durable=False):
+        store.refusals.add(a_refusal(), at=BEGIN)
+        store.refusals.add(
+            a_refusal(code="KEY_UNKNOWN"), at=BEGIN + timedelta(seconds=1)
+        )
+
+    newest, first = other.refusals.recent(limit=5)
+    assert (newest.refused.code, first.refused) == ("KEY_UNKNOWN", a_refusal())
+    assert (first.refused_at, first.times) == (BEGIN, 1)
+    assert other.refusals.after(first.refusal_id, limit=5) == [newest]
+    assert other.refusals.counts() == {"FIELD_INVALID": 1, "KEY_UNKNOWN": 1}
+
+
+def test_refusals_without_a_body_are_one_row_a_code_and_day(store):
+    stranger = a_refusal(code="SECRET_WRONG", body=None)
+    with store.transaction(durable=False):
+        for hours in (0, 1, 26):
+            store.refusals.add(stranger, at=BEGIN + timedelta(hours=hours), times=2)
+
+    assert [each.times for each in store.refusals.recent(limit=5)] == [2, 4]
+    assert store.refusals.counts() == {"SECRET_WRONG": 6}
 
 
 # -- alerts --------------------------------------------------------------------

@@ -33,6 +33,8 @@ TABLES = {
     "pnl",
     "absences",
     "bands",
+    "refusal_counts",
+    "refused_alerts",
     "products",
     "margins",
     "account",

@@ -193,8 +193,8 @@ class Risk(Section, frozen=True):
     #: How many instruments may be held at once.
     max_open_positions: Count = 10
     #: Quantity times price times price factor of one order, rupees: 15000000 for a lot
-    #: of GOLD at 150000.
-    max_order_value: Rupees = Decimal(1_000_000)
+    #: of GOLD at 150000.  The default lets one lot of an index future pass.
+    max_order_value: Rupees = Decimal(2_000_000)
     #: Gross value in one instrument, over all strategies, rupees.
     max_symbol_exposure: Rupees = Decimal(2_000_000)
     #: Gross value of one strategy, rupees.

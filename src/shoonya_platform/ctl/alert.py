@@ -9,6 +9,9 @@ from typing import Any, TextIO
 
 import click
 
+from shoonya_platform.ctl.alert_check import check
+from shoonya_platform.ctl.alert_list import list_alerts
+from shoonya_platform.ctl.alert_template import template
 from shoonya_platform.ctl.context import Ctl
 from shoonya_platform.ctl.output import json_option, print_json
 from shoonya_platform.ctl.trace import print_trace
@@ -16,6 +19,7 @@ from shoonya_platform.domain.alerts import AlertStatus
 from shoonya_platform.domain.orders import AlertId
 from shoonya_platform.errors import (
     AlertRefused,
+    NothingFilled,
     NotRunning,
     ShoonyaError,
     WaitedTooLong,
@@ -27,7 +31,12 @@ TIMEOUT_SECONDS = 3.0
 
 @click.group()
 def cli() -> None:
-    """Send an alert to the webhook, as TradingView does."""
+    """Send alerts, check them, list them, and print their template."""
+
+
+cli.add_command(check)
+cli.add_command(list_alerts)
+cli.add_command(template)
 
 
 @cli.command()
@@ -51,7 +60,8 @@ def send(
 ) -> None:
     """Send the alert in FILE, or from standard input for `-`.
 
-    The webhook secret is added when the alert has none.
+    The webhook secret is added when the alert has none.  With --wait it ends with 32
+    if nothing was filled.
 
     \b
     Examples:
@@ -68,6 +78,12 @@ def send(
             print_json({**answer, "outcome": outcome})
         else:
             print_trace(ctl, alert_id)
+        orders = ctl.store.orders.of_alert(alert_id)
+        if not any(order.filled_quantity for order in orders):
+            raise NothingFilled(
+                f"nothing of alert {alert_id} was filled: {outcome}",
+                hint=f"see why: shoonyactl trace {alert_id}",
+            )
     elif as_json:
         print_json(answer)
     else:

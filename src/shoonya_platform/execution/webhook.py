@@ -19,16 +19,15 @@ from starlette.routing import Route
 
 from shoonya_platform.clock import Clock
 from shoonya_platform.domain.alert_form import decode, parse, without_secret
-from shoonya_platform.domain.alert_instruments import with_instruments
 from shoonya_platform.domain.alerts import Alert
 from shoonya_platform.domain.alerts import alert_id as new_alert_id
-from shoonya_platform.domain.days import trading_day
-from shoonya_platform.domain.orders import AlertId, Intent
+from shoonya_platform.domain.orders import AlertId
 from shoonya_platform.domain.ticker_map import TickerMap
 from shoonya_platform.errors import AlertRefused, StoreError
 from shoonya_platform.execution.gathered import Gathered
 from shoonya_platform.execution.openapi import document
 from shoonya_platform.execution.refusing import Refusals, Secret
+from shoonya_platform.execution.resolving import resolved
 from shoonya_platform.logging import get_component_logger
 from shoonya_platform.store.base import OrderStore
 
@@ -194,16 +193,8 @@ class Intake:
         ]
 
     def _with_instruments(self, alert: Alert) -> Alert | AlertRefused:
-        held = set()
-        if alert.intent is not Intent.ENTRY:
-            held = {
-                (position.exchange, position.tradingsymbol)
-                for position in self._store.positions.open()
-                if position.strategy == alert.strategy
-            }
-        today = trading_day(self._clock.now())
         try:
-            return with_instruments(alert, self._tickers, today, held)
+            return resolved(alert, self._store, self._tickers, self._clock.now())
         except AlertRefused as e:
             return e
 

@@ -50,10 +50,16 @@ class SqliteAlerts:
             ),
         )
         legs = len(alert.legs)
+        mapped = [
+            f"; {leg.received} is {alert.exchange}:{leg.tradingsymbol}"
+            for leg in alert.legs
+            if leg.received
+        ]
         self._event(
             alert_id,
             AlertStatus.RECEIVED,
-            f"{alert.intent} for '{alert.strategy}', {legs} leg{'s' * (legs != 1)}",
+            f"{alert.intent} for '{alert.strategy}', {legs} leg{'s' * (legs != 1)}"
+            + "".join(mapped),
         )
         return alert_id, True
 

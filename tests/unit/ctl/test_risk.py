@@ -79,7 +79,7 @@ def test_show_has_each_figure_beside_its_limit(ctl, store):
         "orders_today": (2, 500, ""),
         "losing_days": (0, 3, ""),
     }
-    assert document["max_order_value"] == "1000000"
+    assert document["max_order_value"] == "2000000"
     assert document["trading"]["state"] == "ACTIVE"
 
 

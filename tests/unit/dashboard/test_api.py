@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
 
@@ -10,7 +11,9 @@ import pytest
 from shoonya_platform.config.settings import COMPONENTS
 from shoonya_platform.domain.instruments import Exchange
 from shoonya_platform.domain.orders import OrderStatus, OrderTrigger, Side
+from shoonya_platform.domain.refused_alerts import RefusedAlert
 from shoonya_platform.domain.trading import TradingState
+from shoonya_platform.testing.clock import BEGIN
 
 
 def test_services_are_the_eight_with_state_and_memory(client):
@@ -232,6 +235,30 @@ def test_nothing_can_be_changed(client, ledger, method):
         assert answer.json()["code"] == "METHOD_NOT_ALLOWED"
 
 
+def test_refused_alerts_are_shown_in_the_api_on_the_page_and_in_metrics(client, store):
+    refused = RefusedAlert(
+        code="KEY_UNKNOWN",
+        reason="stoploss: there is no such key",
+        hint="did you mean 'trailing_stoploss'?",
+        http_status=400,
+        client="203.0.113.7",
+        body='{"comment": "<b>bold</b>"}',
+    )
+    with store.transaction(durable=False):
+        store.refusals.add(refused, at=BEGIN)
+        store.refusals.add(replace(refused, code="SECRET_WRONG", body=None), at=BEGIN)
+
+    wrong, unknown = client.get("/api/refused").json()["refused"]
+    page = client.get("/alerts").text
+    metrics = client.get("/metrics").text
+
+    assert (wrong["code"], wrong["body"]) == ("SECRET_WRONG", None)
+    assert unknown["reason"] == refused.reason
+    assert "KEY_UNKNOWN" in page
+    assert "&lt;b&gt;bold" in page
+    assert 'shoonya_alerts_refused_total{code="KEY_UNKNOWN"} 1.0' in metrics
+
+
 def test_alerts_newest_first_up_to_the_limit(client, ledger):
     ledger.alert(strategy="older")
     ledger.alert(strategy="newer")
@@ -244,6 +271,7 @@ def test_alerts_newest_first_up_to_the_limit(client, ledger):
     assert one[0]["legs"] == [
         {
             "tradingsymbol": "SBIN-EQ",
+            "received": "",
             "side": "BUY",
             "quantity": 10,
             "order_type": "MARKET",

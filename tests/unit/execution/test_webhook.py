@@ -160,6 +160,37 @@ def test_legs_of_several_exchanges_are_refused(client):
     assert answer.json()["code"] == "EXCHANGES_DIFFER"
 
 
+def test_refused_alert_is_recorded_with_its_reason_and_without_its_secret(
+    client, store
+):
+    answer = post(client, body(a_leg(direction=SECRET), comment=f"is {SECRET}"))
+
+    assert answer.status_code == 400
+    assert SECRET not in answer.text
+    (found,) = store.refusals.recent(limit=9)
+    assert found.refused.code == "FIELD_INVALID"
+    assert found.refused.reason == answer.json()["reason"]
+    assert SECRET not in f"{found}"
+    assert "NIFTY28DEC27F" in found.refused.body
+
+
+def test_wrong_secret_is_counted_and_nothing_of_its_message_is_stored(client, store):
+    for n in range(5):
+        post(client, body() | {"secret_key": f"guess-{n}"})
+
+    (found,) = store.refusals.recent(limit=9)
+    assert (found.refused.code, found.refused.body) == ("SECRET_WRONG", None)
+    assert "guess" not in f"{found}"
+
+
+def test_secret_in_a_wrong_field_is_not_stored_with_an_alert(client, store):
+    assert post(client, body(comment=f"it is {SECRET}")).status_code == 202
+
+    (alert,) = stored(store)
+    assert SECRET not in alert.alert.body
+    assert "it is ***" in alert.alert.body
+
+
 def test_test_is_answered_and_not_stored(client, store, rings):
     response = post(client, body(test_mode="SUCCESS"))
 

@@ -8,6 +8,7 @@ import pytest
 
 from shoonya_platform.domain.discrepancies import Discrepancy, DiscrepancyKind
 from shoonya_platform.domain.orders import OrderStatus, OrderTrigger
+from shoonya_platform.domain.refused_alerts import RefusedAlert
 from shoonya_platform.domain.trading import TradingState
 from shoonya_platform.notify.news import Cursor, Kind
 from shoonya_platform.store.base import RiskDay
@@ -68,6 +69,33 @@ def test_alert_is_told_as_it_comes(reader, store):
     assert told(reader, cursor)[0] == [
         f"alert {alert_id} received: entry for 'straddle', 1 leg"
     ]
+
+
+def test_refused_alert_is_told_and_the_same_mistake_is_the_same_news(reader, store):
+    refuse(store, "of before")
+    cursor = reader.begin()
+    refuse(store, "stoploss: there is no such key", times=2)
+
+    news, after = reader.read(cursor)
+
+    assert [each.kind for each in news] == [Kind.REFUSED, Kind.REFUSED]
+    assert "stoploss" in news[0].text
+    assert news[0].key == news[1].key
+    assert told(reader, after)[0] == []
+
+
+def refuse(store, reason, times=1):
+    refused = RefusedAlert(
+        code="KEY_UNKNOWN",
+        reason=reason,
+        hint="",
+        http_status=400,
+        client="127.0.0.1",
+        body="{}",
+    )
+    with store.transaction(durable=False):
+        for _ in range(times):
+            store.refusals.add(refused, at=BEGIN)
 
 
 def test_trading_state_is_told_with_who_and_why(reader, store):

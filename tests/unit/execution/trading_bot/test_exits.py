@@ -27,13 +27,47 @@ from tests.unit.execution.trading_bot.conftest import (
 )
 def test_exit_takes_side_and_quantity_from_the_position(bot, store, bought, side):
     hold(store, 195, side=bought)
-    # The alert carries the side and size it once entered with.
-    alert_id = exit_alert(store, a_leg(direction=str(bought), qty=65))
+    # The alert carries the side that it once entered with, and no quantity.
+    alert_id = exit_alert(store, a_leg(direction=str(bought)))
 
     bot.step()
 
     (order,) = store.orders.of_alert(alert_id)
     assert (order.intent, order.side, order.quantity) == (Intent.EXIT, side, 195)
+
+
+@pytest.mark.parametrize(
+    ("named", "closed"), [(64, 64), (130, 130), (195, 195), (390, 195)]
+)
+def test_exit_closes_the_quantity_it_names_and_no_more_than_is_held(
+    bot, store, named, closed
+):
+    hold(store, 195)
+    alert_id = exit_alert(store, a_leg(qty=named))
+
+    bot.step()
+
+    (order,) = store.orders.of_alert(alert_id)
+    assert (order.side, order.quantity) == (Side.SELL, closed)
+
+
+def test_exit_without_side_and_quantity_closes_what_is_held(bot, store):
+    hold(store, 130, side=Side.SELL)
+    alert_id = exit_alert(store, {"tradingsymbol": SYMBOL})
+
+    bot.step()
+
+    (order,) = store.orders.of_alert(alert_id)
+    assert (order.side, order.quantity) == (Side.BUY, 130)
+
+
+def test_exit_to_flat_closes_all_whatever_the_order_says(bot, store):
+    hold(store, 195)
+    alert_id = exit_alert(store, a_leg(qty=130), market_position="flat")
+
+    bot.step()
+
+    assert store.orders.of_alert(alert_id)[0].quantity == 195
 
 
 def test_exit_closes_the_product_that_is_held(bot, store):
