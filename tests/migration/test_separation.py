@@ -42,6 +42,7 @@ class OldBook:
         price=100,
         status="filled",
         intent="entry",
+        product="NRML",
     ):
         """Add an order and, if it is filled, its fill; return its number."""
         self._orders += 1
@@ -69,7 +70,7 @@ class OldBook:
                 "side": side,
                 "quantity": abs(quantity),
                 "order_type": "MARKET",
-                "product": "NRML",
+                "product": product,
                 "time_in_force": "DAY",
                 "status": status,
                 "broker_order_id": f"B{number}",
@@ -252,8 +253,11 @@ def test_book_of_one_account_is_not_touched(old, open_book, broker, tmp_path):
     old.order(broker, 65)
     # A product that was converted: its fills are of another one.
     old.position(130, 100)
+    # Adopted: no event says who got it.
+    adopted = old.order(None, 65, status="accepted")
 
     store = open_book("paper" if broker == "paper" else LIVE)
+    assert store.orders.get(adopted).status is S.ACCEPTED
 
     assert held(store) == [("s", "NIFTY28DEC27F", 130, Decimal(100))]
     assert [path.name for path in tmp_path.glob("*.db")] == ["orders.db"]
@@ -308,3 +312,33 @@ def test_separation_is_made_once(old, open_book):
     open_book(LIVE)
 
     assert open_book("paper").trading.status().reason == "a test"
+
+
+def test_position_of_one_broker_stays_whole_after_a_change_of_its_product(
+    old, open_book
+):
+    old.order("paper", 65, strategy="paper")
+    old.position(65, 100, strategy="paper")
+    old.order("shoonya", 65, strategy="live", product="MIS")
+    old.position(65, 100, strategy="live")
+
+    assert [strategy for strategy, *_ in held(open_book(LIVE))] == ["live"]
+    assert [strategy for strategy, *_ in held(open_book("paper"))] == ["paper"]
+
+
+def test_open_order_of_an_unknown_broker_is_refused(old, open_book):
+    old.order("paper", 65)
+    old.order("shoonya", 65)
+    old.order(None, 65, status="accepted")
+
+    with pytest.raises(OtherAccount, match="which broker got order 3"):
+        open_book(LIVE)
+
+
+def test_position_without_fills_is_refused_in_a_mixed_book(old, open_book):
+    old.order("paper", 65)
+    old.order("shoonya", 65)
+    old.position(65, 100, strategy="from nowhere")
+
+    with pytest.raises(OtherAccount, match="'from nowhere', and the fills show 0"):
+        open_book(LIVE)

@@ -15,7 +15,7 @@ import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
@@ -31,6 +31,15 @@ _SENT = (
     "SELECT order_id, max(event_id) AS event_id, text FROM events"
     " WHERE trigger = 'submitted' AND text LIKE 'to the % broker' GROUP BY order_id"
 )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Fill:
+    broker: str | None  #: None where that is not recorded
+    product: Product
+    side: Side
+    quantity: int
+    price: Decimal
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,8 +74,11 @@ def separate(
     Raises:
         OtherAccount: What is open cannot be told apart; nothing was changed.
     """
-    for other in sorted(brokers_in(connection) - {broker}):
-        _check(connection, path, other)
+    others = sorted(brokers_in(connection) - {broker})
+    if not others:
+        return
+    _check(connection, path)
+    for other in others:
         if not _has_open(connection, other):
             continue
         copy = path.with_name(f"orders-{other}.db")
@@ -82,24 +94,33 @@ def _broker(text: str) -> str:
     return text.split()[2]
 
 
-def _check(connection: sqlite3.Connection, path: Path, broker: str) -> None:
-    """Refuse a holding that its fills do not explain, if the broker is part of it."""
+def _check(connection: sqlite3.Connection, path: Path) -> None:
+    """Refuse what is open if it cannot be said whose it is."""
+    for order, status, by in _open_orders(connection):
+        if by is None and status not in BEFORE_BROKER:
+            raise _refusal(
+                path, f"which broker got order {order['order_id']} is not recorded"
+            )
     for position in _positions(connection):
         fills = _fills(connection, position)
-        quantity = sum(side.sign * filled for _, side, filled, _ in fills)
-        if quantity != position.quantity and any(
-            by in (broker, None) for by, *_ in fills
-        ):
+        if len({fill.broker for fill in fills}) == 1 and fills[0].broker is not None:
+            continue
+        shown = sum(
+            fill.side.sign * fill.quantity
+            for fill in fills
+            if fill.product is position.product and fill.broker is not None
+        )
+        if shown != position.quantity:
             raise _refusal(
                 path,
                 f"{position.quantity} of {position.exchange}:{position.tradingsymbol} "
-                f"are held by '{position.strategy}', and the fills show {quantity}",
+                f"are held by '{position.strategy}', and the fills show {shown}",
             )
 
 
 def _has_open(connection: sqlite3.Connection, broker: str) -> bool:
     return any(
-        _replayed(position, _fills(connection, position), broker).quantity
+        _share(position, _fills(connection, position), broker).quantity
         for position in _positions(connection)
     ) or any(by == broker for _, _, by in _open_orders(connection))
 
@@ -107,10 +128,11 @@ def _has_open(connection: sqlite3.Connection, broker: str) -> bool:
 def _keep_only(connection: sqlite3.Connection, broker: str, now: datetime) -> None:
     held = set()
     for position in _positions(connection):
-        own = _replayed(position, _fills(connection, position), broker)
+        own = _share(position, _fills(connection, position), broker)
         if own.quantity:
             held.add((own.strategy, own.tradingsymbol))
-        if own.quantity == position.quantity:
+        terms = (position.quantity, position.average_price)
+        if (own.quantity, own.average_price) == terms:
             continue
         connection.execute(
             "UPDATE positions SET quantity = ?, average_price = ?, updated_at = ?"
@@ -122,12 +144,12 @@ def _keep_only(connection: sqlite3.Connection, broker: str, now: datetime) -> No
                 *(own.strategy, own.exchange, own.tradingsymbol, own.product),
             ),
         )
-    for row, status, by in _open_orders(connection):
+    for row, _, by in _open_orders(connection):
         if by == broker:
             continue
         if by is not None:
             reason = f"of the {by} account, which has a book of its own"
-        elif status in BEFORE_BROKER and (
+        elif (
             row["intent"] != Intent.EXIT
             or (row["strategy"], row["tradingsymbol"]) in held
         ):
@@ -172,47 +194,37 @@ def _positions(connection: sqlite3.Connection) -> list[Position]:
     ]
 
 
-def _fills(
-    connection: sqlite3.Connection, position: Position
-) -> list[tuple[str | None, Side, int, Decimal]]:
-    """Return the broker, side, quantity and price of a holding's fills, in order."""
+def _fills(connection: sqlite3.Connection, position: Position) -> list[_Fill]:
+    """Return a strategy's fills of an instrument, of any product, in order."""
     rows = connection.execute(
-        f"SELECT sent.text, side, fills.quantity, fills.price FROM orders"  # noqa: S608
-        f" JOIN fills USING (order_id) LEFT JOIN ({_SENT}) AS sent USING (order_id)"
-        " WHERE (strategy, exchange, tradingsymbol, product) = (?, ?, ?, ?)"
+        f"SELECT sent.text, product, side, fills.quantity, fills.price"  # noqa: S608
+        f" FROM orders JOIN fills USING (order_id)"
+        f" LEFT JOIN ({_SENT}) AS sent USING (order_id)"
+        " WHERE (strategy, exchange, tradingsymbol) = (?, ?, ?)"
         " ORDER BY filled_at, fills.order_id, trade_id",
-        (
-            position.strategy,
-            position.exchange,
-            position.tradingsymbol,
-            position.product,
-        ),
+        (position.strategy, position.exchange, position.tradingsymbol),
     )
     return [
-        (text and _broker(text), Side(side), quantity, Decimal(price))
-        for text, side, quantity, price in rows.fetchall()
+        _Fill(
+            broker=text and _broker(text),
+            product=Product(product),
+            side=Side(side),
+            quantity=quantity,
+            price=Decimal(price),
+        )
+        for text, product, side, quantity, price in rows.fetchall()
     ]
 
 
-def _replayed(
-    position: Position,
-    fills: list[tuple[str | None, Side, int, Decimal]],
-    broker: str,
-) -> Position:
-    """Return the position as the broker's fills alone make it."""
-    brokers = {by for by, *_ in fills}
-    if brokers == {broker}:
+def _share(position: Position, fills: list[_Fill], broker: str) -> Position:
+    """Return what of a position is the broker's, by the fills that made it."""
+    if {fill.broker for fill in fills} == {broker}:
+        # All of it, also after a change of its product.
         return position
-    own = Position(
-        strategy=position.strategy,
-        exchange=position.exchange,
-        tradingsymbol=position.tradingsymbol,
-        product=position.product,
-        price_factor=position.price_factor,
-    )
-    for by, side, quantity, price in fills:
-        if by == broker:
-            own = own.after_fill(side, quantity, price)
+    own = replace(position, quantity=0, average_price=Decimal(0))
+    for fill in fills:
+        if fill.broker == broker and fill.product is position.product:
+            own = own.after_fill(fill.side, fill.quantity, fill.price)
     return own
 
 
