@@ -35,7 +35,12 @@ def find_store(folder: Path, account: str) -> Path:
     if named.exists() or not first.exists():
         return named if named.exists() else first
     owner = account_of(first)
-    return first if owner is None or is_of(owner, account) else named
+    if owner is None or is_of(owner, account):
+        return first
+    # Separated from a mixed book, which knew the broker and not the user.
+    separated = folder / f"orders-{account.partition('-')[0]}.db"
+    is_ours = separated.exists() and is_of(account_of(separated) or "", account)
+    return separated if is_ours else named
 
 
 def is_store_name(name: str) -> bool:

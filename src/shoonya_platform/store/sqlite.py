@@ -12,6 +12,7 @@ import sqlite3
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 
 from shoonya_platform.clock import Clock
@@ -19,6 +20,7 @@ from shoonya_platform.errors import OtherAccount, StoreBusy, StoreDamaged
 from shoonya_platform.store._session import Session, translate
 from shoonya_platform.store.accounts import account_of, is_of, other_books
 from shoonya_platform.store.base import OtherBook
+from shoonya_platform.store.separation import separate
 from shoonya_platform.store.sqlite_alerts import SqliteAlerts
 from shoonya_platform.store.sqlite_allowances import SqliteAllowances
 from shoonya_platform.store.sqlite_discrepancies import SqliteDiscrepancies
@@ -116,7 +118,7 @@ class SqliteOrderStore:
                 connection.set_progress_handler(None, 0)
                 connection.execute("PRAGMA foreign_keys = ON")
                 if account:
-                    self._claim(account)
+                    self._claim(account, clock.now())
             except BaseException:
                 connection.close()
                 raise
@@ -211,21 +213,21 @@ class SqliteOrderStore:
             )
         return version
 
-    def _claim(self, account: str) -> None:
+    def _claim(self, account: str, now: datetime) -> None:
         """Make sure that this is the account's book; take one without an owner."""
         query = "SELECT name FROM account"
         row = self._connection.execute(query).fetchone()
         if row is None:
             owner = account_of(self.path)
             if owner is None or is_of(owner, account):
-                self._connection.execute(
-                    "INSERT INTO account (id, name) VALUES (1, ?)"
-                    " ON CONFLICT DO NOTHING",
-                    (account,),
-                )
+                self._take(account, now)
                 row = self._connection.execute(query).fetchone()
             else:
                 row = (owner,)
+        elif row[0] != account and is_of(row[0], account):
+            # The copy of a book that was separated knows the broker alone.
+            self._connection.execute("UPDATE account SET name = ?", (account,))
+            row = (account,)
         if row[0] != account:
             raise OtherAccount(
                 f"the order store '{self.path}' is the book of '{row[0]}', and "
@@ -233,6 +235,23 @@ class SqliteOrderStore:
                 hint="each account has a store of its own: move this file away, or "
                 "configure its account under [broker]",
             )
+
+    def _take(self, account: str, now: datetime) -> None:
+        """Make a book without an owner the account's, and leave it nothing else's."""
+        connection = self._connection
+        _begin(connection, self._busy_timeout_seconds)
+        try:
+            # Eight services start at once: another may have been faster.
+            if connection.execute("SELECT 1 FROM account").fetchone() is None:
+                separate(connection, self.path, account.partition("-")[0], now)
+                connection.execute(
+                    "INSERT INTO account (id, name) VALUES (1, ?)", (account,)
+                )
+            connection.execute("COMMIT")
+        except BaseException:
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+            raise
 
     def _apply(self, number: int, script: str) -> None:
         connection = self._connection

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import UTC, date, datetime
+from typing import Literal
 
 import pytest
 
@@ -22,7 +23,9 @@ def own(tmp_path):
     """Rules that go with a calendar file of the user's own."""
     path = tmp_path / "calendar.toml"
 
-    def make(text: str, market_hours: str = "exchange") -> Rules:
+    def make(
+        text: str, market_hours: Literal["exchange", "round_the_clock"] = "exchange"
+    ) -> Rules:
         path.write_text(text)
         guard = Guard(market_hours=market_hours, calendar_file=str(path))
         return configured_rules(Settings(guard=guard))

@@ -203,12 +203,12 @@ class NorenApp:
 
     def _login_page(self, request: Request) -> Response:
         """Log the user in at once, as if password and TOTP had been entered."""
+        if request.url.path.endswith("/done"):
+            return HTMLResponse("logged in")
         if request.query_params.get("client_id") != self.access.credentials.client_id:
             return HTMLResponse("unknown client_id", 400)
         code = self.access.authorize()
         target = request.query_params.get("redirect_uri", "/OAuthlogin/done")
-        if request.url.path.endswith("/done"):
-            return HTMLResponse("logged in")
         return RedirectResponse(f"{target}?code={code}", 302)
 
     def _scrip_file(self, name: str) -> Response:
