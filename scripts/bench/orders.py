@@ -115,13 +115,20 @@ def doorbells(count: int) -> list[float]:
     return found
 
 
-def one_by_one(platform: Platform, count: int) -> tuple[list[float], list[float]]:
-    """Return milliseconds until the broker's acknowledgement, and until the fill."""
+def one_by_one(
+    platform: Platform, count: int, strategy: str = "one"
+) -> tuple[list[float], list[float]]:
+    """
+    Return milliseconds until the broker's acknowledgement, and until the fill.
+
+    Args:
+        strategy: What the strategies' names begin with.
+    """
     store = platform.store()
     accepted, filled = [], []
     for number in range(count):
         alert_id = AlertId(
-            platform.accept(entry(f"one-{number}", f"NIFTY28DEC27C{number + 1}"))
+            platform.accept(entry(f"{strategy}-{number}", f"NIFTY28DEC27C{number + 1}"))
         )
         # Seldom: whoever looks takes a processor from the services.
         while store.alerts.get(alert_id).status is not AlertStatus.COMPLETED:
