@@ -78,7 +78,11 @@ def test_each_kind_of_discrepancy_has_a_section_of_its_own(kind):
     assert "sudo shoonyactl discrepancy list" in section
     is_acknowledged = "sudo shoonyactl discrepancy acknowledge" in section
     # Acknowledging a refused exit lets another be sent, though it is no incident.
-    may_be = INCIDENTS | {DiscrepancyKind.EXIT_MISSED, DiscrepancyKind.EXIT_REFUSED}
+    may_be = INCIDENTS | {
+        DiscrepancyKind.EXIT_MISSED,
+        DiscrepancyKind.EXIT_REFUSED,
+        DiscrepancyKind.BELIEF_DIFFERS,
+    }
     assert is_acknowledged is (kind in may_be)
 
 

@@ -22,6 +22,7 @@ _MILD = frozenset(
         DiscrepancyKind.ROW_UNREADABLE,
         DiscrepancyKind.EXIT_WAITS,
         DiscrepancyKind.EXIT_MISSED,
+        DiscrepancyKind.BELIEF_DIFFERS,
     }
 )
 

@@ -253,6 +253,10 @@ class Guard(Section, frozen=True):
     square_off: dict[str, TimeOfDay] = field(default_factory=dict)
     #: Whether two strategies may hold an instrument in opposite directions.
     allow_conflicts: bool = False
+    #: An alert may state what its strategy held before it.  Where our book differs, an
+    #: alert was missed: "deny" does nothing, "reach" brings the position to what the
+    #: alert states for afterwards.
+    stated_position: Literal["deny", "reach"] = "deny"
     #: What exceeds the exchange's freeze quantity: "split" sends several orders,
     #: "deny" none.
     freeze: Literal["split", "deny"] = "split"

@@ -31,6 +31,7 @@ class DiscrepancyKind(StrEnum):
     LOGIN_NEEDED = "login_needed"  #: there is no session at the broker
     EXIT_REFUSED = "exit_refused"  #: the broker or the exchange refuses to close
     EXIT_MISSED = "exit_missed"  #: it found nothing, and something similar is held
+    BELIEF_DIFFERS = "belief_differs"  #: an alert states another position than ours
     EXIT_WAITS = "exit_waits"  #: its exchange is closed
     EXIT_RESTS = "exit_rests"  #: a market exit that the market has left
     EXIT_FAILED = "exit_failed"  #: an exit ended otherwise, and its position is open

@@ -3,8 +3,10 @@ Alerts of one moment wait for each other: an exit, and the entry that reverses i
 
 A strategy that reverses sends both at a candle's end, and they arrive in either order.
 The entry waits until the exit has closed the position; an entry against what is held
-waits a moment for the exit that may come after it.  Neither waits for longer than is
-said here, and other strategies and instruments are not concerned.
+waits a moment for the exit that may come after it.  So does an alert that goes out from
+another position than ours, by what it states, for the alert that makes it so.
+Neither waits for longer than is said here, and other strategies and instruments are not
+concerned.
 """
 
 from __future__ import annotations
@@ -18,6 +20,7 @@ from shoonya_platform.domain.alerts import StoredAlert
 from shoonya_platform.domain.exits import ExitKind, exit_kind
 from shoonya_platform.domain.orders import OPEN, Intent, Order
 from shoonya_platform.execution.planning import is_of
+from shoonya_platform.execution.stated_positions import StatedPositions
 from shoonya_platform.store.base import OrderStore
 
 #: An entry against what is held waits so long for its exit to arrive.
@@ -29,23 +32,32 @@ EXIT_PATIENCE = timedelta(seconds=10)
 class SameMoment:
     """The part of `trading_bot` that puts such alerts in order; in a transaction."""
 
-    def __init__(self, store: OrderStore, clock: Clock) -> None:
+    def __init__(
+        self, store: OrderStore, clock: Clock, stated: StatedPositions
+    ) -> None:
         self._store = store
         self._clock = clock
+        self._stated = stated
 
     def waits(self, entry: StoredAlert, received: Iterable[StoredAlert]) -> bool:
         """
-        Return whether an entry has to wait for an exit.
+        Return whether an alert that is no exit has to wait for others.
 
         Args:
             received: Alerts that have no orders yet, the oldest first.
         """
         # A clock that was set back lets nothing wait for longer.
         age = abs(self._clock.now() - entry.received_at)
-        if entry.alert.intent is not Intent.ENTRY or age >= EXIT_PATIENCE:
+        if entry.alert.intent is Intent.EXIT or age >= EXIT_PATIENCE:
             return False
+        if self._stated.is_off(entry) and (
+            age < ARRIVAL or self._stated.is_under_way(entry)
+        ):
+            return True
         if self._is_exit_on_its_way(entry):
             return True
+        if entry.alert.intent is not Intent.ENTRY:
+            return False
         is_against = self._is_against_held(entry)
         if is_against and age < ARRIVAL:
             return True

@@ -52,6 +52,7 @@ from shoonya_platform.execution.price_factors import FactorKeeper
 from shoonya_platform.execution.refused import RefusedExits
 from shoonya_platform.execution.same_moment import SameMoment
 from shoonya_platform.execution.settling import BATCH, Settler
+from shoonya_platform.execution.stated_positions import StatedPositions
 from shoonya_platform.execution.surplus import SurplusCloser
 from shoonya_platform.execution.takeover import Takeover
 from shoonya_platform.execution.taking_back import FOR_EXIT
@@ -124,6 +125,8 @@ class TradingBot:
         figures: Asks for freeze quantities; None where the broker has none to ask.
 
         asks_margin: Whether the broker is asked what margin each entry needs.
+
+        reaches_stated: As `StatedPositions` takes it.
     """
 
     def __init__(
@@ -138,6 +141,7 @@ class TradingBot:
         all_or_nothing: bool = True,
         figures: FigureKeeper | None = None,
         asks_margin: bool = False,
+        reaches_stated: bool = False,
     ) -> None:
         self._store = store
         self._quotes = quotes
@@ -159,7 +163,8 @@ class TradingBot:
         self._surplus = SurplusCloser(store, clock)
         self._chaser = ExitChaser(store, quotes, instruments, clock, ring)
         self._takeover = Takeover(store, clock)
-        self._moment = SameMoment(store, clock)
+        self._stated = StatedPositions(store, clock, reaches=reaches_stated)
+        self._moment = SameMoment(store, clock, self._stated)
         self._missed = MissedExits(store, instruments, clock)
         self._waiting: dict[AlertId, _WaitingExit] = {}
         #: Exits that wait for others to make way.
@@ -184,6 +189,7 @@ class TradingBot:
     def step(self) -> int:
         self._factors.look()
         self._missed.look()
+        self._stated.look()
         planned = self._plan_alerts()
         settled = self._settler.settle() + self._surplus.step() + self._chaser.step()
         if settled:
@@ -325,7 +331,10 @@ class TradingBot:
             extra={"alert_id": stored.alert_id},
         )
 
-    def _plan(self, stored: StoredAlert, prices: Prices) -> int:
+    def _plan(self, received: StoredAlert, prices: Prices) -> int:
+        stored = self._stated.settle(received)
+        if stored is None:
+            return 0
         alert = stored.alert
         if alert.intent is Intent.EXIT and self._entries_under_way(stored):
             return 0

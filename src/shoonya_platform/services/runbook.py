@@ -71,6 +71,7 @@ CONDITIONS: Mapping[str, str] = {
     "login_needed": "a-login-is-needed",
     "exit_refused": "an-exit-is-refused",
     "exit_missed": "an-exit-found-nothing",
+    "belief_differs": "an-alert-states-another-position",
     "exit_rests": "an-exit-rests",
     "exit_waits": "an-exit-waits-for-the-market",
     "exit_failed": "an-exit-has-failed",

@@ -24,6 +24,7 @@ def build(parts: Parts) -> TradingBot:
         replan_seconds=parts.settings.recovery.replan_seconds,
         all_or_nothing=parts.settings.guard.all_or_nothing,
         figures=figures,
+        reaches_stated=parts.settings.guard.stated_position == "reach",
         asks_margin=parts.settings.guard.margin == "check",
     )
 

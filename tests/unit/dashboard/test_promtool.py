@@ -31,7 +31,7 @@ def promtool():
 
 
 def test_rules_are_rules(promtool):
-    assert "39 rules found" in promtool(
+    assert "40 rules found" in promtool(
         "check", "rules", str(MONITORING / "alerts.yml")
     )
 
