@@ -121,11 +121,18 @@ class Checks:
             # What is held has to be of this entry.
             if alert.intent is not Intent.ENTRY or entered[alert.strategy] > 1:
                 continue
-            if all(order.is_closed for order in orders) and failed(orders):
-                for held in self._store.positions.open():
-                    if held.strategy == alert.strategy and not self._is_named(held):
-                        text = f"{alert_id}: {held.tradingsymbol} {held.quantity}"
-                        self._fail(Promise.HALF_UNSEEN, text)
+            if not all(order.is_closed for order in orders) or not failed(orders):
+                continue
+            signs = {leg.tradingsymbol: leg.side.sign for leg in alert.legs}
+            for held in self._store.positions.open():
+                if (
+                    held.strategy == alert.strategy
+                    # Held the other way round it is of an exit that came late.
+                    and held.quantity * signs.get(held.tradingsymbol, 0) > 0
+                    and not self._is_named(held)
+                ):
+                    text = f"{alert_id}: {held.tradingsymbol} {held.quantity}"
+                    self._fail(Promise.HALF_UNSEEN, text)
 
     def _is_named(self, held: Position) -> bool:
         """Return whether a position is named as open, or was left so by a person."""

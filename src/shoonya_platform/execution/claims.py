@@ -137,17 +137,20 @@ def _match_name(
     return Matched(claim, Verdict.DUPLICATE, order, wrong_holder=holder)
 
 
+_OTHER_TERMS = (OrderTrigger.REPLACED, OrderTrigger.ADOPTED)
+
+
 def _other_quantity(store: OrderStore, order: Order, claim: BrokerOrder) -> str:
     """
     Return what shows that a second row under our id is no copy of our request.
 
     A request that arrives twice has one quantity.  If the order has other terms by now,
-    nothing says which it was sent with.
+    or was adopted with those of the day's book, nothing says which it was sent with.
     """
     if order.broker_order_id is None or claim.quantity == order.quantity:
         return ""
     events = store.orders.events(order_id=order.order_id)
-    if any(event.trigger == OrderTrigger.REPLACED for event in events):
+    if any(event.trigger in _OTHER_TERMS for event in events):
         return ""
     return _quantities(order, claim)
 

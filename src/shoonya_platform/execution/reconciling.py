@@ -203,8 +203,9 @@ class Reconciler:
                 matched = match(self._store, claim, numbers)
                 if matched.verdict is Verdict.UNKNOWN_ID:
                     matched = self._adoption.adopt(claim)
-                    if matched.verdict is Verdict.FOREIGN:
-                        found.foreign.append(matched)
+                if matched.verdict is Verdict.FOREIGN and matched not in found.foreign:
+                    # Of an order that was only just adopted.
+                    found.foreign.append(matched)
                 self._catch_up(found, matched, fills(claim))
 
     def _catch_up(self, found: Found, matched: Matched, fills: list[Fill]) -> None:

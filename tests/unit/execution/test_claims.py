@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from shoonya_platform.brokers.base import PlaceOrder
-from shoonya_platform.domain.alerts import copy_name
+from shoonya_platform.domain.alerts import client_order_id, copy_name
 from shoonya_platform.domain.instruments import Exchange, Product
 from shoonya_platform.domain.orders import Side
 from shoonya_platform.domain.terms import terms_of
@@ -157,6 +157,26 @@ def test_second_row_of_an_order_with_new_terms_may_have_its_old_quantity(store, 
         terms = replace(terms_of(order), quantity=195)
         order = store.orders.replace(order, terms)
     first = a_claim(broker, order, order.broker_order_id)
+
+    found = verdict(store, a_claim(broker, order, "B9", quantity=65), first)
+
+    assert found == (V.DUPLICATE, order.order_id)
+
+
+def test_second_row_of_an_adopted_order_may_have_another_quantity(store, broker):
+    made = store_order(store, S.DENIED, quantity=195)
+    with store.transaction(durable=False):
+        order = store.orders.adopt(
+            replace(
+                made,
+                client_order_id=client_order_id(made.alert_id, 1, 2),
+                attempt=2,
+            ),
+            "B1",
+            alerted_at=made.alerted_at,
+            text="",
+        )
+    first = a_claim(broker, order, "B1")
 
     found = verdict(store, a_claim(broker, order, "B9", quantity=65), first)
 

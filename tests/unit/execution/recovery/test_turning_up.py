@@ -76,6 +76,20 @@ def test_second_row_with_another_quantity_is_shown_and_not_adopted(
     assert "its quantity is 130, ours 65" in found.text
 
 
+def test_foreign_row_of_an_order_that_was_only_just_adopted_stays_shown(
+    recovery, store, broker
+):
+    made = store_order(store, S.DENIED)
+    lacking = replace(made, client_order_id=client_order_id(an_alert_id(), 1, 1))
+    at_broker(broker, lacking, "B1")
+    other = at_broker(broker, replace(lacking, side=Side.SELL), "B2")
+
+    recovery.begin()
+
+    (found,) = store.discrepancies.unresolved(K.FOREIGN_CLAIM)
+    assert found.subject == other
+
+
 def test_number_of_an_answer_that_was_another_orders_is_put_right(
     recovery, store, broker, clock
 ):
