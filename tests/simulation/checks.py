@@ -123,7 +123,7 @@ class Checks:
                 continue
             if not all(order.is_closed for order in orders) or not failed(orders):
                 continue
-            signs = {leg.tradingsymbol: leg.side.sign for leg in alert.legs}
+            signs = {leg.tradingsymbol: asked(leg)[0].sign for leg in alert.legs}
             for held in self._store.positions.open():
                 if (
                     held.strategy == alert.strategy
