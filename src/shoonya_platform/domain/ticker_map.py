@@ -101,7 +101,9 @@ class TickerMap:
         for place in places:
             if (place, text) in held or self._is_listed(place, text):
                 return place, text
-        fitting = [each for each in held if each[0] in places and _fits(each, ticker)]
+        fitting = [
+            each for each in held if each[0] in places and _fits(each, ticker, today)
+        ]
         if len(fitting) == 1:
             return fitting[0]
         for place in places:
@@ -271,8 +273,12 @@ def _derivatives(places: Iterable[Exchange]) -> tuple[Exchange, ...]:
     return (Exchange.NFO,) if Exchange.NSE in places else ()
 
 
-def _fits(held: Holding, ticker: Ticker) -> bool:
-    """Return whether what is held is what a ticker asks for, of whatever month."""
+def _fits(held: Holding, ticker: Ticker, today: date) -> bool:
+    """
+    Return whether what is held is what a ticker asks for.
+
+    A continuous future may be of any month that has not ended.
+    """
     exchange, name = held
     symbol = parse_symbol(exchange, name)
     if (
@@ -289,7 +295,7 @@ def _fits(held: Holding, ticker: Ticker) -> bool:
         return (symbol.expiry.year, symbol.expiry.month) == ticker.month
     if ticker.month is not None:
         return name == future_symbol(exchange, symbol.root, date(*ticker.month, 1))
-    return True
+    return symbol.expiry is None or symbol.expiry >= today
 
 
 def _by_expiry(held: Holding) -> tuple[date, str]:
