@@ -192,6 +192,21 @@ def test_future_held_of_the_month_asked_for_comes_before_an_older_one(listing):
     assert rolled.resolve(Exchange.NSE, "NIFTY1!", day, [december, january]) == january
 
 
+def test_of_several_older_futures_held_the_one_that_ends_first_is_closed(listing):
+    rolled = TickerMap(listing, roll_days=30)
+    december, january = (
+        (Exchange.NFO, each.tradingsymbol)
+        for each in monthly(
+            Exchange.NFO, listing.futures(Exchange.NFO, "NIFTY", TODAY)
+        )[:2]
+    )
+    day = date(2027, 1, 1)
+    old = [january, (Exchange.NFO, "NIFTY05JAN27F")]
+    assert rolled.resolve(Exchange.NSE, "NIFTY1!", day) not in [december, *old]
+
+    assert rolled.resolve(Exchange.NSE, "NIFTY1!", day, old) == old[1]
+
+
 def test_future_that_has_ended_does_not_take_what_is_meant_for_the_front_one(tickers):
     ended = (Exchange.NFO, "NIFTY24NOV26F")
 
