@@ -1,7 +1,8 @@
 """The README's message for TradingView, filled in as TradingView does, trades."""
 
+import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -9,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from shoonya_platform.ctl.simulate import settings_text
-from shoonya_platform.domain.alert_template import filled_in
+from shoonya_platform.domain.alert_template import template
 from shoonya_platform.domain.derivatives import monthly
 from shoonya_platform.domain.instruments import Exchange, Kind, Right
 from shoonya_platform.domain.orders import AlertId
@@ -39,6 +40,19 @@ def message() -> str:
     ]
     assert '"…"' in found
     return found.replace('"…"', f'"{SECRET}"')
+
+
+def filled_in(text: str, values: Mapping[str, str]) -> str:
+    """Return a message as TradingView sends it."""
+    for name, value in values.items():
+        text = text.replace("{{" + name + "}}", value)
+    return text
+
+
+def test_readme_message_is_what_the_command_prints():
+    printed = template(strategy="mine", secret=SECRET)
+
+    assert json.loads(message()) == json.loads(printed)
 
 
 def sent(ticker: str, exchange: str, action: str, size: int, close: str) -> bytes:

@@ -10,7 +10,7 @@ a position goes to what is held: a future that was bought as `NIFTY1!` is sold, 
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from datetime import date
 from typing import Protocol
 
@@ -217,7 +217,7 @@ class TickerMap:
         self,
         exchange: Exchange,
         text: str,
-        places: Iterable[Exchange],
+        places: Sequence[Exchange],
         ticker: Ticker,
         today: date,
     ) -> AlertRefused:
@@ -236,16 +236,15 @@ class TickerMap:
         )
 
     def _near(
-        self, places: Iterable[Exchange], ticker: Ticker, today: date
+        self, places: Sequence[Exchange], ticker: Ticker, today: date
     ) -> list[str]:
         found: dict[str, None] = {}
-        nearby = (*places, *_derivatives(places))
         if ticker.kind is not Kind.OPTION:
-            for place in nearby:
+            for place in places:
                 for root in self._listing.roots(place, ticker.root):
                     futures = self._listing.futures(place, root, today)
                     found |= dict.fromkeys(map(_name, monthly(place, futures)))
-        for place in nearby:
+        for place in places:
             near = self._listing.near(place, ticker, today, limit=_MOST_NEAR)
             found |= dict.fromkeys(map(_name, near))
         return list(found)[:_MOST_NEAR]
@@ -267,10 +266,6 @@ def _places(exchange: Exchange, text: str) -> tuple[Exchange, ...]:
 
 def _name(instrument: Instrument) -> str:
     return f"{instrument.exchange}:{instrument.tradingsymbol}"
-
-
-def _derivatives(places: Iterable[Exchange]) -> tuple[Exchange, ...]:
-    return (Exchange.NFO,) if Exchange.NSE in places else ()
 
 
 def _fits(held: Holding, ticker: Ticker, today: date) -> bool:
