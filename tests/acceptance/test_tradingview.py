@@ -1,7 +1,8 @@
 """The README's message for TradingView, filled in as TradingView does, trades."""
 
+import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -9,15 +10,17 @@ from pathlib import Path
 import pytest
 
 from shoonya_platform.ctl.simulate import settings_text
-from shoonya_platform.domain.alert_template import filled_in
+from shoonya_platform.domain.alert_template import template
 from shoonya_platform.domain.derivatives import monthly
 from shoonya_platform.domain.instruments import Exchange, Kind, Right
 from shoonya_platform.domain.orders import AlertId
+from shoonya_platform.errors import NothingFilled
 from shoonya_platform.instruments.file import FILE_NAME, InstrumentFile
 from shoonya_platform.testing.noren.server import NorenSimulator
 from shoonya_platform.testing.waiting import eventually
 from tests.acceptance.platform import SECRET, Platform
 
+EXIT = '"execution_type": "exit", "id": "first"'
 README = Path(__file__).parents[2] / "README.md"
 QUICK = """
 [service]
@@ -37,6 +40,19 @@ def message() -> str:
     ]
     assert '"…"' in found
     return found.replace('"…"', f'"{SECRET}"')
+
+
+def filled_in(text: str, values: Mapping[str, str]) -> str:
+    """Return a message as TradingView sends it."""
+    for name, value in values.items():
+        text = text.replace("{{" + name + "}}", value)
+    return text
+
+
+def test_readme_message_is_what_the_command_prints():
+    printed = template(strategy="mine", secret=SECRET)
+
+    assert json.loads(message()) == json.loads(printed)
 
 
 def sent(ticker: str, exchange: str, action: str, size: int, close: str) -> bytes:
@@ -142,6 +158,12 @@ def test_readme_message_trades_cash_future_and_option_on_paper(paper):
     status, answer = paper.post(sent("NIFTY1!", "NSE_DLY", "buy", 65, "26000"))
     assert status == 202, answer
     assert paper.outcome(answer["alert_id"]) == "filled"
+    # All of it is closed once; then nothing is left to fill.
+    leave = f'{{"ticker": "NIFTY1!", "exchange": "NSE", "strategy": "mine", {EXIT}}}'
+    assert paper.ctl("alert", "send", "-", "--wait", stdin=leave).returncode == 0
+    leave = leave.replace("first", "second")
+    again = paper.ctl("alert", "send", "-", "--wait", stdin=leave)
+    assert again.returncode == NothingFilled.exit_code, again.stderr
     traced = paper.ctl("trace", answer["alert_id"]).stdout
     assert "NSE:NIFTY1!" in traced
 

@@ -22,7 +22,8 @@ from shoonya_platform.domain.alert_form import (
     ANONYMOUS_DUPLICATE_SECONDS,
     NAMED_DUPLICATE_SECONDS,
 )
-from shoonya_platform.domain.alerts import AlertStatus
+from shoonya_platform.domain.alert_instruments import with_instruments
+from shoonya_platform.domain.alerts import AlertStatus, MarketPosition
 from shoonya_platform.domain.days import trading_day
 from shoonya_platform.domain.discrepancies import Discrepancy
 from shoonya_platform.domain.discrepancies import DiscrepancyKind as K
@@ -64,6 +65,7 @@ from shoonya_platform.testing.orders import (
     store_alert,
     store_order,
 )
+from shoonya_platform.testing.tickers import packaged_tickers
 from tests.contract.store_worlds import WORLDS, World
 
 S, T = OrderStatus, OrderTrigger
@@ -331,6 +333,33 @@ def test_s10_alert_comes_back_as_it_was_stored(store):
     assert (stored.status, stored.outcome) == (AlertStatus.RECEIVED, "")
     (event,) = store.orders.events(alert_id=alert_id)
     assert (event.trigger, event.order_id) == ("alert_received", None)
+
+
+def test_alert_keeps_what_it_states_and_how_it_was_spelled(store):
+    alert = an_alert(
+        {"tradingsymbol": "NIFTY1!"},
+        execution_type="exit",
+        exchange="NSE",
+        market_position="flat",
+        market_position_size=0,
+        prev_market_position="short",
+        prev_market_position_size="130",
+    )
+    mapped = with_instruments(alert, packaged_tickers(), BEGIN.date(), ())
+    alert_id = store_alert(store, mapped)
+
+    stored = store.alerts.get(alert_id)
+    assert stored is not None
+    assert stored.alert == mapped
+    assert (stored.alert.market_position, stored.alert.prev_market_position) == (
+        MarketPosition.FLAT,
+        MarketPosition.SHORT,
+    )
+    assert stored.alert.prev_market_position_size == 130
+    (leg,) = stored.alert.legs
+    assert (leg.side, leg.quantity, leg.received) == (None, None, "NSE:NIFTY1!")
+    (event,) = store.orders.events(alert_id=alert_id)
+    assert f"NSE:NIFTY1! is NFO:{leg.tradingsymbol}" in event.text
 
 
 def test_s11_unknown_alert_is_none(store):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 
 #: What TradingView fills in for a strategy, by the keys of an alert.
 STRATEGY_FIELDS = {
@@ -52,10 +51,3 @@ def template(
     if product is not None:
         fields["product"] = product
     return json.dumps(fields, indent=1, ensure_ascii=False)
-
-
-def filled_in(text: str, values: Mapping[str, str]) -> str:
-    """Return a message as TradingView sends it, placeholders replaced by values."""
-    for name, value in values.items():
-        text = text.replace("{{" + name + "}}", value)
-    return text

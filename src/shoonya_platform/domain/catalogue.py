@@ -14,7 +14,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date
 from decimal import Decimal
-from typing import Protocol
+from typing import Annotated, Protocol
 
 import msgspec
 
@@ -60,6 +60,11 @@ class Underlying(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     tick_size: dict[Kind, Decimal] = msgspec.field(default_factory=dict)
     #: Rupees that one unit gains when its price rises by one.
     price_factor: Decimal | None = None
+    #: The day of the month on which its futures end, or the trading day before; None
+    #: where the exchange has a rule for all.
+    expiry_day: Annotated[int, msgspec.Meta(ge=1, le=31)] | None = None
+    #: The months that have a future; empty is each.
+    expiry_months: tuple[int, ...] = ()
 
 
 class Defaults(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -73,10 +73,22 @@ def monthly(exchange: Exchange, futures: Iterable[Instrument]) -> list[Instrumen
 
 
 def monthly_expiry(
-    exchange: Exchange, year: int, month: int, is_open: Callable[[date], bool]
+    exchange: Exchange,
+    year: int,
+    month: int,
+    is_open: Callable[[date], bool],
+    day_of_month: int | None = None,
 ) -> date | None:
-    """Return when a month's contracts end, by rule; None for commodities."""
-    if exchange is Exchange.CDS:
+    """
+    Return when a month's contracts end, by rule.
+
+    Args:
+        day_of_month: Of a commodity, each has its own; 31 is the last day.
+    """
+    if exchange is Exchange.MCX and day_of_month is not None:
+        last = _last_day(year, month)
+        day = last.replace(day=min(day_of_month, last.day))
+    elif exchange is Exchange.CDS:
         day = _third_last_weekday(year, month)
     elif exchange in _WEEKDAYS:
         day = _last_day(year, month)

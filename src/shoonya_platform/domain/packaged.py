@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import date
 
-from shoonya_platform.domain.catalogue import Catalogue
+from shoonya_platform.domain.catalogue import Catalogue, Underlying
 from shoonya_platform.domain.derivatives import future_symbol, monthly_expiry
 from shoonya_platform.domain.instruments import Exchange, Instrument
 from shoonya_platform.domain.tickers import Ticker, spellings
@@ -43,14 +43,19 @@ class PackagedListing:
         return sorted(set(spellings(root)) & set(self._catalogue.defaults.signed_names))
 
     def futures(self, exchange: Exchange, root: str, today: date) -> list[Instrument]:
+        known_as = self._catalogue.defaults.underlyings.get(f"{exchange}:{root}")
+        named = known_as or Underlying()
         found = []
         for ahead in range(_MONTHS_AHEAD + 1):
             years, month = divmod(today.month - 1 + ahead, 12)
+            if named.expiry_months and month + 1 not in named.expiry_months:
+                continue
             expiry = monthly_expiry(
                 exchange,
                 today.year + years,
                 month + 1,
                 lambda day: self._is_open(exchange, day),
+                named.expiry_day,
             )
             if expiry is None or expiry < today:
                 continue

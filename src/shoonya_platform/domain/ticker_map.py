@@ -10,7 +10,7 @@ a position goes to what is held: a future that was bought as `NIFTY1!` is sold, 
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from datetime import date
 from typing import Protocol
 
@@ -101,7 +101,9 @@ class TickerMap:
         for place in places:
             if (place, text) in held or self._is_listed(place, text):
                 return place, text
-        fitting = [each for each in held if each[0] in places and _fits(each, ticker)]
+        fitting = [
+            each for each in held if each[0] in places and _fits(each, ticker, today)
+        ]
         if len(fitting) == 1:
             return fitting[0]
         for place in places:
@@ -215,7 +217,7 @@ class TickerMap:
         self,
         exchange: Exchange,
         text: str,
-        places: Iterable[Exchange],
+        places: Sequence[Exchange],
         ticker: Ticker,
         today: date,
     ) -> AlertRefused:
@@ -234,16 +236,15 @@ class TickerMap:
         )
 
     def _near(
-        self, places: Iterable[Exchange], ticker: Ticker, today: date
+        self, places: Sequence[Exchange], ticker: Ticker, today: date
     ) -> list[str]:
         found: dict[str, None] = {}
-        nearby = (*places, *_derivatives(places))
         if ticker.kind is not Kind.OPTION:
-            for place in nearby:
+            for place in places:
                 for root in self._listing.roots(place, ticker.root):
                     futures = self._listing.futures(place, root, today)
                     found |= dict.fromkeys(map(_name, monthly(place, futures)))
-        for place in nearby:
+        for place in places:
             near = self._listing.near(place, ticker, today, limit=_MOST_NEAR)
             found |= dict.fromkeys(map(_name, near))
         return list(found)[:_MOST_NEAR]
@@ -267,12 +268,12 @@ def _name(instrument: Instrument) -> str:
     return f"{instrument.exchange}:{instrument.tradingsymbol}"
 
 
-def _derivatives(places: Iterable[Exchange]) -> tuple[Exchange, ...]:
-    return (Exchange.NFO,) if Exchange.NSE in places else ()
+def _fits(held: Holding, ticker: Ticker, today: date) -> bool:
+    """
+    Return whether what is held is what a ticker asks for.
 
-
-def _fits(held: Holding, ticker: Ticker) -> bool:
-    """Return whether what is held is what a ticker asks for, of whatever month."""
+    A continuous future may be of any month that has not ended.
+    """
     exchange, name = held
     symbol = parse_symbol(exchange, name)
     if (
@@ -289,7 +290,7 @@ def _fits(held: Holding, ticker: Ticker) -> bool:
         return (symbol.expiry.year, symbol.expiry.month) == ticker.month
     if ticker.month is not None:
         return name == future_symbol(exchange, symbol.root, date(*ticker.month, 1))
-    return True
+    return symbol.expiry is None or symbol.expiry >= today
 
 
 def _by_expiry(held: Holding) -> tuple[date, str]:

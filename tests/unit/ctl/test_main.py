@@ -34,6 +34,7 @@ EXIT_CODES = {
     "BundleRefused": 50,
     "AlertRefused": 30,
     "Denied": 31,
+    "NothingFilled": 32,
     "WaitedTooLong": 124,
 }
 DOCUMENTED = {

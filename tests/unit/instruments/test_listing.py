@@ -192,6 +192,29 @@ def test_future_held_of_the_month_asked_for_comes_before_an_older_one(listing):
     assert rolled.resolve(Exchange.NSE, "NIFTY1!", day, [december, january]) == january
 
 
+def test_of_several_older_futures_held_the_one_that_ends_first_is_closed(listing):
+    rolled = TickerMap(listing, roll_days=30)
+    december, january = (
+        (Exchange.NFO, each.tradingsymbol)
+        for each in monthly(
+            Exchange.NFO, listing.futures(Exchange.NFO, "NIFTY", TODAY)
+        )[:2]
+    )
+    day = date(2027, 1, 1)
+    old = [january, (Exchange.NFO, "NIFTY05JAN27F")]
+    assert rolled.resolve(Exchange.NSE, "NIFTY1!", day) not in [december, *old]
+
+    assert rolled.resolve(Exchange.NSE, "NIFTY1!", day, old) == old[1]
+
+
+def test_future_that_has_ended_does_not_take_what_is_meant_for_the_front_one(tickers):
+    ended = (Exchange.NFO, "NIFTY24NOV26F")
+
+    front = tickers.resolve(Exchange.NSE, "NIFTY1!", TODAY, [ended])
+
+    assert front == (Exchange.NFO, "NIFTY29DEC26F")
+
+
 def test_held_instrument_is_closed_though_the_lists_lack_it(tickers):
     held = [(Exchange.NFO, "NIFTY24NOV26C26000"), (Exchange.NSE, "GONE-EQ")]
 
@@ -225,6 +248,9 @@ def test_held_instrument_is_closed_though_the_lists_lack_it(tickers):
         ("BSE", "M_M", "BSE:M&M"),
         ("MCX", "CRUDEOIL261216P4850", "MCX:CRUDEOIL16DEC26P4850"),
         ("MCX", "CRUDEOIL18DEC26", "MCX:CRUDEOIL18DEC26"),
+        ("MCX", "CRUDEOIL1!", "MCX:CRUDEOIL18DEC26"),
+        ("MCX", "GOLD1!", "MCX:GOLD04DEC26"),
+        ("MCX", "GOLDG2027", "MCX:GOLD05FEB27"),
     ],
 )
 def test_without_a_list_names_follow_the_exchanges_rules(exchange, text, want):
@@ -239,7 +265,7 @@ def test_without_a_list_names_follow_the_exchanges_rules(exchange, text, want):
         ("NSE", "NIFTY"),
         ("BSE", "SENSEX"),
         ("NSE", "NO_SUCH"),
-        ("MCX", "CRUDEOIL1!"),
+        ("MCX", "WHEAT1!"),
         ("NSE", "NIFTY261131C26000"),
     ],
 )
