@@ -154,5 +154,5 @@ def test_practice_leads_to_the_first_filled_order(reader):
         message="the services to be ready again",
     )
     exit_alert = send.replace('"buy"', '"sell", "execution_type": "exit"')
-    assert "nothing to exit" in reader.type(exit_alert, codes=(0, 1))
+    assert "nothing to exit" in reader.type(exit_alert, codes=(32,))
     assert "NSE:RELIANCE-EQ +1" in reader.type("shoonyactl check", codes=(1,))

@@ -189,7 +189,7 @@ def test_profit_and_loss_is_the_one_worked_out_by_hand(
     assert day is not None
     assert day.last_pnl == rupees
 
-    platform.alert(contract, side.opposite, "exit")
+    platform.alert(contract, side.opposite, "exit", lots)
     assert platform.store.positions.open() == []
     assert platform.store.positions.realised() == platform.today == rupees
     limits = platform.broker.limits()

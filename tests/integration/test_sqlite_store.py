@@ -66,14 +66,13 @@ def test_alert_is_read_as_it_was_taken_though_bodies_are_read_more_strictly_now(
     alert = an_alert(
         a_leg(order_type="SL", price="101.50", trigger_price=101),
         timenow="2026-11-25T09:20:00+05:30",
-        unheard_of=1,
     )
     alert_id = store_alert(store, alert)
 
     def refuse(fields):
         raise AlertRefused("FIELD_INVALID", "not any more")
 
-    monkeypatch.setattr(sqlite_alerts, "parse", refuse)
+    monkeypatch.setattr(sqlite_alerts, "parse_stored", refuse)
     sqlite_alerts._read.cache_clear()
 
     found = open_store().alerts.get(alert_id)
