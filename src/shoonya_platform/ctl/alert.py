@@ -156,6 +156,7 @@ def wait_for(ctl: Ctl, alert_id: AlertId, timeout_seconds: float) -> str:
             AlertStatus.COMPLETED,
             AlertStatus.SKIPPED,
             AlertStatus.NOT_DONE,
+            AlertStatus.WATCHED,
         ):
             return stored.outcome
         if time.monotonic() > deadline:

@@ -153,6 +153,7 @@ _TONES: dict[str, str] = {
     "completed": "idle",
     "skipped": "idle",
     "not_done": "bad",
+    "watched": "busy",
     # Orders; what is not named is at its end without having been filled.
     **dict.fromkeys(BEFORE_BROKER | WORKING, "busy"),
     **dict.fromkeys(REFUSED, "bad"),

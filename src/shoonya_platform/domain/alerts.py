@@ -24,6 +24,7 @@ class AlertStatus(StrEnum):
     RECEIVED = "received"  #: durable; trading_bot is next
     PLANNED = "planned"  #: its orders exist
     SKIPPED = "skipped"  #: nothing to do, for example an exit when flat
+    WATCHED = "watched"  #: a target whose price is watched, as its stop rests
     NOT_DONE = "not_done"  #: an exit that found nothing, and something similar is held
     COMPLETED = "completed"  #: every order is at an end
 

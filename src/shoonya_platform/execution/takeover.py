@@ -4,13 +4,15 @@ A new exit takes over the exits that rest.
 What an exit asks for may be bound by others of the same position: a target, a stop, or
 a market exit that the price has run away from.  They are canceled, or made smaller
 where a part of them remains, and the new exit waits until that has happened, so that
-never both are filled.  A market exit takes over whatever rests; a stop or a target
-those of its own kind.  A market exit that is just going out is left to it.
+never both are filled.  A market exit takes over whatever rests, a stop other
+stops and targets, a target other targets.  A target that gives way to a stop is watched
+from then on.  A market exit that is just going out is left to it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from datetime import timedelta
 
 from shoonya_platform.clock import Clock
@@ -28,30 +30,43 @@ from shoonya_platform.domain.orders import (
 from shoonya_platform.domain.positions import Position
 from shoonya_platform.domain.terms import Terms
 from shoonya_platform.execution.planning import exit_quantity, is_of
+from shoonya_platform.execution.watched_targets import WatchedTargets
 from shoonya_platform.logging import get_component_logger
 from shoonya_platform.store.base import OrderStore
 
 #: A market exit that the broker has had for longer than this rests.
 RESTS_AFTER = timedelta(seconds=3)
+#: Seconds between two looks at stops and targets that exceed their position.
+TRIM_SECONDS = 2.0
 #: Seconds until what is in the way is asked for again.
 AGAIN_SECONDS = 5.0
 
+#: What each kind takes over beside its own.
+_TAKES: Mapping[ExitKind, frozenset[ExitKind]] = {
+    ExitKind.MARKET: frozenset(ExitKind),
+    ExitKind.STOP: frozenset({ExitKind.TARGET}),
+    ExitKind.TARGET: frozenset(),
+}
 _AT_BROKER = (OrderStatus.ACCEPTED, OrderStatus.PARTIALLY_FILLED)
 
 
 class Takeover:
-    """The part of `trading_bot` that makes way for an exit; in a transaction."""
+    """The part of `trading_bot` that makes way for exits."""
 
-    def __init__(self, store: OrderStore, clock: Clock) -> None:
+    def __init__(
+        self, store: OrderStore, clock: Clock, targets: WatchedTargets
+    ) -> None:
         self._store = store
+        self._targets = targets
         self._clock = clock
+        self._trimmed_at = float("-inf")
         #: When each order was last asked to make way, monotonic.
         self._asked_at: dict[OrderId, float] = {}
         self._logger = get_component_logger("trading_bot")
 
     def waiting(self, stored: StoredAlert) -> set[int]:
         """
-        Have canceled what is in an exit's way.
+        Have canceled what is in an exit's way; inside a transaction of the store.
 
         Returns:
             The numbers of the legs that have to wait for it, from 1.
@@ -62,6 +77,43 @@ class Takeover:
             for number, leg in enumerate(stored.alert.legs, start=1)
             if list(self._of_leg(stored, leg))
         }
+
+    def trim(self) -> int:
+        """Shrink stops and targets that exceed their position; return how many."""
+        now = self._clock.monotonic()
+        if now - self._trimmed_at < TRIM_SECONDS:
+            return 0
+        self._trimmed_at = now
+        exits = [
+            order
+            for order in self._store.orders.in_status(*sorted(OPEN))
+            if order.intent is Intent.EXIT
+        ]
+        trimmed = 0
+        for order in sorted(exits, key=lambda each: -each.order_id):
+            if order.status not in _AT_BROKER or self._kind(order) is ExitKind.MARKET:
+                continue
+            with self._store.transaction(durable=False):
+                trimmed += self._trim(order, exits)
+        return trimmed
+
+    def _trim(self, order: Order, exits: list[Order]) -> int:
+        held = sum(
+            max(0, -position.quantity * order.side.sign)
+            for position in self._store.positions.get(
+                order.strategy, order.exchange, order.tradingsymbol
+            )
+            if position.product is order.product
+        )
+        others = sum(
+            other.leaves_quantity
+            for other in exits
+            if other.order_id < order.order_id and _is_beside(other, order)
+        )
+        excess = min(order.leaves_quantity, others + order.leaves_quantity - held)
+        if excess <= 0:
+            return 0
+        return self._take(order, excess, "trading_bot as its position is smaller")
 
     def _forget(self) -> None:
         oldest = self._clock.monotonic() - 2 * AGAIN_SECONDS
@@ -107,9 +159,12 @@ class Takeover:
                 # for long, and then this one has nothing to add.
                 if not free and order.status in WORKING:
                     yield order
-            elif kind in (ExitKind.MARKET, found):
+            elif kind is found or found in _TAKES[kind]:
                 yield order
-                self._take(stored, order, min(missing, order.leaves_quantity))
+                taken = min(missing, order.leaves_quantity)
+                if (kind, found) == (ExitKind.STOP, ExitKind.TARGET):
+                    self._watch(order, taken)
+                self._take(order, taken, f"trading_bot for exit {stored.alert_id}")
             else:
                 continue
             missing -= order.leaves_quantity
@@ -129,24 +184,40 @@ class Takeover:
             and self._clock.now() >= order.updated_at + RESTS_AFTER
         )
 
-    def _take(self, stored: StoredAlert, order: Order, quantity: int) -> None:
+    def _watch(self, order: Order, quantity: int) -> None:
+        """Go on with a target that gives way to a stop."""
+        target = self._store.alerts.get(order.alert_id)
+        if target is not None and order.leg <= len(target.alert.legs):
+            self._targets.watch(
+                target.alert,
+                replace(
+                    target.alert.legs[order.leg - 1],
+                    product=order.product,
+                    price=order.price,
+                ),
+                quantity,
+                key=f"watch-{order.order_id}",
+            )
+
+    def _take(self, order: Order, quantity: int, by: str) -> int:
+        """Free so much of a resting order; return 1 if that was asked for now."""
         now = self._clock.monotonic()
         if now - self._asked_at.get(order.order_id, float("-inf")) < AGAIN_SECONDS:
-            return
+            return 0
         self._asked_at[order.order_id] = now
-        by = f"trading_bot for exit {stored.alert_id}"
         if quantity < order.leaves_quantity and self._shrink(order, quantity, by):
             what = f"gives up {quantity} of its {order.leaves_quantity}"
         else:
             self._store.orders.request_cancel(order.order_id, by=by)
             what = "is canceled"
         self._logger.info(
-            "Order %d %s: exit %s takes it over",
+            "Order %d %s, by %s",
             order.order_id,
             what,
-            stored.alert_id,
+            by,
             extra={**order.log_context, "event": "exit_taken_over"},
         )
+        return 1
 
     def _shrink(self, order: Order, quantity: int, by: str) -> bool:
         """Make an order smaller; return whether that is under way or done."""
@@ -173,3 +244,11 @@ def _closes(order: Order, position: Position) -> bool:
 def _free(position: Position, exits: list[Order]) -> int:
     """Return how much of a position no exit closes yet."""
     return abs(position.quantity) - sum(order.leaves_quantity for order in exits)
+
+
+def _is_beside(other: Order, order: Order) -> bool:
+    """Return whether both exits close one position."""
+    return all(
+        getattr(other, name) == getattr(order, name)
+        for name in ("strategy", "exchange", "tradingsymbol", "product", "side")
+    )

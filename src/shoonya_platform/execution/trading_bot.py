@@ -56,6 +56,7 @@ from shoonya_platform.execution.stated_positions import StatedPositions
 from shoonya_platform.execution.surplus import SurplusCloser
 from shoonya_platform.execution.takeover import Takeover
 from shoonya_platform.execution.taking_back import FOR_EXIT
+from shoonya_platform.execution.watched_targets import WatchedTargets
 from shoonya_platform.logging import get_component_logger
 from shoonya_platform.store.base import OrderStore
 
@@ -162,7 +163,8 @@ class TradingBot:
         )
         self._surplus = SurplusCloser(store, clock)
         self._chaser = ExitChaser(store, quotes, instruments, clock, ring)
-        self._takeover = Takeover(store, clock)
+        self._targets = WatchedTargets(store, clock)
+        self._takeover = Takeover(store, clock, self._targets)
         self._stated = StatedPositions(store, clock, reaches=reaches_stated)
         self._moment = SameMoment(store, clock, self._stated)
         self._missed = MissedExits(store, instruments, clock)
@@ -192,6 +194,9 @@ class TradingBot:
         self._stated.look()
         planned = self._plan_alerts()
         settled = self._settler.settle() + self._surplus.step() + self._chaser.step()
+        planned += self._targets.look()
+        if self._takeover.trim():
+            self._ring("command_service", "risk_manager")
         if settled:
             self._ring("risk_manager", "command_service")
         if self._figures is not None and not planned + settled:
@@ -345,6 +350,8 @@ class TradingBot:
         orders = []
         new = []
         skipped = []
+        watched: AlertId | None = None
+        targets: list[AlertId] = []
         # Adopted from the broker's order book: the store was a copy of before.
         known = {
             order.leg: order for order in self._store.orders.of_alert(stored.alert_id)
@@ -356,8 +363,14 @@ class TradingBot:
             if number in waiting:
                 continue
             planned = self._planner.plan(stored, number, leg, prices)
-            if planned is None:
+            if alert.intent is Intent.EXIT:
+                watched = self._targets.watch_rest(stored, number, planned)
+                if watched is not None:
+                    targets.append(watched)
+            if planned is None and watched is None:
                 skipped.append(number)
+            elif planned is None:
+                continue
             else:
                 new.append(
                     self._store.orders.add(planned, alerted_at=_alerted_at(stored))
@@ -377,6 +390,10 @@ class TradingBot:
             self._ring("command_service")
             return len(new)
         status, why = self._missed.explain(stored, skipped)
+        if targets:
+            status = AlertStatus.COMPLETED if not skipped else status
+            watching = f"watched as {', '.join(targets)}: a stop rests"
+            why = f"{why}; {watching}" if why else watching
         if not orders:
             self._store.alerts.record(stored.alert_id, status, outcome=why, text=why)
             return 0
