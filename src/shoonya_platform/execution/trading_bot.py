@@ -1,17 +1,13 @@
 """
 trading_bot: turns an alert into one order for each leg, and says how it ended.
 
-An exit takes quantity and side from what the strategy holds.  While entries of the
-same strategy in the same instrument are still on their way, they are canceled first
-and the exit waits, so that nothing is left behind.  An entry that could not even be
-planned before its exit came never will be.
+An exit takes quantity and side from what the strategy holds.  What is in its way is
+cleared first: entries by `overtaking`, exits that rest by `takeover`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Protocol
 
@@ -30,52 +26,34 @@ from shoonya_platform.domain.alerts import (
 from shoonya_platform.domain.instruments import Exchange, Instrument, Product
 from shoonya_platform.domain.margins import Margin
 from shoonya_platform.domain.orders import (
-    IN_FLIGHT,
-    OPEN,
-    WORKING,
     AlertId,
     Intent,
-    Order,
-    OrderId,
-    OrderStatus,
 )
 from shoonya_platform.errors import BrokerUnavailable
 from shoonya_platform.execution.account import AccountKeeper
+from shoonya_platform.execution.alert_planning import AlertPlanner
 from shoonya_platform.execution.bands import BandKeeper, Told
 from shoonya_platform.execution.chase import ExitChaser
 from shoonya_platform.execution.exchange_rules import Instruments
 from shoonya_platform.execution.figures import FigureKeeper
 from shoonya_platform.execution.holdings import Holdings, broker_holdings
-from shoonya_platform.execution.missed_exits import MissedExits
-from shoonya_platform.execution.planning import LegPlanner, Prices, is_of
+from shoonya_platform.execution.overtaking import Overtaking
+from shoonya_platform.execution.planning import LegPlanner, Prices
 from shoonya_platform.execution.price_factors import FactorKeeper
 from shoonya_platform.execution.refused import RefusedExits
 from shoonya_platform.execution.same_moment import SameMoment
 from shoonya_platform.execution.settling import BATCH, Settler
 from shoonya_platform.execution.stated_positions import StatedPositions
 from shoonya_platform.execution.surplus import SurplusCloser
-from shoonya_platform.execution.takeover import Takeover
-from shoonya_platform.execution.taking_back import FOR_EXIT
-from shoonya_platform.execution.watched_targets import WatchedTargets
 from shoonya_platform.logging import get_component_logger
 from shoonya_platform.store.base import OrderStore
-
-#: A broker may refuse a cancel, and the entry rests on: seconds until the next try.
-CANCEL_AGAIN_SECONDS = 5.0
 
 #: A quote that fails is asked for again this long; without any price the entry of an
 #: instrument nobody has traded yet would be denied.
 PRICE_PATIENCE_SECONDS = 5.0
 
-
-_AT_BROKER = WORKING - IN_FLIGHT | {OrderStatus.PENDING_CANCEL}
-
 #: When the questions for one batch took longer, the next one is of a single alert.
 ASK_SECONDS = 2.0
-
-#: An exit waits so long for entries of which the broker's answer is missing; what turns
-#: up of them later is canceled, or closed.
-UNKNOWN_PATIENCE = timedelta(seconds=10)
 
 
 class Quotes(Protocol):
@@ -100,14 +78,6 @@ class Quotes(Protocol):
     def note_price(
         self, exchange: Exchange, tradingsymbol: str, price: Decimal
     ) -> None: ...
-
-
-@dataclass(slots=True)
-class _WaitingExit:
-    """An exit, and the entries it waits for: not for those that come later."""
-
-    entries: set[OrderId]
-    asked_at: float  #: when their cancels were last asked for, monotonic
 
 
 class TradingBot:
@@ -163,14 +133,14 @@ class TradingBot:
         )
         self._surplus = SurplusCloser(store, clock)
         self._chaser = ExitChaser(store, quotes, instruments, clock, ring)
-        self._targets = WatchedTargets(store, clock)
-        self._takeover = Takeover(store, clock, self._targets)
         self._stated = StatedPositions(store, clock, reaches=reaches_stated)
         self._moment = SameMoment(store, clock, self._stated)
-        self._missed = MissedExits(store, instruments, clock)
-        self._waiting: dict[AlertId, _WaitingExit] = {}
-        #: Exits that wait for others to make way.
-        self._taking_over: set[AlertId] = set()
+        self._overtaking = Overtaking(
+            store, clock, self._settler.replan_since, self._moment.is_reversal, ring
+        )
+        self._alerts = AlertPlanner(
+            store, self._planner, self._stated, instruments, clock, ring
+        )
         #: Alerts without a price, and when the first question for one failed.
         self._unpriced: dict[AlertId, float] = {}
         self._planned = 0
@@ -182,21 +152,18 @@ class TradingBot:
         """Nothing is left behind: planning is one transaction."""
 
     def status(self) -> str:
-        if self._waiting:
-            return f"{len(self._waiting)} exits wait for entries to be canceled"
-        if self._taking_over:
-            return f"{len(self._taking_over)} exits wait for others to make way"
+        if self._overtaking.number:
+            return f"{self._overtaking.number} exits wait for entries to be canceled"
+        if self._alerts.number:
+            return f"{self._alerts.number} exits wait for others to make way"
         return f"{self._planned} orders planned, waiting for alerts"
 
     def step(self) -> int:
         self._factors.look()
-        self._missed.look()
         self._stated.look()
         planned = self._plan_alerts()
         settled = self._settler.settle() + self._surplus.step() + self._chaser.step()
-        planned += self._targets.look()
-        if self._takeover.trim():
-            self._ring("command_service", "risk_manager")
+        planned += self._alerts.look()
         if settled:
             self._ring("risk_manager", "command_service")
         if self._figures is not None and not planned + settled:
@@ -239,10 +206,12 @@ class TradingBot:
                     passed_over.append(stored)
                     continue
                 if stored.alert.intent is Intent.EXIT:
-                    passed_over = self._give_up_entries(passed_over, stored)
+                    passed_over = self._overtaking.give_up(passed_over, stored)
+                    if self._overtaking.waits(stored):
+                        continue
                 elif self._moment.waits(stored, received):
                     continue
-                planned += self._plan(stored, prices)
+                planned += self._alerts.plan(stored, prices)
         if planned:
             self._planned += planned
             self._ring("risk_manager")
@@ -335,162 +304,3 @@ class TradingBot:
             what,
             extra={"alert_id": stored.alert_id},
         )
-
-    def _plan(self, received: StoredAlert, prices: Prices) -> int:
-        stored = self._stated.settle(received)
-        if stored is None:
-            return 0
-        alert = stored.alert
-        if alert.intent is Intent.EXIT and self._entries_under_way(stored):
-            return 0
-        self._waiting.pop(stored.alert_id, None)
-        waiting = (
-            self._takeover.waiting(stored) if alert.intent is Intent.EXIT else set()
-        )
-        orders = []
-        new = []
-        skipped = []
-        watched: AlertId | None = None
-        targets: list[AlertId] = []
-        # Adopted from the broker's order book: the store was a copy of before.
-        known = {
-            order.leg: order for order in self._store.orders.of_alert(stored.alert_id)
-        }
-        for number, leg in enumerate(alert.legs, start=1):
-            if number in known:
-                orders.append(known[number])
-                continue
-            if number in waiting:
-                continue
-            planned = self._planner.plan(stored, number, leg, prices)
-            if alert.intent is Intent.EXIT:
-                watched = self._targets.watch_rest(stored, number, planned)
-                if watched is not None:
-                    targets.append(watched)
-            if planned is None and watched is None:
-                skipped.append(number)
-            elif planned is None:
-                continue
-            else:
-                new.append(
-                    self._store.orders.add(planned, alerted_at=_alerted_at(stored))
-                )
-        orders += new
-        for order in new:
-            self._logger.info(
-                "Order %d planned: %s",
-                order.order_id,
-                order.summary,
-                extra={**order.log_context, "event": "order_created"},
-            )
-        self._taking_over.discard(stored.alert_id)
-        if waiting - known.keys():
-            # The other legs do not wait for it.
-            self._taking_over.add(stored.alert_id)
-            self._ring("command_service")
-            return len(new)
-        status, why = self._missed.explain(stored, skipped)
-        if targets:
-            status = AlertStatus.COMPLETED if not skipped else status
-            watching = f"watched as {', '.join(targets)}: a stop rests"
-            why = f"{why}; {watching}" if why else watching
-        if not orders:
-            self._store.alerts.record(stored.alert_id, status, outcome=why, text=why)
-            return 0
-        text = f"{len(orders)} order{'s' * (len(orders) != 1)}"
-        if why:
-            text += f"; {why}"
-        self._store.alerts.record(
-            stored.alert_id, AlertStatus.PLANNED, outcome="", text=text
-        )
-        return len(new)
-
-    def _give_up_entries(
-        self, alerts: list[StoredAlert], exit_alert: StoredAlert
-    ) -> list[StoredAlert]:
-        """Skip the entries that an exit has overtaken; return the others."""
-        exited = exit_alert.alert
-        symbols = {leg.tradingsymbol for leg in exited.legs}
-        left = []
-        for stored in alerts:
-            alert = stored.alert
-            if (
-                alert.intent is Intent.EXIT
-                or self._moment.is_reversal(stored)
-                or alert.strategy != exited.strategy
-                or alert.exchange is not exited.exchange
-                or symbols.isdisjoint(leg.tradingsymbol for leg in alert.legs)
-            ):
-                left.append(stored)
-                continue
-            outcome = f"its exit {exit_alert.alert_id} came before it was planned"
-            self._store.alerts.record(
-                stored.alert_id, AlertStatus.SKIPPED, outcome=outcome, text=outcome
-            )
-            self._logger.warning(
-                "Alert %s is not traded: %s",
-                stored.alert_id,
-                outcome,
-                extra={
-                    "alert_id": stored.alert_id,
-                    "strategy": alert.strategy,
-                    "event": "entry_overtaken",
-                },
-            )
-        return left
-
-    def _entries_under_way(self, stored: StoredAlert) -> bool:
-        """Have unfinished entries canceled; return whether the exit must wait."""
-        alert = stored.alert
-        symbols = {leg.tradingsymbol for leg in alert.legs}
-        # Given up, and still to be planned again: not after this exit.
-        for order in self._store.orders.unreplaced(since=self._settler.replan_since()):
-            if order.intent is not Intent.EXIT and is_of(order, alert, symbols):
-                self._request_cancel(order, stored)
-        entries = {
-            order.order_id: order
-            for order in self._store.orders.in_status(*OPEN)
-            if order.intent is not Intent.EXIT and is_of(order, alert, symbols)
-        }
-        now = self._clock.monotonic()
-        waiting = self._waiting.get(stored.alert_id)
-        if waiting is None:
-            waiting = _WaitingExit(set(entries), float("-inf"))
-        awaited = [o for o in entries.values() if o.order_id in waiting.entries]
-        if all(self._is_lost(order) for order in awaited):
-            for order in awaited:
-                self._request_cancel(order, stored)
-            return False
-        self._waiting[stored.alert_id] = waiting
-        if now - waiting.asked_at >= CANCEL_AGAIN_SECONDS:
-            waiting.asked_at = now
-            for order in awaited:
-                self._request_cancel(order, stored)
-            self._ring("command_service")
-        return True
-
-    def _is_lost(self, order: Order) -> bool:
-        """Return whether an exit must not wait for what became of an entry."""
-        is_out_of_reach = order.status is OrderStatus.OUTCOME_UNKNOWN or (
-            # Its number is another order's too: it may be that nothing cancels it.
-            order.status in _AT_BROKER and order.broker_order_id is None
-        )
-        return is_out_of_reach and (
-            self._clock.now() >= order.updated_at + UNKNOWN_PATIENCE
-        )
-
-    def _request_cancel(self, order: Order, exit_alert: StoredAlert) -> None:
-        self._store.orders.request_cancel(
-            order.order_id, by=f"{FOR_EXIT} {exit_alert.alert_id}"
-        )
-        self._logger.info(
-            "Order %d is canceled before the exit of '%s'",
-            order.order_id,
-            order.strategy,
-            extra={**order.log_context, "event": "exit_waits"},
-        )
-
-
-def _alerted_at(stored: StoredAlert) -> datetime:
-    sent = stored.alert.sent_at
-    return stored.received_at if sent is None else min(sent, stored.received_at)

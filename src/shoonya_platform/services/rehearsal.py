@@ -160,6 +160,7 @@ def _run(
                 all_or_nothing=settings.guard.all_or_nothing,
                 figures=figures,
                 asks_margin=settings.guard.margin == "check",
+                reaches_stated=settings.guard.stated_position == "reach",
             ),
             SupremeRiskManager(store, risk_limits(settings), clock, ring),
             ExecutionGuard(store, listed, guard_rules(settings), clock, ring),

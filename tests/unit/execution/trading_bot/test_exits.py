@@ -5,7 +5,7 @@ import pytest
 from shoonya_platform.domain.alerts import AlertStatus
 from shoonya_platform.domain.instruments import Exchange, Product
 from shoonya_platform.domain.orders import CLOSED, OPEN, Intent, Side
-from shoonya_platform.execution.trading_bot import (
+from shoonya_platform.execution.overtaking import (
     CANCEL_AGAIN_SECONDS,
     UNKNOWN_PATIENCE,
 )
