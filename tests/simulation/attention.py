@@ -29,7 +29,12 @@ _MORE = 100_000
 K = DiscrepancyKind
 
 #: Last until a person does something about them, and not only until all is well.
-_LASTING = INCIDENTS | {K.FOREIGN_CLAIM, K.POSITION_DIFFERS, K.ORDER_CONTRADICTED}
+_LASTING = INCIDENTS | {
+    K.FOREIGN_CLAIM,
+    K.POSITION_DIFFERS,
+    K.ORDER_CONTRADICTED,
+    K.BELIEF_DIFFERS,
+}
 
 
 class Attention:

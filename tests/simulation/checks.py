@@ -23,6 +23,7 @@ from shoonya_platform.domain.orders import (
     Side,
 )
 from shoonya_platform.domain.positions import Position
+from shoonya_platform.domain.stated import stated_after
 from shoonya_platform.execution.planning import asked
 from shoonya_platform.execution.undo import failed
 from shoonya_platform.store.base import OrderStore
@@ -75,6 +76,7 @@ class Checks:
         self._alerts()
         self._legs()
         self._openings()
+        self._statements()
         self._positions()
         self._at_an_end()
         self._fills()
@@ -247,6 +249,28 @@ class Checks:
                 else:
                     shortest -= wanted
         return shortest <= held <= longest
+
+    def _statements(self) -> None:
+        """What is held is no more, and on no other side, than some alert states."""
+        stated: dict[tuple[str, str], set[int]] = defaultdict(lambda: {0})
+        for alert in self._ledger.alerts.values():
+            after = stated_after(alert)
+            if after is not None and after.quantity is not None:
+                key = alert.strategy, alert.legs[0].tradingsymbol
+                stated[key].add(after.quantity)
+        for key, quantities in stated.items():
+            strategy, symbol = key
+            held = sum(
+                position.quantity
+                for position in self._store.positions.open()
+                if (position.strategy, position.tradingsymbol) == key
+            )
+            if not min(quantities) <= held <= max(quantities):
+                self._fail(
+                    Promise.CONTRADICTED,
+                    f"'{strategy}' holds {held} {symbol}, stated are "
+                    f"{sorted(quantities)}",
+                )
 
     def _openings(self) -> None:
         """No strategy holds what none of its entries has made."""

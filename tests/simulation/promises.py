@@ -26,6 +26,7 @@ class Promise(StrEnum):
     # What the exchange has.
     NOT_CLOSED = "a leg filled beyond its quantity, not closed"
     OPENED = "an exit opened a position, not closed"
+    CONTRADICTED = "a strategy holds what none of its alerts states"
     POSITIONS = "positions differ"
     NO_END = "an order does not come to an end"
     OPEN_HERE = "an order is open here alone"

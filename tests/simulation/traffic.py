@@ -12,6 +12,7 @@ from shoonya_platform.store.base import OrderStore
 from tests.simulation.exchange import INSTRUMENTS, TICK, Market
 from tests.simulation.ledger import Ledger
 from tests.simulation.platform import Platform
+from tests.simulation.stating import Stating
 from tests.simulation.world import World
 
 LOT = 65
@@ -46,6 +47,25 @@ class Traffic:
             if random.random() < share:
                 at = together + random.uniform(0.0, 0.1)
             self._plan_strategy(f"s{number}", at, seconds)
+        Stating(self._world, self.state).plan(seconds)
+
+    def state(self, strategy: str, fields: dict[str, object]) -> None:
+        """Send an alert that states what its strategy holds."""
+        self._sent += 1
+        words = (
+            f"{fields['action']} {fields['contracts']} {fields['ticker']}, now "
+            f"{fields['market_position']} {fields['market_position_size']}"
+        )
+        self._world.note("sender", f"{strategy}: {words}")
+        self._post(
+            {
+                "strategy_name": strategy,
+                "exchange": "NFO",
+                "id": f"alert-{self._sent}",
+                **fields,
+            },
+            f"alert of {strategy}",
+        )
 
     def send(
         self,
@@ -67,9 +87,11 @@ class Traffic:
             for leg in legs
         )
         self._world.note("sender", f"{kind} of {strategy}: {words}")
+        self._post(body, f"{kind} of {strategy}")
 
+    def _post(self, body: dict[str, object], what: str) -> None:
         def answered(alert_id: str, alert: Alert) -> None:
-            self._world.note("sender", f"{kind} of {strategy} is taken, {alert_id}")
+            self._world.note("sender", f"{what} is taken, {alert_id}")
             self._ledger.accept(alert_id, alert, self._world.time)
 
         self._platform.post(body, answered)

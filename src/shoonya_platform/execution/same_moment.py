@@ -50,9 +50,7 @@ class SameMoment:
         age = abs(self._clock.now() - entry.received_at)
         if entry.alert.intent is Intent.EXIT or age >= EXIT_PATIENCE:
             return False
-        if self._stated.is_off(entry) and (
-            age < ARRIVAL or self._stated.is_under_way(entry)
-        ):
+        if self._stated.waits(entry, is_fresh=age < ARRIVAL):
             return True
         if self._is_exit_on_its_way(entry):
             return True

@@ -14,7 +14,8 @@ from datetime import timedelta
 from shoonya_platform.clock import Clock
 from shoonya_platform.domain.alerts import Alert, AlertStatus, StoredAlert
 from shoonya_platform.domain.discrepancies import DiscrepancyKind
-from shoonya_platform.domain.orders import OPEN, Intent
+from shoonya_platform.domain.exits import ExitKind, exit_kind
+from shoonya_platform.domain.orders import OPEN, Intent, Order
 from shoonya_platform.domain.stated import (
     Outcome,
     stated_after,
@@ -66,23 +67,19 @@ class StatedPositions:
                 for subject in done:
                     self._discrepancies.resolve(_KIND, subject)
 
-    def is_off(self, stored: StoredAlert) -> bool:
-        """Return whether our book is not yet what an alert goes out from."""
-        before = stated_before(stored.alert)
-        return (
-            before is not None
-            and stored.alert.intent is not Intent.EXIT
-            and len(stored.alert.legs) == 1
-            and not before.agrees(self._held(stored.alert))
-        )
+    def waits(self, stored: StoredAlert, *, is_fresh: bool) -> bool:
+        """
+        Return whether our book may still become what an alert goes out from.
 
-    def is_under_way(self, stored: StoredAlert) -> bool:
-        """Return whether orders of an alert's strategy may still change the book."""
-        symbols = {leg.tradingsymbol for leg in stored.alert.legs}
-        return any(
-            is_of(order, stored.alert, symbols)
-            for order in self._store.orders.in_status(*sorted(OPEN))
-        )
+        Args:
+            is_fresh: Alerts of its moment may still arrive.
+        """
+        alert, before = stored.alert, stated_before(stored.alert)
+        if before is None or alert.intent is Intent.EXIT or len(alert.legs) != 1:
+            return False
+        if self._under_way(alert):
+            return True
+        return is_fresh and not before.agrees(self._held(alert))
 
     def settle(self, stored: StoredAlert) -> StoredAlert | None:
         """
@@ -122,13 +119,34 @@ class StatedPositions:
         return replace(stored, alert=replace(alert, legs=(changed,)))
 
     def _held(self, alert: Alert) -> int:
+        """Return what is held once the orders under way are filled; signed."""
         (leg,) = alert.legs
-        return sum(
+        held = sum(
             position.quantity
             for position in self._store.positions.get(
                 alert.strategy, alert.exchange, leg.tradingsymbol
             )
         )
+        return held + sum(
+            order.side.sign * order.leaves_quantity for order in self._under_way(alert)
+        )
+
+    def _under_way(self, alert: Alert) -> list[Order]:
+        """Return the orders that will change what is held; not stops and targets."""
+        symbols = {leg.tradingsymbol for leg in alert.legs}
+        return [
+            order
+            for order in self._store.orders.in_status(*sorted(OPEN))
+            if is_of(order, alert, symbols)
+            and (
+                order.intent is not Intent.EXIT
+                or exit_kind(order, self._alert_of(order)) is ExitKind.MARKET
+            )
+        ]
+
+    def _alert_of(self, order: Order) -> Alert | None:
+        stored = self._store.alerts.get(order.alert_id)
+        return None if stored is None else stored.alert
 
     def _is_superseded(self, stored: StoredAlert, held: int) -> bool:
         """Return whether the alert that follows this one came before it."""
