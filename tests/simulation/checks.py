@@ -265,7 +265,14 @@ class Checks:
                 for position in self._store.positions.open()
                 if (position.strategy, position.tradingsymbol) == key
             )
-            if not min(quantities) <= held <= max(quantities):
+            # An operator may have asked for more.
+            more = sum(
+                quantity
+                for (alert_id, _), quantity in self._ledger.asked_quantities.items()
+                if (found := self._ledger.alerts.get(alert_id)) is not None
+                and found.strategy == strategy
+            )
+            if not min(quantities) - more <= held <= max(quantities) + more:
                 self._fail(
                     Promise.CONTRADICTED,
                     f"'{strategy}' holds {held} {symbol}, stated are "

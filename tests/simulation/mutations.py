@@ -30,7 +30,10 @@ from shoonya_platform.execution.outcomes import OutcomeSearch
 from shoonya_platform.execution.preconditions import SendPreconditions
 from shoonya_platform.execution.refusal_watch import RefusalWatch
 from shoonya_platform.execution.replacements import ReplacementSearch
+from shoonya_platform.execution.stated_positions import StatedPositions
 from shoonya_platform.execution.surplus import SurplusCloser
+from shoonya_platform.execution.takeover import Takeover
+from shoonya_platform.execution.taking_back import TakingBack
 from shoonya_platform.store.sendlock import SendLock
 from shoonya_platform.store.sqlite_alerts import SqliteAlerts
 from shoonya_platform.store.sqlite_recovery import SqliteRecovery
@@ -268,6 +271,27 @@ MUTATIONS = (
         faults=(F.HALT, F.MARKET_CLOSES, F.EXCHANGE_REJECTS),
         seeds=60,
         apply=_instead(RefusalWatch, "note_failed", _nothing),
+    ),
+    Mutation(
+        name="an exit that rests blocks the next one",
+        faults=(F.SLOW,),
+        seeds=40,
+        apply=_instead(Takeover, "waiting", lambda self, stored: set[int]()),
+    ),
+    Mutation(
+        name="what fills after its end is not exited",
+        faults=(F.FILL_AFTER_END, F.EXCHANGE_REJECTS),
+        seeds=40,
+        apply=_instead(TakingBack, "look", _nothing),
+    ),
+    Mutation(
+        name="what an alert states is not looked at",
+        faults=(F.EXCHANGE_REJECTS, F.HALT),
+        seeds=40,
+        apply=_all(
+            _instead(StatedPositions, "settle", lambda self, stored: stored),
+            _instead(StatedPositions, "waits", _never),
+        ),
     ),
     Mutation(
         name="a halt does not wait for the order that is being sent",

@@ -200,8 +200,17 @@ class ExitCap:
                 continue
             fills = self._fills() if fills is None else fills
             subject = f"{key[0]}:{key[1]} {key[2]}"
-            if subject in shown or not _explains(ours[key], theirs, fills[key]):
+            lowest, highest = _possible(ours[key], fills[key], self._working(key))
+            if subject in shown or not lowest <= theirs <= highest:
                 self._differs_until[key] = now + FILLS_SECONDS
+
+    def _working(self, key: Key) -> list[int]:
+        """Return what orders may have filled that is not booked yet, signed."""
+        return [
+            order.side.sign * order.leaves_quantity
+            for order in self._store.orders.in_status(*sorted(WORKING))
+            if _key(order) == key
+        ]
 
     def _fills(self) -> Mapping[Key, list[int]]:
         """Return our fills of late, signed, the newest first."""
@@ -221,15 +230,23 @@ def _key(held: Order | Position) -> Key:
     return held.exchange, held.tradingsymbol, held.product
 
 
-def _explains(ours: int, theirs: int, fills: Sequence[int]) -> bool:
+def _possible(
+    ours: int, fills: Sequence[int], working: Sequence[int]
+) -> tuple[int, int]:
     """
-    Return whether a position book that lacks some of our fills would show that.
+    Return the least and the most that a right position book may show.
+
+    It may lack fills of ours, and have some that we have not booked yet.
 
     Args:
         fills: Signed, the newest first.
+
+        working: What orders of ours may still fill, or have filled by now.
     """
     before = lowest = highest = ours
     for fill in fills:
         before -= fill
         lowest, highest = min(lowest, before), max(highest, before)
-    return lowest <= theirs <= highest
+    lowest += sum(quantity for quantity in working if quantity < 0)
+    highest += sum(quantity for quantity in working if quantity > 0)
+    return lowest, highest

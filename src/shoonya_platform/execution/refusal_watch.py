@@ -13,7 +13,13 @@ from datetime import timedelta
 from shoonya_platform.clock import Clock
 from shoonya_platform.domain.alerts import AlertStatus
 from shoonya_platform.domain.discrepancies import DiscrepancyKind, refused_holding
-from shoonya_platform.domain.orders import Order, OrderStatus
+from shoonya_platform.domain.orders import (
+    IN_FLIGHT,
+    WORKING,
+    Intent,
+    Order,
+    OrderStatus,
+)
 from shoonya_platform.execution.closable import held_at_broker
 from shoonya_platform.execution.discrepancies import Discrepancies
 from shoonya_platform.execution.holdings import Holdings
@@ -142,7 +148,17 @@ class RefusalWatch:
         last = self._last(order)
         # One for less leaves a part of the position.
         is_done = last.status is OrderStatus.FILLED and last.quantity >= order.quantity
-        return is_done or last.status in _TAKEN
+        return is_done or last.status in _TAKEN or self._is_closed_otherwise(order)
+
+    def _is_closed_otherwise(self, order: Order) -> bool:
+        """Return whether the broker has another exit of what an order closes."""
+        return any(
+            other.intent is Intent.EXIT
+            and (other.strategy, other.exchange, other.tradingsymbol, other.product)
+            == (order.strategy, order.exchange, order.tradingsymbol, order.product)
+            and other.side is order.side
+            for other in self._store.orders.in_status(*sorted(WORKING - IN_FLIGHT))
+        )
 
     def _last(self, order: Order) -> Order:
         return max(self._attempts(order), key=lambda other: other.attempt)

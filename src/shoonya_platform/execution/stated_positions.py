@@ -97,6 +97,10 @@ class StatedPositions:
         side, quantity = asked(leg)
         held = self._held(alert)
         step = step_of(alert, side, quantity, held, reaches=self._reaches)
+        under_way = self._under_way(alert)
+        if under_way and stated_before(alert) is not None:
+            # It has waited for them, and nobody knows what they will have filled.
+            step = replace(step, outcome=Outcome.DIFFERS)
         where = f"{alert.exchange}:{leg.tradingsymbol}"
         if step.outcome is Outcome.REACHED or self._is_superseded(stored, held):
             self._end(
@@ -106,6 +110,8 @@ class StatedPositions:
             return None
         if step.outcome is Outcome.DIFFERS:
             text = self._difference(alert, held)
+            if under_way:
+                text += f"; order {under_way[0].order_id} is {under_way[0].status}"
             self._note(stored, f"{text}; the alert is not done")
             self._end(stored, AlertStatus.NOT_DONE, text)
             return None
@@ -119,16 +125,12 @@ class StatedPositions:
         return replace(stored, alert=replace(alert, legs=(changed,)))
 
     def _held(self, alert: Alert) -> int:
-        """Return what is held once the orders under way are filled; signed."""
         (leg,) = alert.legs
-        held = sum(
+        return sum(
             position.quantity
             for position in self._store.positions.get(
                 alert.strategy, alert.exchange, leg.tradingsymbol
             )
-        )
-        return held + sum(
-            order.side.sign * order.leaves_quantity for order in self._under_way(alert)
         )
 
     def _under_way(self, alert: Alert) -> list[Order]:

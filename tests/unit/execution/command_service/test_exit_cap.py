@@ -100,6 +100,28 @@ def test_position_book_that_lacks_our_own_fill_bounds_nothing(
     assert quantities(broker) == [130]
 
 
+def test_position_book_that_has_what_we_have_not_booked_bounds_nothing(
+    command, store, broker, clock
+):
+    """Another exit of the instrument has filled at the broker, and nobody said so."""
+    held = hold(store, clock, 65, strategy="a")
+    hold(store, clock, 65, strategy="b")
+    store_order(
+        store,
+        S.ACCEPTED,
+        quantity=65,
+        side=Side.SELL,
+        intent=Intent.EXIT,
+        strategy="a",
+    )
+    broker.held = [broker_holds(held, 65)]
+    an_exit(store, 65, strategy="b")
+
+    command.step()
+
+    assert quantities(broker) == [65]
+
+
 def test_position_book_that_lacks_our_earlier_exit_does_not_let_a_second_one_out(
     command, store, broker, clock
 ):
