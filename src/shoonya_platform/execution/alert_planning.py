@@ -90,7 +90,7 @@ class AlertPlanner:
             elif target is None:
                 idle.append(number)
         self._taking_over.discard(stored.alert_id)
-        if waiting - known:
+        if waiting:
             # The other legs do not wait for it.
             self._taking_over.add(stored.alert_id)
             self._ring("command_service")

@@ -72,10 +72,11 @@ class Takeover:
             The numbers of the legs that have to wait for it, from 1.
         """
         self._forget()
+        planned = {o.leg for o in self._store.orders.of_alert(stored.alert_id)}
         return {
             number
             for number, leg in enumerate(stored.alert.legs, start=1)
-            if list(self._of_leg(stored, leg))
+            if number not in planned and list(self._of_leg(stored, leg))
         }
 
     def trim(self) -> int:

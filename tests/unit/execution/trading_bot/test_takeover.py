@@ -119,7 +119,7 @@ def test_target_does_not_take_over_a_stop(bot, store):
     assert orders_of(store, alert_id) == []
 
 
-def test_other_legs_do_not_wait(bot, store):
+def test_other_legs_do_not_wait(bot, store, clock):
     hold(store, 65)
     hold(store, 65, tradingsymbol=CALL)
     order = rest(bot, store, **TARGET)
@@ -128,6 +128,12 @@ def test_other_legs_do_not_wait(bot, store):
     bot.step()
     (planned,) = store.orders.of_alert(alert_id)
     assert (planned.leg, planned.tradingsymbol) == (2, CALL)
+
+    # Nor does it take over what it has planned itself.
+    walk(store, planned, T.RISK_PASSED, T.GUARD_PASSED, T.SUBMITTED, T.ACCEPTED)
+    clock.advance(2 * RESTS_AFTER.total_seconds())
+    bot.step()
+    assert planned.order_id not in asked_to_cancel(store)
 
     walk(store, order, T.CANCELED)
     bot.step()
