@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from datetime import datetime
 
 from shoonya_platform.assessment.assess import assess
-from shoonya_platform.assessment.conditions import Condition, Rules
+from shoonya_platform.assessment.conditions import Condition, ConditionKind, Rules
 from shoonya_platform.domain.discrepancies import (
     INCIDENTS,
     DiscrepancyKind,
@@ -27,6 +27,7 @@ from tests.simulation.promises import Failure, Promise
 _MORE = 100_000
 
 K = DiscrepancyKind
+C = ConditionKind
 
 #: Last until a person does something about them, and not only until all is well.
 _LASTING = INCIDENTS | {
@@ -96,7 +97,8 @@ class Attention:
             return FOREIGN_SYMBOL in condition.subject
         if condition.kind is K.EXIT_FAILED:
             return condition.subject in self._held
-        return condition.kind in _LASTING
+        # What was slow until the faults ended is named for a minute.
+        return condition.kind in _LASTING or condition.kind is C.BROKER_SLOW
 
 
 def _news(store: OrderStore) -> Iterator[str]:
