@@ -31,6 +31,9 @@ from shoonya_platform.store.base import OrderStore
 
 #: A broker may refuse a cancel, and the entry rests on: seconds until the next try.
 CANCEL_AGAIN_SECONDS = 5.0
+#: An exit waits no longer for entries that the broker does not cancel; what they fill
+#: after it is exited too (`taking_back`).
+IGNORED_SECONDS = 30.0
 #: An exit waits so long for entries of which the broker's answer is missing; what turns
 #: up of them later is canceled, or closed.
 UNKNOWN_PATIENCE = timedelta(seconds=10)
@@ -43,6 +46,7 @@ class _WaitingExit:
     """An exit, and the entries it waits for: not for those that come later."""
 
     entries: set[OrderId]
+    since: float  #: monotonic
     asked_at: float  #: when their cancels were last asked for, monotonic
 
 
@@ -129,9 +133,10 @@ class Overtaking:
         now = self._clock.monotonic()
         waiting = self._waiting.get(stored.alert_id)
         if waiting is None:
-            waiting = _WaitingExit(set(entries), float("-inf"))
+            waiting = _WaitingExit(set(entries), now, float("-inf"))
         awaited = [o for o in entries.values() if o.order_id in waiting.entries]
-        if all(self._is_lost(order) for order in awaited):
+        is_ignored = now - waiting.since >= IGNORED_SECONDS
+        if is_ignored or all(self._is_lost(order) for order in awaited):
             for order in awaited:
                 self._request_cancel(order, stored)
             self._waiting.pop(stored.alert_id, None)

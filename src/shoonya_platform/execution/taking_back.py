@@ -12,9 +12,9 @@ import secrets
 
 from shoonya_platform.clock import Clock
 from shoonya_platform.domain.alert_form import parse
-from shoonya_platform.domain.alerts import alert_id, sent_name
+from shoonya_platform.domain.alerts import AlertStatus, alert_id, sent_name
 from shoonya_platform.domain.discrepancies import DiscrepancyKind
-from shoonya_platform.domain.orders import Intent, Order, OrderStatus
+from shoonya_platform.domain.orders import AlertId, Intent, Order, OrderStatus
 from shoonya_platform.execution.discrepancies import Discrepancies
 from shoonya_platform.store.base import OrderStore
 
@@ -27,6 +27,11 @@ _WITHDRAWING = (FOR_EXIT, FOR_LEG, "risk_manager")
 _FLATTEN = ": flatten"
 
 _KIND = DiscrepancyKind.FILL_UNWANTED
+_WORKING_ON = (
+    OrderStatus.ACCEPTED,
+    OrderStatus.PARTIALLY_FILLED,
+    OrderStatus.PENDING_CANCEL,
+)
 
 
 class TakingBack:
@@ -80,9 +85,18 @@ class TakingBack:
         """Return whether an entry, or what it is a copy of, was withdrawn."""
         name = sent_name(order.client_order_id)
         if name == order.client_order_id:
-            return order.status is OrderStatus.CANCELED and self._is_withdrawn(order)
+            is_over = order.status is OrderStatus.CANCELED
+            return (is_over and self._is_withdrawn(order)) or self._is_passed(order)
         first = self._store.orders.by_client_order_id(name)
         return first is not None and first.is_closed and self._is_withdrawn(first)
+
+    def _is_passed(self, order: Order) -> bool:
+        """Return whether an exit no longer waits for an entry that works on."""
+        by = self._store.orders.canceled_by(order.order_id)
+        if not by.startswith(FOR_EXIT) or order.status not in _WORKING_ON:
+            return False
+        exit_alert = self._store.alerts.get(AlertId(by.removeprefix(FOR_EXIT).strip()))
+        return exit_alert is not None and exit_alert.status is not AlertStatus.RECEIVED
 
     def _is_withdrawn(self, order: Order) -> bool:
         by = self._store.orders.canceled_by(order.order_id)

@@ -2,10 +2,11 @@
 
 import pytest
 
+from shoonya_platform.domain.alerts import AlertStatus
 from shoonya_platform.domain.discrepancies import DiscrepancyKind
 from shoonya_platform.domain.orders import Intent, Side
 from shoonya_platform.execution.taking_back import FOR_EXIT, FOR_LEG
-from shoonya_platform.testing.orders import store_order
+from shoonya_platform.testing.orders import an_alert, store_alert, store_order
 from tests.unit.execution.order_watcher.conftest import both
 from tests.unit.execution.rows import S
 
@@ -58,6 +59,23 @@ def test_withdrawn_entry_that_fills_after_its_end_is_exited(
     assert {quantity for _, quantity in exits(store)} == (
         {25, 40} if is_exited else set()
     )
+
+
+@pytest.mark.parametrize("is_planned", [True, False])
+def test_entry_that_fills_on_after_its_exit_has_gone_on_is_exited(
+    watcher, store, broker, is_planned
+):
+    order, number = both(store, broker)
+    exit_id = store_alert(store, an_alert(execution_type="exit"))
+    with store.transaction(durable=False):
+        store.orders.request_cancel(order.order_id, by=f"{FOR_EXIT} {exit_id}")
+        if is_planned:
+            store.alerts.record(exit_id, AlertStatus.PLANNED, outcome="", text="")
+
+    broker.fill(number, 25)
+    watcher.step()
+
+    assert exits(store).count((order.tradingsymbol, 25)) == is_planned
 
 
 def test_exit_that_opens_a_position_is_taken_back(watcher, store, broker):

@@ -7,6 +7,7 @@ from shoonya_platform.domain.instruments import Exchange, Product
 from shoonya_platform.domain.orders import CLOSED, OPEN, Intent, Side
 from shoonya_platform.execution.overtaking import (
     CANCEL_AGAIN_SECONDS,
+    IGNORED_SECONDS,
     UNKNOWN_PATIENCE,
 )
 from shoonya_platform.testing.orders import SYMBOL, a_leg, store_order
@@ -201,6 +202,22 @@ def test_exit_goes_on_with_what_was_filled_before_the_cancel(bot, store):
     assert store.orders.of_alert(alert_id) == []
 
     walk(store, entry, T.CANCELED)
+    bot.step()
+
+    (order,) = store.orders.of_alert(alert_id)
+    assert (order.side, order.quantity) == (Side.SELL, 65)
+
+
+def test_exit_does_not_wait_for_a_cancel_that_the_broker_ignores(bot, store, clock):
+    entry = store_order(store, S.PARTIALLY_FILLED, quantity=130, filled_quantity=65)
+    alert_id = exit_alert(store)
+    bot.step()
+    walk(store, entry, T.CANCEL_REQUESTED)
+    clock.advance(IGNORED_SECONDS - 1)
+    bot.step()
+    assert store.orders.of_alert(alert_id) == []
+
+    clock.advance(1)
     bot.step()
 
     (order,) = store.orders.of_alert(alert_id)
