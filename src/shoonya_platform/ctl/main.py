@@ -40,6 +40,10 @@ VERBS = {
     ),
     "calendar": ("calendar", "Show when the exchanges trade, and the holidays."),
     "risk": ("risk", "Show the risk figures; halt, reduce or resume trading."),
+    "position": (
+        "position",
+        "Compare positions with the broker's, and take over the broker's.",
+    ),
     "flatten": ("flatten", "Close every position now, halted or not."),
     "discrepancy": (
         "discrepancy",

@@ -145,7 +145,7 @@ class Conditions:
                 K.POSITION_DIFFERS,
                 subject,
                 f"{subject}: we hold {own}, the broker says {theirs}",
-                "find out which is right; 'shoonyactl recovery' shows the comparison",
+                "find out which is right; if the broker is: shoonyactl position adopt",
             )
         self._discrepancies.keep_only(K.POSITION_DIFFERS, subjects)
 
