@@ -125,7 +125,10 @@ class ExitCap:
         if self._is_late(order) and order.order_id not in self._known:
             return True
         since = self._flat_since.get(order.order_id)
-        return since is not None and self._read_at - since < PATIENCE_SECONDS
+        if since is None:
+            # It came after the last look, which is repeated for it.
+            return self._is_bound(order) and not self._closable(order)
+        return self._read_at - since < PATIENCE_SECONDS
 
     def bound(self, order: Order) -> Order | Denial:
         """

@@ -89,6 +89,20 @@ def test_exit_of_what_was_closed_elsewhere_waits_and_is_denied(
     assert current(store, order).reason.startswith("POSITION_CLOSED")
 
 
+def test_exit_that_comes_after_the_last_look_waits_for_the_next_one(
+    command, store, broker, clock
+):
+    hold(store, clock)
+    an_exit(store)
+    command.step()
+    second = an_exit(store)
+
+    # The first is looked at every two seconds; this one is not denied before that.
+    command.step()
+
+    assert status_of(store, second) is S.GUARD_PASSED
+
+
 def test_position_book_that_lacks_our_own_fill_bounds_nothing(
     command, store, broker, clock
 ):
