@@ -294,7 +294,8 @@ def _operating(reader: Reader) -> list[str]:
     python = "/opt/shoonya/venv/bin/python"
     machine.run("runuser", "-u", "shoonya", "--", python, "-c", INCIDENTS)
     sample = f"{HOME}/shoonya/src/shoonya_platform/ctl/samples/two_legs.json"
-    machine.run("shoonyactl", "alert", "send", sample, "--wait")
+    # It ends with 32 where an earlier guide has left the strategy in that position.
+    machine.run("shoonyactl", "alert", "send", sample, "--wait", check=False)
     wrong = []
     for name in OPERATING:
         wrong += reader.follow(list(steps(DOCS / name)))
