@@ -13,12 +13,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import timedelta
-from itertools import takewhile
+from itertools import dropwhile, takewhile
 
 from shoonya_platform.clock import Clock
-from shoonya_platform.domain.alerts import StoredAlert
+from shoonya_platform.domain.alerts import MarketPosition, StoredAlert
 from shoonya_platform.domain.exits import ExitKind, exit_kind
 from shoonya_platform.domain.orders import OPEN, Intent, Order
+from shoonya_platform.domain.stated import stated_before
 from shoonya_platform.execution.planning import is_of
 from shoonya_platform.execution.stated_positions import StatedPositions
 from shoonya_platform.store.base import OrderStore
@@ -65,6 +66,27 @@ class SameMoment:
         return any(
             each.alert.intent is Intent.EXIT and _concerns(each, entry)
             for each in received
+        )
+
+    def overtaken_by(
+        self, stored: StoredAlert, received: Iterable[StoredAlert]
+    ) -> StoredAlert | None:
+        """Return the exit that came after an alert which states what it goes out from.
+
+        Planned now, it would go out from what that exit is about to close.
+        """
+        before = stated_before(stored.alert)
+        if before is None or before.position is MarketPosition.FLAT:
+            # It follows the exit, or nobody knows.
+            return None
+        later = dropwhile(lambda each: each.alert_id != stored.alert_id, received)
+        return next(
+            (
+                each
+                for each in later
+                if each.alert.intent is Intent.EXIT and _concerns(each, stored)
+            ),
+            None,
         )
 
     def is_reversal(self, entry: StoredAlert) -> bool:

@@ -209,6 +209,9 @@ class TradingBot:
                     passed_over = self._overtaking.give_up(passed_over, stored)
                     if self._overtaking.waits(stored):
                         continue
+                elif exit_alert := self._moment.overtaken_by(stored, received):
+                    self._overtaking.give_up([stored], exit_alert)
+                    continue
                 elif self._moment.waits(stored, received):
                     continue
                 planned += self._alerts.plan(stored, prices)

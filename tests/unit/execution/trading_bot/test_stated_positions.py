@@ -127,6 +127,24 @@ def test_alert_waits_for_the_order_that_makes_its_position(bot, store):
     assert shown(store) == []
 
 
+def test_alert_that_waits_is_overtaken_by_its_exit(bot, store, clock):
+    """Else both would go out from the same position."""
+    first = send(store, "buy", 65, before=0, after=65)
+    turning = send(store, "sell", 130, before=65, after=-65)
+    bot.step()
+    leaving = send(store, "buy", 65, before=-65, after=0)
+    again = send(store, "buy", 65, before=0, after=65)
+    for _ in range(4):
+        bot.step()
+        for alert_id in (first, turning, leaving, again):
+            fill(store, alert_id)
+        clock.advance(1)
+
+    assert outcome(store, turning)[0] is AlertStatus.SKIPPED
+    held = [position.quantity for position in store.positions.open()]
+    assert held in ([], [65])
+
+
 def test_it_is_over_with_the_next_alert_that_agrees(bot, store, clock):
     send(store, "sell", 65, before=130, after=65)
     clock.advance(ARRIVAL.total_seconds())
