@@ -54,6 +54,8 @@ class Attention:
         self._began = store.discrepancies.recent(limit=_MORE)
         self._errors = [text for _, text in ledger.errors]
         self._news = list(_news(store))
+        by_hand = {symbol for symbol, *_ in ledger.closed_by_hand}
+        self._not_ours = {FOREIGN_SYMBOL, *by_hand}
         self._held = {
             refused_holding(
                 held.strategy, held.exchange, held.tradingsymbol, held.product
@@ -94,7 +96,7 @@ class Attention:
 
     def _may_last(self, condition: Condition) -> bool:
         if condition.kind is K.POSITION_DIFFERS:
-            return FOREIGN_SYMBOL in condition.subject
+            return any(symbol in condition.subject for symbol in self._not_ours)
         if condition.kind is K.EXIT_FAILED:
             return condition.subject in self._held
         # What was slow until the faults ended is named for a minute.

@@ -8,11 +8,12 @@ is meant to achieve it.
 from __future__ import annotations
 
 from collections import Counter, defaultdict
+from datetime import datetime
 
 from shoonya_platform.domain.alerts import named_order
 from shoonya_platform.domain.denials import DenialCode
 from shoonya_platform.domain.discrepancies import DiscrepancyKind, refused_holding
-from shoonya_platform.domain.instruments import Exchange
+from shoonya_platform.domain.instruments import Exchange, Product
 from shoonya_platform.domain.orders import (
     BEFORE_BROKER,
     CLOSED,
@@ -78,6 +79,7 @@ class Checks:
         self._openings()
         self._statements()
         self._positions()
+        self._by_hand()
         self._at_an_end()
         self._fills()
         self._foreign_orders()
@@ -258,8 +260,11 @@ class Checks:
             if after is not None and after.quantity is not None:
                 key = alert.strategy, alert.legs[0].tradingsymbol
                 stated[key].add(after.quantity)
+        by_hand = {symbol for symbol, *_ in self._ledger.closed_by_hand}
         for key, quantities in stated.items():
             strategy, symbol = key
+            if symbol in by_hand:
+                continue
             held = sum(
                 position.quantity
                 for position in self._store.positions.open()
@@ -296,7 +301,10 @@ class Checks:
             held[key] += claim.side.sign * claim.filled_quantity
             if alert.intent is not Intent.EXIT and claim.side is self._side(leg, []):
                 entered[*key, claim.side] += claim.filled_quantity
+        by_hand = {each[:2] for each in self._ledger.closed_by_hand}
         for key, quantity in held.items():
+            if key[1] in by_hand:
+                continue
             side = Side.BUY if quantity > 0 else Side.SELL
             if abs(quantity) > entered[*key, side]:
                 strategy, (symbol, product) = key
@@ -309,15 +317,40 @@ class Checks:
         for held in self._store.positions.open():
             ours[held.tradingsymbol, held.product] += held.quantity
         theirs = self._market.positions
+        by_hand = {each[:2] for each in self._ledger.closed_by_hand}
         for key in sorted({*ours, *theirs}):
             if ours[key] == theirs[key]:
                 continue
             text = f"{key[0]} {key[1]}: {ours[key]} here, {theirs[key]} there"
             subject = f"{Exchange.NFO}:{key[0]} {key[1]}"
-            if key[0] != FOREIGN_SYMBOL:
+            if key[0] != FOREIGN_SYMBOL and key not in by_hand:
                 self._fail(Promise.POSITIONS, text)
             if not self._attention.names_position(subject):
                 self._fail(Promise.POSITION_UNSEEN, text)
+
+    def _by_hand(self) -> None:
+        """No exit closes again what a person has closed."""
+        for symbol, product, sign, at in self._ledger.closed_by_hand:
+            quantity = self._market.positions[symbol, product]
+            if quantity * sign < 0 and not self._was_entered(symbol, product, at):
+                self._fail(
+                    Promise.OPENED,
+                    f"{quantity} {symbol} {product}, after a trade by hand",
+                )
+
+    def _was_entered(self, symbol: str, product: Product, since: datetime) -> bool:
+        """Return whether something else than exits may have filled since then."""
+        return any(
+            placed.claim.tradingsymbol == symbol
+            and placed.claim.product is product
+            and (placed.is_open or placed.claim.updated_at >= since)
+            and (
+                (alert := self._ledger.alert_of(placed.name)) is None
+                or alert.intent is not Intent.EXIT
+            )
+            for placed in self._market.orders.values()
+            if placed.name
+        )
 
     def _at_an_end(self) -> None:
         for order in self._orders:
@@ -355,11 +388,20 @@ class Checks:
                 )
         known = {placed.number for placed in self._ours}
         for order in self._orders:
-            if order.traded_quantity and order.broker_order_id not in known:
+            if (
+                order.traded_quantity
+                and order.broker_order_id not in known
+                and not self._is_taken_over(order)
+            ):
                 self._fail(
                     Promise.NEVER_WAS,
                     f"{order.client_order_id} as {order.broker_order_id}",
                 )
+
+    def _is_taken_over(self, order: Order) -> bool:
+        """Return whether an order explains what a person has traded."""
+        first, *_ = self._store.orders.events(order_id=order.order_id)
+        return first.text.startswith("adopted by")
 
     def _foreign_orders(self) -> None:
         for placed in self._market.orders.values():

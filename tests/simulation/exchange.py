@@ -296,22 +296,34 @@ class Market:
         word = row["status"]
         self._tell(rows.order_message(row, report, word, fill))
 
+    def orders_by_hand(self) -> bool:
+        """Return whether a person has traded in instruments of ours."""
+        return any(
+            placed.is_foreign and not placed.name for placed in self.orders.values()
+        )
+
+    def held(self) -> list[BrokerPosition]:
+        return [
+            BrokerPosition(
+                exchange=Exchange.NFO,
+                tradingsymbol=symbol,
+                product=product,
+                quantity=quantity,
+                average_price=Decimal(100),
+                last_price=self.prices.get(symbol),
+                realised_pnl=Decimal(0),
+            )
+            for (symbol, product), quantity in self.positions.items()
+        ]
+
     def _now(self) -> Book:
         held = tuple(
             rows.position_row(
-                BrokerPosition(
-                    exchange=Exchange.NFO,
-                    tradingsymbol=symbol,
-                    product=product,
-                    quantity=quantity,
-                    average_price=Decimal(100),
-                    last_price=self.prices.get(symbol),
-                    realised_pnl=Decimal(0),
-                ),
+                position,
                 "U1",
-                INSTRUMENTS.get(symbol, ("59999", None))[0],
+                INSTRUMENTS.get(position.tradingsymbol, ("59999", None))[0],
             )
-            for (symbol, product), quantity in self.positions.items()
+            for position in self.held()
         )
         return tuple(self._rows.values()), tuple(self._trade_rows), held
 

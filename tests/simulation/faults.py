@@ -63,6 +63,7 @@ class Fault(StrEnum):
     MARKET_CLOSES = "market-closes"
     # The operator.
     RESTORE = "restore"
+    MANUAL_TRADE = "manual-trade"
     HALT = "halt"
 
 
@@ -111,6 +112,7 @@ RATES: Mapping[Fault, float] = {
     Fault.EXCHANGE_REJECTS: 0.05,
     Fault.MARKET_CLOSES: 0.03,
     Fault.RESTORE: 0.2,
+    Fault.MANUAL_TRADE: 0.2,
     Fault.HALT: 0.03,
 }
 

@@ -13,7 +13,13 @@ from collections.abc import Callable
 from functools import partial
 
 from shoonya_platform.domain.orders import Intent, OrderStatus, Side
+from shoonya_platform.execution.position_adoption import (
+    STRATEGY,
+    adopt,
+    differences,
+)
 from shoonya_platform.store.base import OrderStore
+from tests.simulation.exchange import Market
 from tests.simulation.operator import Operator
 from tests.simulation.traffic import Traffic
 from tests.simulation.world import World
@@ -35,15 +41,23 @@ class Flattening:
         self,
         world: World,
         operator: Operator,
+        market: Market,
         traffic: Traffic,
         settle: Callable[[], None],
     ) -> None:
         self._world = world
         self._operator = operator
+        self._market = market
         self._traffic = traffic
         self._settle = settle
 
     def run(self) -> None:
+        if self._market.orders_by_hand():
+            self._world.note("operator", "takes over what the broker holds")
+            self._operator.command(self._cancel_all)
+            self._settle()
+            self._operator.command(self._adopt)
+            self._settle()
         self._world.note("operator", "closes everything")
         for _ in range(ROUNDS):
             self._operator.command(self._cancel)
@@ -53,6 +67,21 @@ class Flattening:
             self._settle()
             if not held:
                 return
+
+    def _cancel_all(self, store: OrderStore) -> None:
+        with store.transaction(durable=True):
+            for order in store.orders.in_status(*_WORKING):
+                store.orders.request_cancel(order.order_id, by="operator")
+
+    def _adopt(self, store: OrderStore) -> None:
+        for found in differences(store, self._market.held()):
+            if found.tradingsymbol not in self._traffic.symbols:
+                continue
+            strategy = next(iter(found.ours), STRATEGY)
+            order = adopt(
+                store, found, strategy, by="operator", at=self._world.clock.now()
+            )
+            self._world.note("operator", f"adopts {order.summary} as {order.order_id}")
 
     def _cancel(self, store: OrderStore) -> None:
         with store.transaction(durable=True):

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from shoonya_platform.domain.alerts import Alert, named_order
+from shoonya_platform.domain.instruments import Product
 from shoonya_platform.domain.orders import Side
 from tests.simulation.promises import Promise
 
@@ -42,6 +43,11 @@ class Ledger:
     lost_by_restore: set[str] = field(default_factory=set)
     restores: int = 0
     sent: list[Sent] = field(default_factory=list)
+    #: What a person closed from the broker's app: symbol, product, the position's
+    #: sign, and when.
+    closed_by_hand: list[tuple[str, Product, int, datetime]] = field(
+        default_factory=list
+    )
     #: Quantities that an operator asked for, by leg.
     asked_quantities: dict[tuple[str, int], int] = field(default_factory=dict)
     violations: list[tuple[Promise, str]] = field(default_factory=list)

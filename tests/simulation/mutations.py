@@ -26,6 +26,7 @@ from shoonya_platform.execution.booking import Booking
 from shoonya_platform.execution.canceling import Canceler
 from shoonya_platform.execution.command_service import CommandService
 from shoonya_platform.execution.conditions import PositionDifferences
+from shoonya_platform.execution.exit_cap import ExitCap
 from shoonya_platform.execution.outcomes import OutcomeSearch
 from shoonya_platform.execution.preconditions import SendPreconditions
 from shoonya_platform.execution.refusal_watch import RefusalWatch
@@ -283,6 +284,12 @@ MUTATIONS = (
         faults=(F.FILL_AFTER_END, F.EXCHANGE_REJECTS),
         seeds=40,
         apply=_instead(TakingBack, "look", _nothing),
+    ),
+    Mutation(
+        name="an exit is not bounded by the broker's position",
+        faults=(F.MANUAL_TRADE,),
+        seeds=40,
+        apply=_instead(ExitCap, "bound", lambda self, order: order),
     ),
     Mutation(
         name="what an alert states is not looked at",

@@ -9,6 +9,7 @@ from shoonya_platform.domain.trading import TradingState
 from shoonya_platform.errors import StoreError
 from shoonya_platform.store.base import OrderStore
 from shoonya_platform.store.trading_state import set_trading_state
+from tests.simulation import rows
 from tests.simulation.engine import SqliteEngine
 from tests.simulation.exchange import FOREIGN_SYMBOL
 from tests.simulation.faults import Fault, Faults
@@ -16,7 +17,7 @@ from tests.simulation.ledger import Ledger
 from tests.simulation.noren import Noren
 from tests.simulation.platform import Platform
 from tests.simulation.promises import Promise
-from tests.simulation.traffic import ask_cancel, ask_terms
+from tests.simulation.traffic import LOT, ask_cancel, ask_terms
 from tests.simulation.world import Task, World
 
 #: Between two copies that the operator keeps.
@@ -190,6 +191,8 @@ class Operator:
                 self._noren.spoil_feed(kind)
         if hit(Fault.FOREIGN_REMARKS):
             self.forge()
+        if hit(Fault.MANUAL_TRADE):
+            self.close_by_hand()
         if hit(Fault.POWER_CUT):
             self.cut_power()
         elif hit(Fault.RESTORE):
@@ -219,6 +222,38 @@ class Operator:
                 "prctyp": "LMT",
                 "ret": "DAY",
                 "remarks": name,
+            },
+            is_foreign=True,
+        )
+
+    def close_by_hand(self) -> None:
+        """Have a person close a part of a position from the broker's app."""
+        market, random = self._noren.market, self._world.random
+        held = [
+            (key, quantity)
+            for key, quantity in sorted(market.positions.items())
+            if quantity and key[0] != FOREIGN_SYMBOL
+        ]
+        if not held:
+            return
+        (symbol, product), quantity = random.choice(held)
+        lots = random.randint(1, abs(quantity) // LOT)
+        self._world.note("FAULT", f"a person closes {lots * LOT} {symbol} {product}")
+        self._ledger.closed_by_hand.append(
+            (symbol, product, 1 if quantity > 0 else -1, self._world.clock.now())
+        )
+        market.place(
+            {
+                "uid": "U1",
+                "actid": "U1",
+                "exch": "NFO",
+                "tsym": symbol,
+                "qty": str(lots * LOT),
+                "prc": "0.05" if quantity > 0 else "9999.00",
+                "prd": next(k for k, v in rows.PRODUCTS.items() if v is product),
+                "trantype": "S" if quantity > 0 else "B",
+                "prctyp": "LMT",
+                "ret": "DAY",
             },
             is_foreign=True,
         )

@@ -30,6 +30,7 @@ from shoonya_platform.domain.orders import (
     IN_FLIGHT,
 )
 from shoonya_platform.domain.trading import TradingState
+from shoonya_platform.execution.reconciling import STALE_SECONDS
 from shoonya_platform.store.base import OrderStore
 from shoonya_platform.testing.clock import FakeClock
 from tests.simulation.attention import Attention
@@ -168,7 +169,7 @@ class Simulation:
         self.conditions = self._attention.conditions
         if failures:
             return failures
-        Flattening(world, self.operator, self.traffic, self._settle).run()
+        Flattening(world, self.operator, self.market, self.traffic, self._settle).run()
         world.note("world", "the end")
         return self._judge(Checks.judge_flat)
 
@@ -216,7 +217,11 @@ class Simulation:
 
     def _is_settled(self) -> bool:
         since = self._quiet_since
-        return since is not None and self.world.time - since >= QUIET_SECONDS
+        quiet = QUIET_SECONDS
+        if self.ledger.closed_by_hand:
+            # Until then our own fills may explain that a position differs.
+            quiet += STALE_SECONDS + 60
+        return since is not None and self.world.time - since >= quiet
 
     def _is_quiet(self) -> bool:
         if self.network.in_flight or not self.platform.is_up or self.platform.mail:

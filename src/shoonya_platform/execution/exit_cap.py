@@ -19,7 +19,7 @@ from shoonya_platform.brokers.base import Broker
 from shoonya_platform.clock import Clock
 from shoonya_platform.domain.denials import Denial, DenialCode
 from shoonya_platform.domain.discrepancies import DiscrepancyKind
-from shoonya_platform.domain.orders import WORKING, Intent, Order, OrderId
+from shoonya_platform.domain.orders import IN_FLIGHT, WORKING, Intent, Order, OrderId
 from shoonya_platform.domain.positions import Position
 from shoonya_platform.errors import BrokerUnavailable
 from shoonya_platform.execution.closable import closable
@@ -203,16 +203,19 @@ class ExitCap:
                 continue
             fills = self._fills() if fills is None else fills
             subject = f"{key[0]}:{key[1]} {key[2]}"
-            lowest, highest = _possible(ours[key], fills[key], self._working(key))
-            if subject in shown or not lowest <= theirs <= highest:
+            is_explained = _explains(ours[key], theirs, fills[key], self._working(key))
+            if subject in shown or not is_explained:
                 self._differs_until[key] = now + FILLS_SECONDS
 
     def _working(self, key: Key) -> list[int]:
         """Return what orders may have filled that is not booked yet, signed."""
+        rests_since = self._clock.now() - timedelta(seconds=FILLS_SECONDS)
         return [
             order.side.sign * order.leaves_quantity
             for order in self._store.orders.in_status(*sorted(WORKING))
             if _key(order) == key
+            # A stop that rests for long would be known to have filled.
+            and (order.status in IN_FLIGHT or order.updated_at >= rests_since)
         ]
 
     def _fills(self) -> Mapping[Key, list[int]]:
@@ -233,23 +236,24 @@ def _key(held: Order | Position) -> Key:
     return held.exchange, held.tradingsymbol, held.product
 
 
-def _possible(
-    ours: int, fills: Sequence[int], working: Sequence[int]
-) -> tuple[int, int]:
+def _explains(
+    ours: int, theirs: int, fills: Sequence[int], working: Sequence[int]
+) -> bool:
     """
-    Return the least and the most that a right position book may show.
+    Return whether a position book of a minute ago, or of just now, may show that.
 
-    It may lack fills of ours, and have some that we have not booked yet.
+    It may lack our newest fills, and have some that we have not booked yet.
 
     Args:
         fills: Signed, the newest first.
 
         working: What orders of ours may still fill, or have filled by now.
     """
-    before = lowest = highest = ours
+    before = [ours]
     for fill in fills:
-        before -= fill
-        lowest, highest = min(lowest, before), max(highest, before)
-    lowest += sum(quantity for quantity in working if quantity < 0)
-    highest += sum(quantity for quantity in working if quantity > 0)
-    return lowest, highest
+        before.append(before[-1] - fill)
+    if not working:
+        return theirs in before
+    less = sum(quantity for quantity in working if quantity < 0)
+    more = sum(quantity for quantity in working if quantity > 0)
+    return min(before) + less <= theirs <= max(before) + more

@@ -55,6 +55,7 @@ STALE_SECONDS = 90.0
 #: Instrument and product.
 Holding = tuple[str, str, str]
 
+_RESTING = (OrderStatus.ACCEPTED, OrderStatus.PARTIALLY_FILLED)
 _AT_BROKER = sorted(WORKING - {OrderStatus.SUBMITTED, OrderStatus.OUTCOME_UNKNOWN})
 
 
@@ -332,7 +333,12 @@ class Reconciler:
         # What an order on its way may have added at the broker without our knowledge.
         most: Counter[Holding] = Counter()
         least: Counter[Holding] = Counter()
+        rests_since = self._clock.now() - timedelta(seconds=STALE_SECONDS)
         for order in self._store.orders.in_status(*sorted(WORKING)):
+            if order.status in _RESTING and order.updated_at < rests_since:
+                # A stop that rests for long explains nothing: the books would show
+                # its fill by now, and what a person has closed must be seen.
+                continue
             key = (order.exchange, order.tradingsymbol, order.product)
             change = order.side.sign * order.leaves_quantity
             (most if change > 0 else least)[key] += change

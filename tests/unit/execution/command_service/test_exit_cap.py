@@ -114,6 +114,18 @@ def test_position_book_that_lacks_our_own_fill_bounds_nothing(
     assert quantities(broker) == [130]
 
 
+def test_position_book_that_no_fill_of_ours_explains_counts(
+    command, store, broker, clock
+):
+    held = hold(store, clock, 130, seconds_ago=10)
+    broker.held = [broker_holds(held, 65)]
+    an_exit(store)
+
+    command.step()
+
+    assert quantities(broker) == [65]
+
+
 def test_position_book_that_has_what_we_have_not_booked_bounds_nothing(
     command, store, broker, clock
 ):
@@ -134,6 +146,21 @@ def test_position_book_that_has_what_we_have_not_booked_bounds_nothing(
     command.step()
 
     assert quantities(broker) == [65]
+
+
+def test_stop_that_rests_for_long_explains_no_smaller_position(
+    command, store, broker, clock
+):
+    hold(store, clock, 65)
+    store_order(store, S.ACCEPTED, quantity=65, side=Side.SELL, intent=Intent.EXIT)
+    clock.advance(FILLS_SECONDS + 1)
+    order = an_exit(store, 65)
+
+    # A person has closed the position from the broker's app.
+    command.step()
+
+    assert quantities(broker) == []
+    assert status_of(store, order) is S.GUARD_PASSED
 
 
 def test_position_book_that_lacks_our_earlier_exit_does_not_let_a_second_one_out(
