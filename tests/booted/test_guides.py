@@ -68,6 +68,13 @@ NOT_TYPED = {
     "sudo shoonyactl order modify 42 --price 101": "needs an order at work",
     "sudo shoonyactl order cancel 42": "needs an order at work",
     "systemctl stop": "what it does to sockets",
+    "sudo shoonyactl flatten --yes": "closes what other guides look at",
+    "sudo shoonyactl flatten --strategy NAME": "the same",
+    "shoonyactl flatten": "the same",
+    "sudo shoonyactl position adopt SYMBOL": "needs a position that differs",
+    "sudo shoonyactl broker status\nsudo shoonyactl order list --status open\n": (
+        "asks the real broker"
+    ),
 }
 
 #: What is typed for what a reader fills in, or cannot be had here.
@@ -117,6 +124,7 @@ MAY_END = {
     "shoonyactl check": (1, "the same"),
     "shoonyactl status": (3, "one was stopped by a command before"),
     "sudo shoonyactl upgrade": (2, "none was interrupted"),
+    "    sudo shoonyactl alert send - --wait": (32, "no order was adopted"),
     "shoonyactl logs verify": (40, "services were killed"),
     "sudo shoonyactl logs verify": (40, "the same"),
     "sudo shoonyactl logs verify --since 1d": (40, "the same"),
